@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+// The libuv pool takes its size when it first runs a task, and the ESM loader is already one: so this
+// file is CommonJS and sets the size before anything else is loaded (docs/architecture.md §9).
+'use strict';
+process.env.UV_THREADPOOL_SIZE ??= '8';
+import('../dist/src/cli/main.js').then(
+	(cli) => cli.main(process.argv.slice(2)),
+	(error) => {
+		if (error?.code === 'ERR_MODULE_NOT_FOUND' && String(error.message).includes('dist/src/cli/main.js')) {
+			console.error('perigee: not built yet. Run: npm start (or: npm run build)');
+			process.exit(1);
+		}
+		throw error;
+	},
+);

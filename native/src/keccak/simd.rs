@@ -1,0 +1,89 @@
+//! Which kernel hashes: found out from the CPU, or forced by name.
+
+use crate::Error;
+use std::sync::OnceLock;
+
+/// The environment variable that forces a kernel.
+pub const SIMD_VARIABLE: &str = "PERIGEE_SIMD";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// A kernel that this CPU can run. A value of this type is the proof: there is no way to make one for a missing
+/// instruction set, which is what the calls into the vector kernels rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Simd(Kernel);
+
+impl Simd {
+    /// The kernel that every CPU can run.
+    pub const SCALAR: Self = Self(Kernel::Scalar);
+
+    /// Everything this CPU can run, slowest first.
+    pub fn available() -> Vec<Self> {
+        #[allow(unused_mut)]
+        let mut kernels = vec![Self::SCALAR];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("sse4.2") {
+                kernels.push(Self(Kernel::Avx2));
+            }
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("sse4.2") {
+                kernels.push(Self(Kernel::Avx512));
+            }
+        }
+        kernels
+    }
+
+    /// The fastest kernel of this CPU.
+    pub fn fastest() -> Self {
+        Self::available().pop().unwrap_or(Self::SCALAR)
+    }
+
+    /// The kernel of this name, if there is one and the CPU can run it.
+    pub fn named(name: &str) -> Result<Self, Error> {
+        let available = Self::available();
+        if let Some(simd) = available.iter().find(|simd| simd.name() == name) {
+            return Ok(*simd);
+        }
+        let names: Vec<_> = available.iter().map(|simd| simd.name()).collect();
+        let names = names.join(", ");
+        Err(Error(if ["avx2", "avx512"].contains(&name) {
+            format!("this CPU cannot run the \"{name}\" kernel; it can run: {names}")
+        } else {
+            format!("unknown kernel \"{name}\"; this CPU can run: {names}")
+        }))
+    }
+
+    /// The kernel of this process: the one that [`SIMD_VARIABLE`] names, else the fastest. Read once.
+    pub fn chosen() -> Result<Self, Error> {
+        static CHOSEN: OnceLock<Result<Simd, Error>> = OnceLock::new();
+        CHOSEN
+            .get_or_init(|| match std::env::var_os(SIMD_VARIABLE) {
+                None => Ok(Self::fastest()),
+                Some(name) => Self::named(&name.to_string_lossy())
+                    .map_err(|error| Error(format!("environment variable {SIMD_VARIABLE}: {error}"))),
+            })
+            .clone()
+    }
+
+    /// `scalar`, `avx2` or `avx512`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Kernel::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512 => "avx512",
+        }
+    }
+
+    pub(crate) fn kernel(self) -> Kernel {
+        self.0
+    }
+}

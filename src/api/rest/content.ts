@@ -1,0 +1,144 @@
+/** GET and HEAD of whole files, ranges and segments: /v1/files/{root} and /v1/submissions/{txSeq}. */
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import { PerigeeError } from '../../errors.js';
+import { LIMITS } from '../../limits.js';
+import type { StoredFile } from '../../log-layer/types.js';
+import { ifMatchHolds, ifNoneMatchNames, ifRangeHolds } from './conditions.js';
+import { ENDPOINTS } from './definitions.js';
+import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
+import { cleanMediaType, contentDisposition } from './names.js';
+import { rootOf, txSeqOf } from './params.js';
+import { withExtras } from './problem.js';
+import { type ByteRange, parseRange } from './ranges.js';
+import { streamFile } from './stream-file.js';
+
+/** The bytes behind a root or a segment never change. */
+export const IMMUTABLE = 'public, max-age=31536000, immutable';
+
+/** Files come from anybody: a browser must neither guess their type nor run what they hold. */
+const UNTRUSTED = [
+	'X-Content-Type-Options',
+	'nosniff',
+	'Content-Security-Policy',
+	"default-src 'none'; style-src 'unsafe-inline'; sandbox",
+] as const;
+
+export const fileContent: Endpoint = {
+	definition: ENDPOINTS.fileContent,
+	async handle(context, request, response) {
+		await sendContent(context, request, response, await fileOfRoot(context, request));
+	},
+};
+
+export const submissionContent: Endpoint = {
+	definition: ENDPOINTS.submissionContent,
+	async handle(context, request, response) {
+		await sendContent(context, request, response, await fileOfSeq(context, request));
+	},
+};
+
+/** The file that the address names by its root. Errors: BAD_ROOT, NOT_FOUND. */
+export async function fileOfRoot(context: RestContext, request: RestRequest): Promise<StoredFile> {
+	const root = rootOf(request.params['root'] ?? '');
+	const file = await context.store.fileByRoot(root);
+	if (file === undefined) throw new PerigeeError('NOT_FOUND', `No file with the data root ${root} is known here.`);
+	return file;
+}
+
+/** The file that the address names by its submission. Errors: BAD_REQUEST, NOT_FOUND. */
+export async function fileOfSeq(context: RestContext, request: RestRequest): Promise<StoredFile> {
+	const txSeq = txSeqOf(request.params['txSeq'] ?? '');
+	const file = await context.store.fileBySeq(txSeq);
+	if (file === undefined) throw new PerigeeError('NOT_FOUND', `No submission ${txSeq} is known here.`);
+	return file;
+}
+
+async function sendContent(
+	context: RestContext,
+	request: RestRequest,
+	response: ServerResponse,
+	file: StoredFile,
+): Promise<void> {
+	const { headers, method } = request.raw;
+	const etag = `"${file.root}"`;
+	if (isKnownToClient(headers, etag, response)) return;
+	const range = method === 'GET' ? rangeOf(headers, file.sizeBytes, etag) : undefined;
+	const { from, to } = range ?? { from: 0, to: file.sizeBytes };
+	const head = contentHead(file, etag, to - from);
+	if (range !== undefined) head.push('Content-Range', `bytes ${from}-${to - 1}/${file.sizeBytes}`);
+	const status = range === undefined ? 200 : 206;
+	if (method === 'HEAD') {
+		if (!file.finalized) throw new PerigeeError('NOT_HELD');
+		response.writeHead(status, head);
+		response.end();
+		return;
+	}
+	await sendBytes(context, response, file, { from, to, status, head });
+}
+
+/** Answers 304 when the client holds this content already. Errors: PRECONDITION_FAILED. */
+export function isKnownToClient(headers: IncomingHttpHeaders, etag: string, response: ServerResponse): boolean {
+	const ifMatch = headers['if-match'];
+	if (ifMatch !== undefined && !ifMatchHolds(ifMatch, etag)) {
+		throw new PerigeeError('PRECONDITION_FAILED', `The entity tag of the content is ${etag}.`);
+	}
+	const ifNoneMatch = headers['if-none-match'];
+	if (ifNoneMatch === undefined || !ifNoneMatchNames(ifNoneMatch, etag)) return false;
+	response.writeHead(304, ['ETag', etag, 'Cache-Control', IMMUTABLE]);
+	response.end();
+	return true;
+}
+
+function rangeOf(headers: IncomingHttpHeaders, sizeBytes: number, etag: string): ByteRange | undefined {
+	if (headers.range === undefined) return undefined;
+	const ifRange = headers['if-range'];
+	if (ifRange !== undefined && !ifRangeHolds(String(ifRange), etag)) return undefined;
+	const range = parseRange(headers.range, sizeBytes);
+	if (range !== 'unsatisfiable') return range;
+	throw withExtras(new PerigeeError('RANGE_NOT_SATISFIABLE', `The file has ${sizeBytes} bytes.`), {
+		headers: ['Content-Range', `bytes */${sizeBytes}`],
+	});
+}
+
+function contentHead(file: StoredFile, etag: string, lengthBytes: number): string[] {
+	const head = [
+		'Content-Type',
+		cleanMediaType(file.contentType) || 'application/octet-stream',
+		'Content-Length',
+		String(lengthBytes),
+		'ETag',
+		etag,
+		'Accept-Ranges',
+		'bytes',
+		'Cache-Control',
+		IMMUTABLE,
+		...UNTRUSTED,
+	];
+	if (file.name !== '') head.push('Content-Disposition', contentDisposition(file.name));
+	return head;
+}
+
+export interface BytesAnswer extends ByteRange {
+	readonly status: number;
+	/** Flat list of names and values. */
+	readonly head: string[];
+}
+
+/** Sends bytes of a file: small ones with one write, the others piece by piece. */
+export async function sendBytes(
+	context: RestContext,
+	response: ServerResponse,
+	file: StoredFile,
+	answer: BytesAnswer,
+): Promise<void> {
+	const { from, to, status, head } = answer;
+	if (to - from <= LIMITS.httpSmallFileBytes) {
+		const bytes = await context.store.readSmall(file, from, to);
+		response.writeHead(status, head);
+		response.end(bytes);
+		context.metrics.downloadBytes.inc(bytes.length);
+		return;
+	}
+	const sent = await streamFile(context.store.read(file, from, to), response, () => response.writeHead(status, head));
+	context.metrics.downloadBytes.inc(sent);
+}

@@ -1,0 +1,311 @@
+/**
+ * Every REST endpoint as data: method, address, schemas, meaning. No code of the node stands here, so that the client, the
+ * documentation and the tests read the same values (docs/api.md).
+ */
+import { type TSchema, Type } from 'typebox';
+
+export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST';
+
+export interface AnswerDefinition {
+	readonly description: string;
+	/** Media type; absent when there is no body. */
+	readonly contentType?: string;
+	/** Present for JSON bodies. */
+	readonly body?: TSchema;
+}
+
+export interface EndpointDefinition {
+	readonly methods: readonly HttpMethod[];
+	/** Address with its variable parts in braces: `/v1/files/{root}`. */
+	readonly url: string;
+	readonly summary: string;
+	readonly params?: TSchema;
+	readonly query?: TSchema;
+	/** Request headers that have a meaning here. */
+	readonly headers?: TSchema;
+	/** Successful answers by status; errors are problem JSON (docs/errors.md). */
+	readonly answers: Readonly<Record<number, AnswerDefinition>>;
+}
+
+const closed = { additionalProperties: false } as const;
+const hash = (description: string) => Type.String({ pattern: '^0x[0-9a-f]{64}$', description });
+const hex = (description: string) => Type.String({ pattern: '^0x([0-9a-f]{2})*$', description });
+
+/** Whole numbers are JSON numbers up to 2^53 - 1 and decimal strings beyond. */
+const whole = (description: string) =>
+	Type.Union([Type.Integer({ minimum: 0 }), Type.String({ pattern: '^[0-9]+$' })], { description });
+
+const rootParams = Type.Object({
+	root: Type.String({ description: 'Data root: 0x and 64 hexadecimal digits, of either case.' }),
+});
+const seqParams = Type.Object({ txSeq: Type.String({ description: 'Sequence number of the submission, from 0.' }) });
+const segmentPart = { i: Type.String({ description: 'Number of the segment, from 0.' }) };
+
+export const UPLOAD_RESULT = Type.Object(
+	{
+		root: hash('Data root.'),
+		txSeq: Type.Integer({ description: 'Sequence number of the submission that holds the content.' }),
+		size: Type.Integer({ description: 'Bytes.' }),
+		name: Type.String({ description: 'Name of this upload; empty when there was none.' }),
+		segments: Type.Integer({ description: 'Segments of 256 KiB that hold bytes of the file.' }),
+	},
+	closed,
+);
+
+export const UPLOAD_RESULTS = Type.Object({ files: Type.Array(UPLOAD_RESULT) }, closed);
+
+export const SUBTREE = Type.Object({ root: hash('Root of the subtree.'), height: Type.Integer() }, closed);
+
+export const FILE_INFO = Type.Object(
+	{
+		root: hash('Data root.'),
+		txSeq: Type.Integer(),
+		size: Type.Integer({ description: 'Bytes.' }),
+		segments: Type.Integer({ description: 'Segments that hold bytes of the file.' }),
+		segmentsPadded: Type.Integer({ description: 'Segments of the padded file: the positions of a file proof.' }),
+		startSector: whole('First sector in the flow.'),
+		paddedSectors: whole('Sectors in the flow.'),
+		finalized: Type.Boolean({ description: 'All bytes are held here and none is known to be damaged.' }),
+		heldSegments: Type.Integer(),
+		name: Type.String(),
+		type: Type.String({ description: 'Media type; empty when the upload named none.' }),
+		uploadedAt: Type.String({ description: 'Time of the upload, ISO 8601, UTC.' }),
+		submitter: hex('Address of the submitter, 20 bytes.'),
+		tags: hex('Tags of the submission.'),
+		nodes: Type.Array(SUBTREE, { description: 'Subtrees of the submission, in order.' }),
+	},
+	closed,
+);
+
+export const MERKLE_PROOF = Type.Object(
+	{
+		lemma: Type.Array(hash('')),
+		path: Type.Array(Type.Boolean(), { description: 'From the bottom; true: the running node is the left child.' }),
+	},
+	closed,
+);
+
+export const SEGMENT_WITH_PROOF = Type.Object(
+	{
+		root: hash('Data root.'),
+		txSeq: Type.Integer(),
+		index: Type.Integer(),
+		size: Type.Integer({ description: 'Bytes of the whole file.' }),
+		data: Type.String({
+			description: 'Base64 of the segment; the last one zero-padded to whole sectors of 256 bytes.',
+		}),
+		proof: MERKLE_PROOF,
+	},
+	closed,
+);
+
+export const FLOW_STATE = Type.Object(
+	{
+		root: hash('Flow root.'),
+		lengthSectors: whole('Length of the flow in sectors.'),
+		submissions: Type.Integer(),
+	},
+	closed,
+);
+
+export const SECTOR_WITH_PROOF = Type.Object(
+	{
+		sector: whole('Position in the flow.'),
+		data: Type.String({ description: 'Base64 of the sector: 256 bytes, or 32 for sector 0, which is an opaque leaf.' }),
+		proof: MERKLE_PROOF,
+		flowRoot: hash('Flow root that the proof leads to.'),
+		flowLengthSectors: whole('Length of the flow that this root commits to.'),
+	},
+	closed,
+);
+
+export const LIVENESS = Type.Object({ status: Type.Literal('live'), version: Type.String() }, closed);
+
+export const READINESS = Type.Object(
+	{
+		ready: Type.Boolean(),
+		reasons: Type.Array(Type.Object({ code: Type.String(), message: Type.String(), ready: Type.Boolean() }, closed), {
+			description: 'Everything an operator should know; `ready` false marks what keeps the node from uploads.',
+		}),
+	},
+	closed,
+);
+
+/** RFC 9457. `files` names what a form with several files stored before it failed. */
+export const PROBLEM = Type.Object(
+	{
+		type: Type.String(),
+		title: Type.String(),
+		status: Type.Integer(),
+		detail: Type.String(),
+		code: Type.String(),
+		hint: Type.String(),
+		retryable: Type.Boolean(),
+		instance: Type.String({ description: 'Request id, also in the log of the node.' }),
+		files: Type.Optional(Type.Array(UPLOAD_RESULT)),
+	},
+	closed,
+);
+
+const uploadHeaders = Type.Object({
+	'content-digest': Type.Optional(
+		Type.String({ description: 'RFC 9530. sha-256 is checked; other algorithms are ignored.' }),
+	),
+	'perigee-expected-root': Type.Optional(
+		Type.String({ description: 'Data root the content must have; with several files, each of them.' }),
+	),
+});
+
+const contentHeaders = Type.Object({
+	range: Type.Optional(Type.String({ description: 'One range of bytes; several are answered with the whole file.' })),
+	'if-range': Type.Optional(Type.String()),
+	'if-match': Type.Optional(Type.String()),
+	'if-none-match': Type.Optional(Type.String()),
+});
+
+const json = (description: string, body: TSchema): AnswerDefinition => ({
+	description,
+	contentType: 'application/json',
+	body,
+});
+
+const contentAnswers = {
+	200: { description: 'The whole file, with the type and name of its upload.', contentType: '*/*' },
+	206: { description: 'The range asked for; Content-Range tells which.', contentType: '*/*' },
+	304: { description: 'If-None-Match names this content.' },
+} as const;
+
+const segmentQuery = Type.Object({
+	proof: Type.Optional(Type.String({ description: '1 asks for JSON with the proof; 0 or absent for the bytes.' })),
+});
+
+const segmentAnswers = {
+	200: {
+		description: 'The bytes of the segment, or with proof=1 JSON with the padded segment and its proof.',
+		contentType: 'application/octet-stream',
+		body: SEGMENT_WITH_PROOF,
+	},
+	304: { description: 'If-None-Match names this segment.' },
+} as const;
+
+const define = <const D extends EndpointDefinition>(definition: D): D => definition;
+
+export const ENDPOINTS = {
+	putUpload: define({
+		methods: ['PUT'],
+		url: '/v1/upload/{name}',
+		summary: 'Store the body as a file. The name may be empty.',
+		params: Type.Object({
+			name: Type.String({ description: 'File name, percent-encoded UTF-8, at most 1,024 bytes.' }),
+		}),
+		headers: uploadHeaders,
+		answers: {
+			200: json('The content was here already; no new submission was made.', UPLOAD_RESULT),
+			201: json('Stored, durable and submitted. Location names the file.', UPLOAD_RESULT),
+		},
+	}),
+	postUpload: define({
+		methods: ['POST'],
+		url: '/v1/upload',
+		summary: 'Store the files of a multipart form; fields that are not files are ignored.',
+		headers: uploadHeaders,
+		answers: {
+			200: json(
+				'All content was here already. One file: the object itself.',
+				Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS]),
+			),
+			201: json('Stored. One file: the object itself; several: `files`.', Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS])),
+		},
+	}),
+	fileContent: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/files/{root}',
+		summary: 'The bytes of a file by its data root, with the name and type of its newest upload.',
+		params: rootParams,
+		headers: contentHeaders,
+		answers: contentAnswers,
+	}),
+	fileInfo: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/files/{root}/info',
+		summary: 'What is known about a file.',
+		params: rootParams,
+		answers: { 200: json('The file and its first submission.', FILE_INFO) },
+	}),
+	fileSegment: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/files/{root}/segments/{i}',
+		summary: 'One segment of 256 KiB, if asked for with a proof that leads to the data root.',
+		params: Type.Object({ ...rootParams.properties, ...segmentPart }),
+		query: segmentQuery,
+		answers: segmentAnswers,
+	}),
+	submissionContent: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/submissions/{txSeq}',
+		summary: 'The bytes of a submission, with the name and type of the upload that made it.',
+		params: seqParams,
+		headers: contentHeaders,
+		answers: contentAnswers,
+	}),
+	submissionInfo: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/submissions/{txSeq}/info',
+		summary: 'What is known about a submission.',
+		params: seqParams,
+		answers: { 200: json('The submission.', FILE_INFO) },
+	}),
+	submissionSegment: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/submissions/{txSeq}/segments/{i}',
+		summary: 'One segment of a submission, if asked for with its proof.',
+		params: Type.Object({ ...seqParams.properties, ...segmentPart }),
+		query: segmentQuery,
+		answers: segmentAnswers,
+	}),
+	flow: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/flow',
+		summary: 'Root and length of the flow as it stands.',
+		answers: { 200: json('The flow.', FLOW_STATE) },
+	}),
+	sectorProof: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/sectors/{i}/proof',
+		summary: 'One sector of the flow with its proof against the flow root, now or after an earlier submission.',
+		params: Type.Object({ i: Type.String({ description: 'Position of the sector in the flow, from 0.' }) }),
+		query: Type.Object({
+			at: Type.Optional(
+				Type.String({ description: 'Sequence number: the flow as it was right after that submission.' }),
+			),
+		}),
+		answers: { 200: json('The sector and its proof.', SECTOR_WITH_PROOF) },
+	}),
+	greeting: define({
+		methods: ['GET', 'HEAD'],
+		url: '/',
+		summary: 'A few lines of text: the version, and a command to try.',
+		answers: { 200: { description: 'Text.', contentType: 'text/plain' } },
+	}),
+	metrics: define({
+		methods: ['GET', 'HEAD'],
+		url: '/metrics',
+		summary: 'Metrics in the text format of Prometheus (docs/metrics.md).',
+		answers: { 200: { description: 'All metrics.', contentType: 'text/plain' } },
+	}),
+	live: define({
+		methods: ['GET', 'HEAD'],
+		url: '/health/live',
+		summary: 'The process answers.',
+		answers: { 200: json('It lives.', LIVENESS) },
+	}),
+	ready: define({
+		methods: ['GET', 'HEAD'],
+		url: '/health/ready',
+		summary: 'The node takes uploads, or why it does not.',
+		answers: {
+			200: json('It takes uploads.', READINESS),
+			503: json('It does not.', READINESS),
+		},
+	}),
+} as const;

@@ -1,0 +1,42 @@
+/** An endpoint: its definition and what answers it; and what all of them share. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { Clock } from '../../io/clock.js';
+import type { FileStore } from '../../log-layer/types.js';
+import type { Metrics } from '../../metrics/metrics.js';
+import type { EndpointDefinition } from './definitions.js';
+import type { UploadWatch } from './upload-watch.js';
+
+/** What a handler may use. Everything is passed in; nothing is global. */
+export interface RestContext {
+	readonly store: FileStore;
+	readonly metrics: Metrics;
+	/** Brings gauges up to date before the registry is rendered. */
+	readonly refreshMetrics: () => void | Promise<void>;
+	readonly clock: Clock;
+	readonly log: Pick<Logger, 'error' | 'warn'>;
+	readonly version: string;
+	readonly maxFileBytes: number;
+	readonly uploads: UploadWatch;
+	/** The answer that each connection waits for, or got last. */
+	readonly answering: WeakMap<Socket, ServerResponse>;
+}
+
+/** Fastify's request as the handlers use it: routed and with its address taken apart, body untouched. */
+export type RestRequest = FastifyRequest & {
+	readonly raw: IncomingMessage;
+	readonly params: Readonly<Record<string, string>>;
+	readonly query: Readonly<Record<string, string | string[] | undefined>>;
+};
+
+/** Answers on `response`. A rejection with nothing sent yet becomes problem JSON; later it cuts the connection. */
+export type Handler = (context: RestContext, request: RestRequest, response: ServerResponse) => Promise<void>;
+
+export interface Endpoint {
+	readonly definition: EndpointDefinition;
+	readonly handle: Handler;
+	/** The body is a multipart form; everything else is handed over as it comes. */
+	readonly multipart?: true;
+}

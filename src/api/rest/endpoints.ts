@@ -1,0 +1,25 @@
+/** All endpoints of REST, each one value. */
+import { fileContent, submissionContent } from './content.js';
+import type { Endpoint } from './endpoint.js';
+import { fileInfo, flow, sectorProof, submissionInfo } from './info.js';
+import { postUpload } from './post-upload.js';
+import { putUpload } from './put-upload.js';
+import { fileSegment, submissionSegment } from './segments.js';
+import { greeting, live, metrics, ready } from './service.js';
+
+export const REST_ENDPOINTS: readonly Endpoint[] = [
+	putUpload,
+	postUpload,
+	fileContent,
+	fileInfo,
+	fileSegment,
+	submissionContent,
+	submissionInfo,
+	submissionSegment,
+	flow,
+	sectorProof,
+	greeting,
+	metrics,
+	live,
+	ready,
+];

@@ -1,0 +1,116 @@
+/** Puts endpoints on a Fastify instance: routing is Fastify's, everything on the wire is written here or by the handlers. */
+import type { ServerResponse } from 'node:http';
+import fastifyMultipart from '@fastify/multipart';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { asPerigeeError, PerigeeError } from '../../errors.js';
+import type { HttpMethod } from './definitions.js';
+import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
+import { RouteMeter } from './route-meter.js';
+import { sendProblem, withExtras } from './problem.js';
+
+const METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'PUT', 'POST'];
+
+/** Mounts all endpoints, and problem JSON for whatever does not reach one. */
+export async function mount(app: FastifyInstance, context: RestContext, endpoints: readonly Endpoint[]): Promise<void> {
+	// Bodies of PUT are files of any type: the handler takes the socket as it is, and no parser looks at the type.
+	app.addHttpMethod('PUT', { hasBody: false, overrideExisting: true });
+	app.removeAllContentTypeParsers();
+	for (const endpoint of endpoints) {
+		if (endpoint.multipart !== true) mountOne(app, context, endpoint);
+	}
+	await app.register(async (forms) => {
+		await forms.register(fastifyMultipart);
+		// Anything else is refused by the handler, with the hint that belongs there.
+		forms.addContentTypeParser('*', (_request, _payload, done) => done(null));
+		for (const endpoint of endpoints) {
+			if (endpoint.multipart === true) mountOne(forms, context, endpoint);
+		}
+	});
+	const unmatched = new RouteMeter(context.metrics, 'unmatched');
+	app.setNotFoundHandler((request, reply) => {
+		answerFailure(context, request, reply, unmatched, unroutable(app, request));
+	});
+	app.setErrorHandler((error, request, reply) => {
+		answerFailure(context, request, reply, unmatched, frameworkError(error));
+	});
+}
+
+/** Answers a request that Fastify turned away before any handler, or that has no route. */
+export function answerFailure(
+	context: RestContext,
+	request: FastifyRequest,
+	reply: FastifyReply,
+	meter: RouteMeter,
+	error: PerigeeError,
+): void {
+	reply.hijack();
+	fail(context, request, reply.raw, error);
+	meter.record(request.method, reply.raw.statusCode, 0);
+}
+
+function mountOne(app: FastifyInstance, context: RestContext, endpoint: Endpoint): void {
+	const { methods, url } = endpoint.definition;
+	const meter = new RouteMeter(context.metrics, url);
+	app.route({
+		method: [...methods],
+		url: url.replace('{name}', '*').replaceAll(/\{(\w+)\}/g, ':$1'),
+		exposeHeadRoute: false,
+		handler(request, reply) {
+			reply.hijack();
+			void serve(context, endpoint, request as RestRequest, reply.raw, meter);
+		},
+	});
+}
+
+/** Runs a handler and measures it. Never rejects. */
+async function serve(
+	context: RestContext,
+	endpoint: Endpoint,
+	request: RestRequest,
+	response: ServerResponse,
+	meter: RouteMeter,
+): Promise<void> {
+	const startedMs = performance.now();
+	let status = 0;
+	context.answering.set(request.raw.socket, response);
+	try {
+		await endpoint.handle(context, request, response);
+	} catch (error) {
+		status = fail(context, request, response, error);
+	}
+	meter.record(request.raw.method ?? '', status || response.statusCode, (performance.now() - startedMs) / 1000);
+}
+
+/** Turns an error into an answer, or cuts the connection when an answer has begun. The status that is counted. */
+function fail(context: RestContext, request: FastifyRequest, response: ServerResponse, cause: unknown): number {
+	const error = asPerigeeError(cause);
+	context.metrics.errors.inc({ code: error.code });
+	if (error.code === 'INTERNAL' || error.code === 'DATA_DAMAGED') {
+		const { id, method, url } = request;
+		context.log.error({ requestId: id, method, url, code: error.code, err: error.cause ?? error }, error.message);
+	}
+	if (response.headersSent) response.destroy();
+	else if (!response.destroyed) sendProblem(request.raw, response, error, request.id, context.clock);
+	return error.code === 'CLIENT_GONE' ? 499 : response.statusCode;
+}
+
+function unroutable(app: FastifyInstance, request: FastifyRequest): PerigeeError {
+	const path = request.url.split('?')[0] ?? '';
+	const allowed = METHODS.filter((method) => app.findRoute({ method, url: path }) !== null);
+	if (allowed.length === 0) return new PerigeeError('NOT_FOUND', `Nothing answers at ${path.slice(0, 200)}.`);
+	return withExtras(
+		new PerigeeError('METHOD_NOT_ALLOWED', `${request.method} is not allowed here; ${allowed.join(', ')} are.`),
+		{ headers: ['Allow', allowed.join(', ')] },
+	);
+}
+
+/** Fastify's own errors carry a status. */
+export function frameworkError(error: unknown): PerigeeError {
+	if (error instanceof PerigeeError) return error;
+	const { statusCode, message } = error as { readonly statusCode?: number; readonly message?: string };
+	if (statusCode === 415) return new PerigeeError('NOT_MULTIPART', undefined, { cause: error });
+	if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+		return new PerigeeError('BAD_REQUEST', message, { cause: error });
+	}
+	return asPerigeeError(error);
+}

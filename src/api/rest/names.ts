@@ -1,0 +1,53 @@
+/** Names and media types of files: what is taken from a client, and how it is given back in headers. */
+import { PerigeeError } from '../../errors.js';
+import { LIMITS } from '../../limits.js';
+
+const UPLOAD_PREFIX = '/v1/upload/';
+const BEYOND_ASCII = /[\x80-\xff]/;
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+const CONTROL = /\p{Cc}/u;
+const MEDIA_TYPE =
+	/^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:[ \t]*;[ \t]*[\w!#$%&'*+.^`|~-]+=(?:[\w!#$%&'*+.^`|~-]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t \x21-\x7e])*"))*$/;
+const PLAIN_NAME = /^[\w !#$&+.,;=@^`|~()[\]{}-]+$/;
+
+/** What follows `/v1/upload/` in an address, decoded; also where a client sent UTF-8 as it is. Errors: BAD_NAME. */
+export function nameOfUrl(url: string): string {
+	const query = url.indexOf('?');
+	const text = url.slice(UPLOAD_PREFIX.length, query === -1 ? undefined : query);
+	try {
+		// Node hands over the bytes of the address as Latin-1.
+		const characters = BEYOND_ASCII.test(text) ? UTF8.decode(Buffer.from(text, 'latin1')) : text;
+		return decodeURIComponent(characters);
+	} catch (error) {
+		throw new PerigeeError('BAD_NAME', 'The name in the address is not percent-encoded UTF-8.', { cause: error });
+	}
+}
+
+/** The name if it can be stored ('' for none). Errors: BAD_NAME. */
+export function checkName(name: string): string {
+	const bytes = Buffer.byteLength(name);
+	if (bytes > LIMITS.nameBytes) {
+		throw new PerigeeError('BAD_NAME', `The name has ${bytes} bytes; ${LIMITS.nameBytes} are allowed.`);
+	}
+	if (CONTROL.test(name)) throw new PerigeeError('BAD_NAME', 'The name has a control character.');
+	if (name.includes('/')) throw new PerigeeError('BAD_NAME', 'A name has no "/": send the last part of the path only.');
+	if (name === '.' || name === '..') throw new PerigeeError('BAD_NAME', `"${name}" is no name of a file.`);
+	return name;
+}
+
+/** The media type if it is one and not too long, else ''. */
+export function cleanMediaType(type: string): string {
+	const trimmed = type.trim();
+	return trimmed.length <= LIMITS.contentTypeBytes && MEDIA_TYPE.test(trimmed) ? trimmed : '';
+}
+
+/** Content-Disposition of a file that is shown in place (RFC 6266); `name` is not ''. */
+export function contentDisposition(name: string): string {
+	if (PLAIN_NAME.test(name)) return `inline; filename="${name}"`;
+	const fallback = name.replaceAll(/[^\x20-\x7e]|["\\%]/gu, '_');
+	const encoded = encodeURIComponent(name).replaceAll(
+		/['()*]/g,
+		(sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+	);
+	return `inline; filename="${fallback}"; filename*=UTF-8''${encoded}`;
+}

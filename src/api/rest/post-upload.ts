@@ -1,0 +1,194 @@
+/** POST /v1/upload: the files of a multipart form, one after another, streamed. */
+import type { Readable } from 'node:stream';
+import { createHash, type Hash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Multipart, MultipartFile } from '@fastify/multipart';
+import { asPerigeeError, PerigeeError } from '../../errors.js';
+import type { UploadResult, UploadSession } from '../../log-layer/types.js';
+import { LIMITS } from '../../limits.js';
+import { ENDPOINTS } from './definitions.js';
+import { parseContentDigest } from './digest.js';
+import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
+import { sendJson } from './json.js';
+import { checkName, cleanMediaType } from './names.js';
+import { sendContinue, withExtras } from './problem.js';
+import { counted, expectedRootOf, refuseEncoding, uploadBodyOf } from './put-upload.js';
+import type { WatchedUpload } from './upload-watch.js';
+
+export const postUpload: Endpoint = { definition: ENDPOINTS.postUpload, multipart: true, handle: handlePost };
+
+async function handlePost(context: RestContext, request: RestRequest, response: ServerResponse): Promise<void> {
+	const { raw } = request;
+	refuseOtherSites(raw);
+	if (!request.isMultipart()) throw new PerigeeError('NOT_MULTIPART');
+	refuseEncoding(raw.headers);
+	const form = new Form(context, request);
+	sendContinue(raw, response);
+	const stored = await form.store();
+	const bodies = stored.map(uploadBodyOf);
+	const [only, second] = bodies;
+	if (only === undefined) throw new PerigeeError('BAD_REQUEST', 'The form has no file in it.');
+	const status = stored.every((result) => result.existed) ? 200 : 201;
+	if (second !== undefined) sendJson(response, status, { files: bodies });
+	else sendJson(response, status, only, ['Location', `/v1/files/${only.root}`]);
+}
+
+/** Browsers send forms to any site without asking first; a page from elsewhere must not fill this node. */
+function refuseOtherSites(request: IncomingMessage): void {
+	const site = request.headers['sec-fetch-site'];
+	if (site === 'cross-site' || site === 'same-site') throw new PerigeeError('CROSS_SITE');
+}
+
+/** One form on its way in. */
+class Form {
+	readonly #context: RestContext;
+	readonly #request: RestRequest;
+	readonly #expectedRoot;
+	/** Over the body as it is sent, with its boundaries: what Content-Digest covers. */
+	readonly #digest: { readonly expected: Uint8Array; readonly hash: Hash } | undefined;
+	readonly #watched: WatchedUpload;
+	readonly #stored: UploadResult[] = [];
+
+	constructor(context: RestContext, request: RestRequest) {
+		this.#context = context;
+		this.#request = request;
+		const { raw } = request;
+		this.#expectedRoot = expectedRootOf(raw.headers);
+		const header = raw.headers['content-digest'];
+		const expected = header === undefined ? undefined : parseContentDigest(String(header));
+		this.#digest = expected === undefined ? undefined : { expected, hash: createHash('sha256') };
+		// The form's parser ends on an error of its source; the socket stays open for the answer.
+		this.#watched = { moved: true, waitsForNode: false, onIdle: () => raw.emit('error', idle(context)) };
+	}
+
+	/** Stores all files. After an error the problem names those that were stored before it. */
+	async store(): Promise<readonly UploadResult[]> {
+		const { raw } = this.#request;
+		this.#context.uploads.add(this.#watched);
+		raw.on('data', this.#seen);
+		try {
+			const parts = this.#request.parts({ limits: formLimits(this.#context.maxFileBytes) });
+			let part = await nextPart(parts);
+			while (part !== undefined) {
+				part = await this.#storeFile(part, parts);
+			}
+			return this.#stored;
+		} catch (error) {
+			raw.unpipe();
+			const known = asFormError(error);
+			if (this.#stored.length === 0) throw known;
+			throw withExtras(known, { files: this.#stored.map(uploadBodyOf) });
+		} finally {
+			raw.off('data', this.#seen);
+			this.#context.uploads.remove(this.#watched);
+		}
+	}
+
+	readonly #seen = (chunk: Buffer): void => {
+		this.#watched.moved = true;
+		this.#digest?.hash.update(chunk);
+	};
+
+	/** Stores one file; answers the next, which is looked for early only where the digest decides before anything is visible. */
+	async #storeFile(part: MultipartFile, parts: AsyncIterator<Multipart>): Promise<MultipartFile | undefined> {
+		const { store } = this.#context;
+		let next: MultipartFile | undefined;
+		const session = store.beginUpload({
+			name: checkName(part.filename ?? ''),
+			contentType: cleanMediaType(part.mimetype),
+			...(this.#expectedRoot === undefined ? {} : { expectedRoot: this.#expectedRoot }),
+		});
+		const result = await counted(this.#context, session, async () => {
+			await this.#fill(part.file, session);
+			if (this.#digest !== undefined) {
+				next = await nextPart(parts);
+				this.#checkDigest(next);
+			}
+			return await session.finish();
+		});
+		this.#stored.push(result);
+		return this.#digest === undefined ? await nextPart(parts) : next;
+	}
+
+	async #fill(file: Readable & { readonly truncated?: boolean }, session: UploadSession): Promise<void> {
+		let receivedBytes = 0;
+		for await (const chunk of file as AsyncIterable<Buffer>) {
+			receivedBytes += chunk.length;
+			const writing = session.write(chunk);
+			if (writing === undefined) continue;
+			this.#watched.waitsForNode = true;
+			await writing;
+			this.#watched.waitsForNode = false;
+		}
+		this.#context.metrics.uploadBytes.inc(receivedBytes);
+		const { maxFileBytes } = this.#context;
+		if (file.truncated === true)
+			throw new PerigeeError('BODY_TOO_LARGE', `A file has more than ${maxFileBytes} bytes.`);
+		if (receivedBytes === 0) throw new PerigeeError('EMPTY_FILE');
+	}
+
+	#checkDigest(next: MultipartFile | undefined): void {
+		if (this.#digest === undefined) return;
+		if (next !== undefined) {
+			next.file.resume();
+			throw new PerigeeError(
+				'BAD_REQUEST',
+				'Content-Digest covers the whole form, so it can only be checked for a form with one file.',
+			);
+		}
+		if (!this.#digest.hash.digest().equals(this.#digest.expected)) throw new PerigeeError('DIGEST_MISMATCH');
+	}
+}
+
+function formLimits(maxFileBytes: number) {
+	return {
+		fileSize: maxFileBytes,
+		files: LIMITS.multipartFiles,
+		fields: LIMITS.multipartFields,
+		parts: LIMITS.multipartFiles + LIMITS.multipartFields,
+		fieldNameSize: LIMITS.nameBytes,
+		fieldSize: LIMITS.multipartFieldBytes,
+		headerPairs: LIMITS.httpHeaderCount,
+	};
+}
+
+async function nextPart(parts: AsyncIterator<Multipart>): Promise<MultipartFile | undefined> {
+	for (;;) {
+		const step = await parts.next();
+		if (step.done === true) return undefined;
+		if (step.value.type === 'file') return step.value;
+	}
+}
+
+function idle(context: RestContext): PerigeeError {
+	return new PerigeeError('UPLOAD_TIMEOUT', `Nothing arrived for ${context.uploads.idleTimeoutMs} ms.`);
+}
+
+/** Errors of the form's parser carry codes of their own. */
+function asFormError(error: unknown): PerigeeError {
+	if (error instanceof PerigeeError) return error;
+	const { code, message } = error as { readonly code?: string; readonly message?: string };
+	switch (code) {
+		case 'FST_REQ_FILE_TOO_LARGE':
+			return new PerigeeError('BODY_TOO_LARGE', undefined, { cause: error });
+		case 'FST_FILES_LIMIT':
+		case 'FST_PARTS_LIMIT':
+		case 'FST_FIELDS_LIMIT':
+			return new PerigeeError(
+				'BAD_REQUEST',
+				`A form holds at most ${LIMITS.multipartFiles} files and ${LIMITS.multipartFields} other fields.`,
+			);
+		case 'FST_MP_PREMATURE_CLOSE':
+		case 'ECONNRESET':
+			return new PerigeeError('CLIENT_GONE', undefined, { cause: error });
+		case 'FST_PROTO_VIOLATION':
+		case 'FST_INVALID_JSON_FIELD_ERROR':
+			return new PerigeeError('BAD_REQUEST', `The form has a field that cannot be read: ${message}.`, { cause: error });
+		default:
+			// The parser's own complaints about broken forms have no code.
+			if (/multipart/i.test(message ?? '')) {
+				return new PerigeeError('BAD_REQUEST', `The form cannot be read: ${message}.`, { cause: error });
+			}
+			return asPerigeeError(error);
+	}
+}

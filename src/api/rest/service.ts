@@ -1,0 +1,60 @@
+/** What operators and their tools ask: greeting, metrics, health. */
+import type { ServerResponse } from 'node:http';
+import type { Static } from 'typebox';
+import { ENDPOINTS, type LIVENESS, type READINESS } from './definitions.js';
+import type { Endpoint } from './endpoint.js';
+import { sendJson } from './json.js';
+
+/** State of the node, true only now. */
+const NO_STORE = ['Cache-Control', 'no-store'];
+
+export const greeting: Endpoint = {
+	definition: ENDPOINTS.greeting,
+	async handle(context, request, response) {
+		const origin = `http://${request.raw.headers.host ?? 'localhost'}`;
+		sendText(response, `Perigee ${context.version}\n\nStore a file:\n  curl -T file ${origin}/v1/upload/\n`, [
+			'Content-Type',
+			'text/plain; charset=utf-8',
+		]);
+	},
+};
+
+export const metrics: Endpoint = {
+	definition: ENDPOINTS.metrics,
+	async handle(context, _request, response) {
+		await context.refreshMetrics();
+		const { registry } = context.metrics;
+		sendText(response, await registry.metrics(), ['Content-Type', registry.contentType]);
+	},
+};
+
+export const live: Endpoint = {
+	definition: ENDPOINTS.live,
+	async handle(context, _request, response) {
+		const body: Static<typeof LIVENESS> = { status: 'live', version: context.version };
+		sendJson(response, 200, body, NO_STORE);
+	},
+};
+
+export const ready: Endpoint = {
+	definition: ENDPOINTS.ready,
+	async handle(context, _request, response) {
+		const reasons = context.store.health();
+		const isReady = reasons.every((reason) => reason.ready);
+		const body: Static<typeof READINESS> = { ready: isReady, reasons: [...reasons] };
+		sendJson(response, isReady ? 200 : 503, body, isReady ? NO_STORE : [...NO_STORE, 'Retry-After', '5']);
+	},
+};
+
+function sendText(response: ServerResponse, text: string, headers: readonly string[]): void {
+	const body = Buffer.from(text);
+	response.writeHead(200, [
+		...headers,
+		'Content-Length',
+		String(body.length),
+		'X-Content-Type-Options',
+		'nosniff',
+		...NO_STORE,
+	]);
+	response.end(body);
+}

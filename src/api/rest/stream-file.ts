@@ -1,0 +1,108 @@
+/** The hot path of downloads: pieces of a file into the answer's socket, never more ahead of it than a bound. */
+import type { ServerResponse } from 'node:http';
+import type { FilePiece } from '../../log-layer/types.js';
+import { LIMITS } from '../../limits.js';
+
+/**
+ * Sends the pieces after `writeHead`, which is called once the first piece is there, so that an error before it can still
+ * become an answer. While one piece is being sent the next is read. Answers the bytes handed to the socket; a client that
+ * goes away ends it without an error. After the head, an error cuts the connection: half a file never looks whole.
+ */
+export async function streamFile(
+	pieces: AsyncIterable<FilePiece>,
+	response: ServerResponse,
+	writeHead: () => void,
+): Promise<number> {
+	const iterator = pieces[Symbol.asyncIterator]();
+	const flight = new Flight(response);
+	let coming: Promise<IteratorResult<FilePiece>> | undefined = iterator.next();
+	let sentBytes = 0;
+	try {
+		let step = await coming;
+		writeHead();
+		while (step.done !== true && !flight.closed) {
+			coming = iterator.next();
+			// Looked at below; until then a rejection must not count as unhandled.
+			coming.catch(ignoreUntilAwaited);
+			sentBytes += step.value.bytes.length;
+			flight.send(step.value);
+			if (flight.isFull) await flight.room();
+			step = await coming;
+		}
+		coming = undefined;
+		if (step.done !== true) step.value.release();
+		response.end();
+		return sentBytes;
+	} catch (error) {
+		if (response.headersSent) response.destroy();
+		throw error;
+	} finally {
+		await abandon(iterator, coming);
+	}
+}
+
+function ignoreUntilAwaited(): void {}
+
+/** Ends the iteration; a piece that was read ahead goes back. */
+async function abandon(
+	iterator: AsyncIterator<FilePiece>,
+	coming: Promise<IteratorResult<FilePiece>> | undefined,
+): Promise<void> {
+	const step = await coming?.catch(() => undefined);
+	if (step !== undefined && step.done !== true) step.value.release();
+	await iterator.return?.();
+}
+
+/** Pieces that the socket has not taken yet. Their buffers go back in the order of their writes, or all when it closes. */
+class Flight {
+	closed: boolean;
+	readonly #response: ServerResponse;
+	readonly #pieces: FilePiece[] = [];
+	#bytes = 0;
+	#wake: (() => void) | undefined;
+
+	constructor(response: ServerResponse) {
+		this.#response = response;
+		this.closed = response.destroyed;
+		response.on('close', () => this.#close());
+	}
+
+	get isFull(): boolean {
+		return this.#bytes >= LIMITS.httpDownloadAheadBytes && !this.closed;
+	}
+
+	send(piece: FilePiece): void {
+		this.#pieces.push(piece);
+		this.#bytes += piece.bytes.length;
+		this.#response.write(piece.bytes, this.#taken);
+	}
+
+	/** Resolves once a piece was taken, or the socket closed. */
+	room(): Promise<void> {
+		return new Promise((resolve) => {
+			this.#wake = resolve;
+		});
+	}
+
+	// Callbacks come in the order of the writes; one function serves them all.
+	readonly #taken = (): void => {
+		const piece = this.#pieces.shift();
+		if (piece === undefined) return;
+		this.#bytes -= piece.bytes.length;
+		piece.release();
+		this.#wakeUp();
+	};
+
+	#close(): void {
+		this.closed = true;
+		for (const piece of this.#pieces.splice(0)) piece.release();
+		this.#bytes = 0;
+		this.#wakeUp();
+	}
+
+	#wakeUp(): void {
+		const wake = this.#wake;
+		this.#wake = undefined;
+		wake?.();
+	}
+}

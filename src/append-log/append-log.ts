@@ -1,0 +1,149 @@
+/**
+ * The append log: independent lanes of log files, the only durable truth of the store (docs/format.md). It knows nothing of files or
+ * objects: it takes records, makes them durable, hands them on in order, and finds them again after a crash.
+ */
+import { PerigeeError } from '../errors.js';
+import type { Clock } from '../io/clock.js';
+import type { Randomness } from '../io/randomness.js';
+import type { StorageIo } from '../io/storage-io.js';
+import { LIMITS } from '../limits.js';
+import type { Lsn } from '../units.js';
+import { LaneWriter } from './lane-writer.js';
+import { LogFiles, laneFileNumbers } from './log-files.js';
+import { LogShared } from './log-shared.js';
+import { replayLane } from './replay.js';
+import {
+	LANE_NAMES,
+	type BadRange,
+	type Checksums,
+	type Lane,
+	type LaneConsumer,
+	type LanePosition,
+	type LogObserver,
+	type RecordInput,
+	type WriteTicket,
+} from './types.js';
+
+export interface AppendLogOptions {
+	readonly io: StorageIo;
+	readonly clock: Clock;
+	readonly randomness: Randomness;
+	readonly checksums: Checksums;
+	readonly observer: LogObserver;
+	/** Directory of the log files; must exist. */
+	readonly directory: string;
+	/** 16 bytes. */
+	readonly storeId: Uint8Array;
+	/** Where the consumer stands: what comes behind is replayed into it before `open` resolves. Empty: everything. */
+	readonly from: Partial<Record<Lane, LanePosition>>;
+	/** No record at or behind this number was given before, as far as the checkpoint knows. */
+	readonly nextLsn: Lsn;
+	readonly consumer: LaneConsumer;
+	/** Records to repeat at the head of each new journal file. */
+	readonly journalHead: () => readonly RecordInput[];
+	/** A log file ends before it grows beyond this. */
+	readonly rollBytes: number;
+}
+
+/** Sequence numbers skipped at each open, so that those of groups lost in a crash are not given again (docs/format.md §4). */
+const LSN_MARGIN = 1n << 20n;
+
+export class AppendLog {
+	/** What the replay at open found unreadable. */
+	readonly damage: readonly BadRange[];
+	readonly #shared: LogShared;
+	readonly #writers: Record<Lane, LaneWriter>;
+
+	private constructor(shared: LogShared, writers: Record<Lane, LaneWriter>, damage: readonly BadRange[]) {
+		this.#shared = shared;
+		this.#writers = writers;
+		this.damage = damage;
+	}
+
+	/** Opens the log: replays it from `options.from`, payload lanes first, and settles what a crash left behind. */
+	static async open(options: AppendLogOptions): Promise<AppendLog> {
+		const files = new LogFiles(options.io, options.directory, LIMITS.openLogFiles);
+		const shared = new LogShared({ ...options, files, incarnation: options.randomness.bytes(16) });
+		shared.nextLsn = options.nextLsn;
+		const names = await options.io.list(options.directory);
+		const damage: BadRange[] = [];
+		const verdicts = new Map<Lane, readonly RecordInput[]>();
+		const writers: Partial<Record<Lane, LaneWriter>> = {};
+		for (const lane of LANE_NAMES) {
+			const numbers = laneFileNumbers(names, lane);
+			const result = await replayLane(shared, lane, numbers, options.from[lane], options.consumer);
+			damage.push(...result.damage);
+			verdicts.set(lane, result.verdicts);
+			writers[lane] = new LaneWriter({
+				lane,
+				shared,
+				consumer: options.consumer,
+				lastFileNo: Math.max(numbers.at(-1) ?? 0, options.from[lane]?.fileNo ?? 0),
+				headRecords: () => [...(verdicts.get(lane) ?? []), ...(lane === 'journal' ? options.journalHead() : [])],
+				onHeadDurable: () => verdicts.delete(lane),
+				rollBytes: options.rollBytes,
+			});
+		}
+		shared.nextLsn += LSN_MARGIN;
+		const log = new AppendLog(shared, writers as Record<Lane, LaneWriter>, damage);
+		await log.#stateVerdicts(verdicts);
+		return log;
+	}
+
+	/** Hands records to a lane; they stay together in one group. See LaneWriter.write. */
+	write(lane: Lane, records: readonly RecordInput[], urgent = true): WriteTicket {
+		return this.#writers[lane].write(records, urgent);
+	}
+
+	/**
+	 * Fills `into` with the bytes at `offset` of a log file, unchecked: the caller compares the block CRCs.
+	 * Errors: DATA_DAMAGED when the file is missing, too short or unreadable.
+	 */
+	async read(lane: Lane, fileNo: number, offset: number, into: Uint8Array): Promise<void> {
+		let bytes: number;
+		try {
+			bytes = await this.#shared.files.use(lane, fileNo, (file) => file.read(into, offset));
+		} catch (error) {
+			const code = (error as NodeJS.ErrnoException).code;
+			if (code === 'EMFILE' || code === 'ENFILE') throw new PerigeeError('OVERLOADED', 'too many open files', { cause: error });
+			throw new PerigeeError('DATA_DAMAGED', `log file ${fileNo} of lane ${lane} cannot be read: ${String(code)}`, { cause: error });
+		}
+		if (bytes < into.length) throw new PerigeeError('DATA_DAMAGED', `log file ${fileNo} of lane ${lane} ends too early`);
+	}
+
+	/** The error that ended writing, if any. */
+	get failure(): Error | undefined {
+		return this.#shared.failure;
+	}
+
+	/** Ends writing for good, as after a failed sync. */
+	fail(lane: Lane, error: unknown): void {
+		this.#shared.fail(lane, error);
+	}
+
+	/** A number behind every record written so far. */
+	get nextLsn(): Lsn {
+		return this.#shared.nextLsn as Lsn;
+	}
+
+	/** Makes everything written so far durable and applied, in all lanes. */
+	async flush(): Promise<void> {
+		await Promise.all(LANE_NAMES.map((lane) => this.#writers[lane].flush()));
+	}
+
+	/** Takes no more writes, makes what is queued durable, ends each open file with a close mark. */
+	async close(): Promise<void> {
+		await Promise.all(LANE_NAMES.map((lane) => this.#writers[lane].close()));
+		await this.#shared.files.close();
+	}
+
+	/** Begins a new file with the verdicts, so that later opens need not judge again. On a full disk they wait for the next write. */
+	async #stateVerdicts(verdicts: ReadonlyMap<Lane, readonly RecordInput[]>): Promise<void> {
+		for (const lane of LANE_NAMES) {
+			if ((verdicts.get(lane)?.length ?? 0) === 0) continue;
+			await this.#writers[lane].beginFile().catch((error: unknown) => {
+				if (!(error instanceof PerigeeError && error.code === 'DISK_FULL')) throw error;
+			});
+		}
+	}
+}

@@ -1,0 +1,197 @@
+/**
+ * Reads one log file group by group, finding its way past what is unreadable (docs/format.md §7, steps 1 and 2), and judges how much of
+ * it can be relied on (steps 3 to 5).
+ */
+import type { StorageFile } from '../io/storage-io.js';
+import { BLOCK_BYTES } from '../units.js';
+import {
+	FIRST_GROUP_OFFSET,
+	GROUP_ALIGN_BYTES,
+	GROUP_FIXED_BYTES,
+	claimedGroupOfTrailer,
+	decodeFileStart,
+	decodeGroup,
+	roundUp,
+	type FileHeader,
+	type GroupHeader,
+	type GroupIdentity,
+} from './format.js';
+import type { Checksums, Lane, LogRecord } from './types.js';
+
+const WINDOW_BYTES = 256 * 1024;
+/** Header bytes that a group may have at most: a bound for hostile lengths. */
+const MAX_HEADER_BYTES = 4 * 1024 * 1024;
+
+export interface ByteRange {
+	readonly from: number;
+	readonly to: number;
+}
+
+/** How far a file can be relied on. */
+export interface FileVerdict {
+	/** Behind this offset nothing was ever acknowledged. */
+	readonly end: number;
+	/** Ranges before `end` that were never acknowledged and are unreadable. */
+	readonly doubt: readonly ByteRange[];
+}
+
+export type Scanned = { readonly group: GroupHeader; readonly end: number } | { readonly bad: ByteRange };
+
+export class LogFileScan {
+	readonly header: FileHeader | undefined;
+	readonly identity: GroupIdentity;
+	readonly sizeBytes: number;
+	readonly #file: StorageFile;
+	readonly #checksums: Checksums;
+	readonly #window = Buffer.alloc(WINDOW_BYTES);
+	#windowFrom = 0;
+	#windowBytes = 0;
+
+	private constructor(file: StorageFile, sizeBytes: number, header: FileHeader | undefined, identity: GroupIdentity, checksums: Checksums) {
+		this.#file = file;
+		this.sizeBytes = sizeBytes;
+		this.header = header;
+		this.identity = identity;
+		this.#checksums = checksums;
+	}
+
+	static async open(file: StorageFile, lane: Lane, fileNo: number, checksums: Checksums): Promise<LogFileScan> {
+		const sizeBytes = await file.size();
+		const start = Buffer.alloc(FIRST_GROUP_OFFSET + GROUP_FIXED_BYTES);
+		const bytes = await file.read(start, 0);
+		const header = decodeFileStart(start.subarray(0, Math.min(bytes, FIRST_GROUP_OFFSET)), checksums);
+		// Both copies of the header lost: the first group still names the incarnation, and only the writer knew it.
+		const incarnation = header?.incarnation ?? Uint8Array.from(start.subarray(FIRST_GROUP_OFFSET + 48, FIRST_GROUP_OFFSET + 64));
+		return new LogFileScan(file, sizeBytes, header, { lane, fileNo, incarnation }, checksums);
+	}
+
+	/** Groups and unreadable stretches from `from` (a group's start) to the end of the file, in order. */
+	async *groups(from: number): AsyncGenerator<Scanned> {
+		let at = Math.max(from, FIRST_GROUP_OFFSET);
+		while (at + GROUP_ALIGN_BYTES <= this.sizeBytes) {
+			const group = await this.#groupAt(at, at, 'header');
+			if (group) {
+				yield { group, end: at + group.groupBytes };
+				at += group.groupBytes;
+				continue;
+			}
+			const found = await this.#findNext(at);
+			const foundAt = found?.offset ?? this.sizeBytes;
+			if (foundAt > at) yield { bad: { from: at, to: foundAt } };
+			if (found) yield { group: found, end: found.offset + found.groupBytes };
+			at = found ? found.offset + found.groupBytes : this.sizeBytes;
+		}
+	}
+
+	/** True when the file ends with a close mark: everything in it was durable. */
+	async isClosed(): Promise<boolean> {
+		const at = this.sizeBytes - 2 * GROUP_ALIGN_BYTES;
+		if (at < FIRST_GROUP_OFFSET) return false;
+		return ((await this.#groupAt(at, at, 'header')) ?? (await this.#groupAt(at, at + GROUP_ALIGN_BYTES, 'trailer')))?.closeMark === true;
+	}
+
+	/** Judges a file that has no close mark and no verdict yet; `knownEnd` is what a checkpoint vouches for. */
+	async judge(knownEnd: number): Promise<FileVerdict> {
+		let confirmed = Math.max(knownEnd, FIRST_GROUP_OFFSET);
+		let end = FIRST_GROUP_OFFSET;
+		for await (const scanned of this.groups(FIRST_GROUP_OFFSET)) {
+			if (!('group' in scanned)) continue;
+			confirmed = Math.max(confirmed, scanned.group.confirmed);
+			end = scanned.end;
+		}
+		const doubt: ByteRange[] = [];
+		let broken = false;
+		for await (const scanned of this.groups(FIRST_GROUP_OFFSET)) {
+			if ('bad' in scanned) {
+				const from = Math.max(scanned.bad.from, confirmed);
+				if (from < Math.min(scanned.bad.to, end)) {
+					doubt.push({ from, to: scanned.bad.to });
+					broken = true;
+				}
+			} else if (scanned.end > confirmed) {
+				const invalid = await this.#invalidRanges(scanned.group);
+				if (this.identity.lane !== 'journal') doubt.push(...invalid);
+				else if (broken || invalid.length > 0) {
+					// The journal is taken group by group, without gaps.
+					doubt.push({ from: scanned.group.offset, to: scanned.end });
+					broken = true;
+				}
+			}
+		}
+		return { end: Math.max(end, confirmed), doubt };
+	}
+
+	/** The payload of a record of this file, healed from its second copy where there is one; undefined when damaged beyond that. */
+	async payload(record: LogRecord): Promise<Uint8Array | undefined> {
+		const place = record.place;
+		if (!place) return new Uint8Array(0);
+		const bytes = Buffer.alloc(place.lengthBytes);
+		await this.#file.read(bytes, place.offset);
+		let bad = this.#checksums.firstBadBlock(bytes, record.blockCrcs);
+		if (bad < 0) return bytes;
+		if (record.mirrorOffset === undefined) return undefined;
+		const mirror = Buffer.alloc(place.lengthBytes);
+		await this.#file.read(mirror, record.mirrorOffset);
+		while (bad >= 0) {
+			const from = bad * BLOCK_BYTES;
+			const block = mirror.subarray(from, from + BLOCK_BYTES);
+			if (this.#checksums.crc32c(block) !== Buffer.from(record.blockCrcs).readUInt32LE(4 * bad)) return undefined;
+			block.copy(bytes, from);
+			bad = this.#checksums.firstBadBlock(bytes, record.blockCrcs);
+		}
+		return bytes;
+	}
+
+	async #invalidRanges(group: GroupHeader): Promise<ByteRange[]> {
+		const ranges: ByteRange[] = [];
+		for (const record of group.records) {
+			if (!record.place || (await this.payload(record))) continue;
+			ranges.push({ from: record.place.offset, to: record.place.offset + record.place.lengthBytes });
+		}
+		return ranges;
+	}
+
+	/** The group that starts at `offset`, read from its header or trailer, which begins at `at`. */
+	async #groupAt(offset: number, at: number, kind: 'header' | 'trailer'): Promise<GroupHeader | undefined> {
+		const fixed = await this.#bytesAt(at, GROUP_FIXED_BYTES + 4);
+		const decoded = decodeGroup(fixed, kind, this.identity, offset, this.#checksums);
+		if (!decoded) return undefined;
+		let group = decoded;
+		if ('needBytes' in group) {
+			if (group.needBytes > MAX_HEADER_BYTES) return undefined;
+			const whole = decodeGroup(await this.#bytesAt(at, group.needBytes), kind, this.identity, offset, this.#checksums);
+			if (!whole || 'needBytes' in whole) return undefined;
+			group = whole;
+		}
+		return offset + group.groupBytes <= roundUp(this.sizeBytes, GROUP_ALIGN_BYTES) ? group : undefined;
+	}
+
+	/** The first group behind `from` that can be read, by its header or by its trailer. */
+	async #findNext(from: number): Promise<GroupHeader | undefined> {
+		for (let at = from; at + GROUP_ALIGN_BYTES <= this.sizeBytes; at += GROUP_ALIGN_BYTES) {
+			if (at > from) {
+				const group = await this.#groupAt(at, at, 'header');
+				if (group) return group;
+			}
+			const claim = claimedGroupOfTrailer(await this.#bytesAt(at, GROUP_FIXED_BYTES));
+			if (claim?.trailerAt !== at || claim.offset < from) continue;
+			const group = await this.#groupAt(claim.offset, at, 'trailer');
+			if (group) return group;
+		}
+		return undefined;
+	}
+
+	/** Bytes of the file, fewer at its end; valid until the next call. */
+	async #bytesAt(at: number, count: number): Promise<Buffer> {
+		if (count > WINDOW_BYTES) {
+			const own = Buffer.alloc(count);
+			return own.subarray(0, await this.#file.read(own, at));
+		}
+		if (at < this.#windowFrom || at + count > this.#windowFrom + this.#windowBytes) {
+			this.#windowFrom = at;
+			this.#windowBytes = await this.#file.read(this.#window, at);
+		}
+		const from = at - this.#windowFrom;
+		return this.#window.subarray(from, Math.min(from + count, this.#windowBytes));
+	}
+}

@@ -1,0 +1,34 @@
+/** The `recovered` record: what a recovery found out about a file that was open at a crash (docs/format.md §5, type 0x01). */
+import type { ByteRange, FileVerdict } from './file-scan.js';
+
+export const RECOVERED = 0x01;
+/** More ranges than fit are merged into the last one: doubt may only grow. */
+const MAX_RANGES = 4000;
+
+export function encodeRecovered(fileNo: number, verdict: FileVerdict): Buffer {
+	const ranges = mergeBeyond(verdict.doubt, MAX_RANGES);
+	const ext = Buffer.alloc(12 + 16 * ranges.length);
+	ext.writeUInt32LE(fileNo, 0);
+	ext.writeBigUInt64LE(BigInt(verdict.end), 4);
+	ranges.forEach((range, index) => {
+		ext.writeBigUInt64LE(BigInt(range.from), 12 + 16 * index);
+		ext.writeBigUInt64LE(BigInt(range.to), 20 + 16 * index);
+	});
+	return ext;
+}
+
+export function decodeRecovered(bytes: Uint8Array): { readonly fileNo: number; readonly verdict: FileVerdict } {
+	const ext = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const doubt: ByteRange[] = [];
+	for (let at = 12; at + 16 <= ext.length; at += 16) {
+		doubt.push({ from: Number(ext.readBigUInt64LE(at)), to: Number(ext.readBigUInt64LE(at + 8)) });
+	}
+	return { fileNo: ext.readUInt32LE(0), verdict: { end: Number(ext.readBigUInt64LE(4)), doubt } };
+}
+
+function mergeBeyond(ranges: readonly ByteRange[], most: number): readonly ByteRange[] {
+	const last = ranges.at(-1);
+	const kept = ranges[most - 1];
+	if (!last || !kept || ranges.length <= most) return ranges;
+	return [...ranges.slice(0, most - 1), { from: kept.from, to: last.to }];
+}

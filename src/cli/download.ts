@@ -1,0 +1,153 @@
+/** `perigee download <root>`: the file, checked against its root before anything has its name. */
+import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { DataRoot } from '../units.js';
+import { CliError } from './exit-codes.js';
+import { finishHash, rootArgument } from './local-file.js';
+import { NodeClient, type NodeOptions, nodeUrl } from './node-client.js';
+import { type OutputOptions, printResult } from './output.js';
+import { startProgress } from './progress.js';
+import { RootStream } from './root-stream.js';
+import { writeVerifiedSegments } from './verified-segments.js';
+
+export interface DownloadVerbOptions extends NodeOptions, OutputOptions {
+	/** File, directory, or `-` for standard output. */
+	readonly output?: string;
+	readonly force?: boolean;
+}
+
+interface FileAnswer {
+	readonly size: number;
+	readonly name: string;
+}
+
+/** Fetches a file. It appears under its name whole and verified, or not at all. */
+export async function download(rootText: string, options: DownloadVerbOptions): Promise<void> {
+	const root = rootArgument(rootText);
+	const client = new NodeClient(nodeUrl(options));
+	try {
+		const info = await client.getJson<FileAnswer>(`/v1/files/${root}/info`);
+		if (!Number.isSafeInteger(info.size) || info.size < 1) {
+			throw new CliError('failure', 'the node tells no size of the file', {
+				hint: 'Is this the address of a Perigee node?',
+			});
+		}
+		if (options.output === '-') {
+			await writeVerifiedSegments(client, { root, sizeBytes: info.size }, options);
+			return;
+		}
+		const target = await targetOf(options.output, info.name, root);
+		if (options.force !== true && (await exists(target))) throw alreadyThere(target);
+		await fetchTo(target, { client, root, sizeBytes: info.size }, options);
+		printResult(options, { root, size: info.size, file: target }, target);
+	} finally {
+		client.close();
+	}
+}
+
+interface Wanted {
+	readonly client: NodeClient;
+	readonly root: DataRoot;
+	readonly sizeBytes: number;
+}
+
+async function fetchTo(target: string, wanted: Wanted, options: DownloadVerbOptions): Promise<void> {
+	const part = `${target}.part-${process.pid}`;
+	const file = await open(part, 'wx');
+	const removeOnSignal = (signal: NodeJS.Signals): void => {
+		void unlink(part).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+	};
+	process.once('SIGINT', removeOnSignal);
+	process.once('SIGTERM', removeOnSignal);
+	try {
+		try {
+			await fill(file, wanted, options);
+			await file.sync();
+		} finally {
+			await file.close();
+		}
+		await putInPlace(part, target, options.force === true);
+	} catch (error) {
+		await unlink(part).catch(() => undefined);
+		throw error;
+	} finally {
+		process.off('SIGINT', removeOnSignal);
+		process.off('SIGTERM', removeOnSignal);
+	}
+}
+
+async function fill(file: FileHandle, wanted: Wanted, options: DownloadVerbOptions): Promise<void> {
+	const { client, root, sizeBytes } = wanted;
+	const answer = await client.get(`/v1/files/${root}`);
+	const progress = await startProgress(options, root.slice(0, 12), sizeBytes);
+	const hash = new RootStream();
+	try {
+		for await (const chunk of answer as AsyncIterable<Buffer>) {
+			hash.update(chunk);
+			if (hash.sizeBytes > sizeBytes) throw wrongContent(root, `more than ${sizeBytes} bytes came`);
+			await file.writeFile(chunk);
+			progress.add(chunk.length);
+		}
+	} catch (error) {
+		if (error instanceof CliError || (error as NodeJS.ErrnoException).path !== undefined) throw error;
+		const { code, syscall } = error as NodeJS.ErrnoException;
+		throw syscall === 'write' && code !== 'EPIPE' ? error : client.unreachable(error);
+	} finally {
+		progress.stop();
+	}
+	if (hash.sizeBytes < sizeBytes)
+		throw client.unreachable(new Error(`only ${hash.sizeBytes} of ${sizeBytes} bytes came`));
+	const { root: found } = finishHash(hash, root);
+	if (found !== root) throw wrongContent(root, `it has ${found}`);
+}
+
+function wrongContent(root: DataRoot, what: string): CliError {
+	return new CliError('verification', `what the node sent is not ${root}: ${what}`, {
+		hint: 'Nothing was kept. Ask another node, and tell the operator of this one.',
+	});
+}
+
+/** Gives the finished file its name; without `force` never over another file, also not one that came meanwhile. */
+async function putInPlace(part: string, target: string, force: boolean): Promise<void> {
+	if (force) {
+		await rename(part, target);
+	} else {
+		try {
+			await link(part, target);
+			await unlink(part);
+		} catch (error) {
+			const { code } = error as NodeJS.ErrnoException;
+			if (code === 'EEXIST' || (await exists(target))) throw alreadyThere(target);
+			// File systems without hard links: nothing better than to look and rename.
+			await rename(part, target);
+		}
+	}
+	const directory = await open(dirname(target), 'r');
+	try {
+		await directory.sync();
+	} finally {
+		await directory.close();
+	}
+}
+
+/** Where the file goes: the path asked for, or the name of its upload in the directory asked for. */
+async function targetOf(output: string | undefined, name: string, root: DataRoot): Promise<string> {
+	if (output !== undefined && !(await isDirectory(output))) return output;
+	// The name comes from whoever uploaded the file: no way out of the directory, nothing hidden.
+	const safe = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u.test(name) ? name : root;
+	return join(output ?? '.', safe);
+}
+
+async function exists(path: string): Promise<boolean> {
+	return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+	return (await stat(path).catch(() => undefined))?.isDirectory() === true;
+}
+
+function alreadyThere(target: string): CliError {
+	return new CliError('usage', `${target}: is there already`, {
+		hint: 'Choose another name with -o, or overwrite with --force.',
+	});
+}

@@ -1,0 +1,33 @@
+/** `perigee info <root|txSeq>`: what the node knows about a file. */
+import { CliError } from './exit-codes.js';
+import { rootArgument } from './local-file.js';
+import { NodeClient, type NodeOptions, nodeUrl } from './node-client.js';
+import { type OutputOptions, printResult } from './output.js';
+
+export interface InfoVerbOptions extends NodeOptions, OutputOptions {}
+
+/** Prints the answer of `…/info`, as JSON or one `key: value` a line. */
+export async function info(what: string, options: InfoVerbOptions): Promise<void> {
+	const path = /^[0-9]{1,15}$/.test(what) ? `/v1/submissions/${Number(what)}` : `/v1/files/${rootOrSequence(what)}`;
+	const client = new NodeClient(nodeUrl(options));
+	try {
+		const answer = await client.getJson<Record<string, unknown>>(`${path}/info`);
+		const lines = Object.entries(answer).map(([key, value]) => `${key}: ${shown(value)}`);
+		printResult(options, answer, lines.join('\n'));
+	} finally {
+		client.close();
+	}
+}
+
+function rootOrSequence(what: string): string {
+	if (what.startsWith('0x') || what.startsWith('0X')) return rootArgument(what);
+	throw new CliError('usage', `"${what}" is neither a data root nor a sequence number`, {
+		hint: 'A data root is 0x and 64 hexadecimal digits; a sequence number is a whole number from 0.',
+	});
+}
+
+/** Names come from strangers: nothing of them may steer the terminal. */
+function shown(value: unknown): string {
+	const text = typeof value === 'string' ? value : JSON.stringify(value);
+	return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '\ufffd');
+}

@@ -1,0 +1,60 @@
+/** Local files as the verbs read them. */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { FileRoot } from '../native/addon.js';
+import { type DataRoot, parseDataRoot, rootFromBytes } from '../units.js';
+import { CliError } from './exit-codes.js';
+import type { OutputOptions } from './output.js';
+import { startProgress } from './progress.js';
+import { RootStream } from './root-stream.js';
+
+/** Bytes read at once. */
+export const READ_BYTES = 1024 * 1024;
+
+export interface HashedFile {
+	readonly root: DataRoot;
+	readonly sizeBytes: number;
+	readonly nodes: FileRoot['nodes'];
+}
+
+/** Size of a regular file of at least one byte. */
+export async function sizeOfFile(path: string): Promise<number> {
+	const found = await stat(path);
+	if (found.isDirectory()) {
+		throw new CliError('usage', `${path}: is a directory`, { hint: 'Name files, not directories.' });
+	}
+	if (found.isFile() && found.size === 0) {
+		throw new CliError('usage', `${path}: an empty file has no data root`, { hint: 'A file has at least one byte.' });
+	}
+	return found.size;
+}
+
+/** Reads a file to its end and answers its data root, in constant memory. */
+export async function hashFile(path: string, options: OutputOptions): Promise<HashedFile> {
+	const sizeBytes = await sizeOfFile(path);
+	const progress = await startProgress(options, path, sizeBytes);
+	const hash = new RootStream();
+	try {
+		for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES }) as AsyncIterable<Buffer>) {
+			hash.update(chunk);
+			progress.add(chunk.length);
+		}
+	} finally {
+		progress.stop();
+	}
+	return finishHash(hash, path);
+}
+
+/** What the stream has hashed. */
+export function finishHash(hash: RootStream, path: string): HashedFile {
+	if (hash.sizeBytes === 0) throw new CliError('usage', `${path}: an empty file has no data root`);
+	const { root, nodes } = hash.finish();
+	return { root: rootFromBytes(root), sizeBytes: hash.sizeBytes, nodes };
+}
+
+/** Reads a data root from the command line. */
+export function rootArgument(text: string): DataRoot {
+	const root = parseDataRoot(text);
+	if (root !== undefined) return root;
+	throw new CliError('usage', `"${text}" is not a data root`, { hint: 'A data root is 0x and 64 hexadecimal digits.' });
+}

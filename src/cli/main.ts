@@ -1,0 +1,113 @@
+/** `perigee <verb>`: the command line. Each verb's code is loaded when it is called, so that the quick ones start quickly. */
+import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../config/version.js';
+import type { BenchVerbOptions } from './bench.js';
+import type { DownloadVerbOptions } from './download.js';
+import { EXIT_CODES } from './exit-codes.js';
+import type { InfoVerbOptions } from './info.js';
+import { type OutputOptions, reportFailure } from './output.js';
+import type { RebuildVerbOptions } from './rebuild.js';
+import type { VerifyVerbOptions } from './root.js';
+import type { StartVerbOptions } from './start.js';
+import type { UploadVerbOptions } from './upload.js';
+
+/** Runs one verb and sets the exit code of the process (exit-codes.ts). */
+export async function main(argv: readonly string[]): Promise<void> {
+	// A reader that has seen enough (`| head`) is no failure of ours.
+	process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+	try {
+		await buildProgram().parseAsync([...argv], { from: 'user' });
+	} catch (error) {
+		if (error instanceof CommanderError) {
+			// Commander has printed what it had to say.
+			process.exitCode = error.exitCode === 0 ? EXIT_CODES.ok.code : EXIT_CODES.usage.code;
+			return;
+		}
+		process.exitCode = reportFailure(error, argv.includes('--json'));
+	}
+}
+
+/** All verbs with their flags. */
+export function buildProgram(): Command {
+	const program = new Command('perigee')
+		.description('Storage node for AI data: durable, Merkle-committed files.')
+		.version(packageVersion())
+		.exitOverride()
+		.showHelpAfterError('(perigee <verb> --help tells more)')
+		.addHelpText('after', `\nExit codes:\n${exitCodeLines().join('\n')}`);
+	addNodeVerbs(program);
+	addLocalVerbs(program);
+	addOperatorVerbs(program);
+	return program;
+}
+
+function addNodeVerbs(program: Command): void {
+	client(program.command('upload'))
+		.description('store files; prints the data root of each')
+		.argument('<file...>', 'files to store; - is standard input')
+		.option('--name <name>', 'store one file under this name')
+		.option('--type <media type>', 'media type of the files')
+		.action(async (files: string[], options: UploadVerbOptions) =>
+			(await import('./upload.js')).upload(files, options),
+		);
+	client(program.command('download'))
+		.description('fetch a file, verify it against its data root, then give it its name')
+		.argument('<root>', 'data root')
+		.option('-o, --output <path>', 'file or directory; - is standard output, verified segment by segment')
+		.option('-f, --force', 'overwrite a file that is there')
+		.action(async (root: string, options: DownloadVerbOptions) =>
+			(await import('./download.js')).download(root, options),
+		);
+	client(program.command('info'))
+		.description('tell what the node knows about a file')
+		.argument('<root|txSeq>', 'data root, or sequence number of a submission')
+		.action(async (what: string, options: InfoVerbOptions) => (await import('./info.js')).info(what, options));
+}
+
+function addLocalVerbs(program: Command): void {
+	output(program.command('root'))
+		.description('compute the data root of a local file; no node is needed')
+		.argument('<file>')
+		.action(async (file: string, options: OutputOptions) => (await import('./root.js')).root(file, options));
+	output(program.command('verify'))
+		.description('check that a local file has a data root; no node is needed')
+		.argument('<file>')
+		.requiredOption('--root <root>', 'data root that it should have')
+		.action(async (file: string, options: VerifyVerbOptions) => (await import('./root.js')).verify(file, options));
+}
+
+function addOperatorVerbs(program: Command): void {
+	output(program.command('start'))
+		.description('run a node')
+		.option('--data-dir <dir>', 'where it keeps its data')
+		.option('--http <host:port>', 'where REST, metrics and health listen; port 0 picks a free one')
+		.option('--admin <host:port>', 'where administration listens')
+		.option('--grpc <host:port>', 'where gRPC listens')
+		.option('--config <file>', 'configuration file (TOML)')
+		.option('--log-level <level>', 'least severe messages that are logged')
+		.action(async (options: StartVerbOptions) => (await import('./start.js')).start(options));
+	output(program.command('rebuild'))
+		.description('make the view anew from the log files; the node must be stopped')
+		.option('--data-dir <dir>', 'where the node keeps its data')
+		.option('--config <file>', 'configuration file (TOML)')
+		.action(async (options: RebuildVerbOptions) => (await import('./rebuild.js')).rebuild(options));
+	output(program.command('bench'))
+		.description('measure this machine: hashing, disk, HTTP')
+		.option('--full', 'all measurements at full length')
+		.action(async (options: BenchVerbOptions) => (await import('./bench.js')).bench(options));
+}
+
+function output(command: Command): Command {
+	return command.option('--json', 'print results as JSON').option('--quiet', 'no progress');
+}
+
+function client(command: Command): Command {
+	return output(command).option(
+		'--node <url>',
+		'address of the node (default: PERIGEE_NODE, else http://127.0.0.1:5678)',
+	);
+}
+
+function exitCodeLines(): string[] {
+	return Object.values(EXIT_CODES).map(({ code, meaning }) => `  ${code}  ${meaning}`);
+}

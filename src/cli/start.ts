@@ -1,0 +1,60 @@
+/** `perigee start`: runs a node until it is told to stop. */
+import { loadConfig } from '../config/load.js';
+import { packageVersion } from '../config/version.js';
+import type { OutputOptions } from './output.js';
+
+export interface StartVerbOptions extends OutputOptions {
+	readonly dataDir?: string;
+	readonly http?: string;
+	readonly admin?: string;
+	readonly grpc?: string;
+	readonly config?: string;
+	readonly logLevel?: string;
+}
+
+/** Starts the node and answers once it listens. SIGTERM and SIGINT stop it; a second one does not wait. */
+export async function start(options: StartVerbOptions): Promise<void> {
+	const config = configOf(options);
+	const { startNode } = await import('../node.js');
+	const node = await startNode(config);
+	stopOnSignals(() => node.close());
+	const text = [
+		`perigee ${packageVersion()} listens on ${node.url} and keeps its data in ${config.dataDir}`,
+		`try: curl -T README.md ${node.url}/v1/upload/`,
+	].join('\n');
+	process.stdout.write(
+		options.json === true ? `${JSON.stringify({ url: node.url, dataDir: config.dataDir })}\n` : `${text}\n`,
+	);
+}
+
+/** The configuration that the flags of a verb, the environment and the file make together. */
+export function configOf(options: StartVerbOptions) {
+	return loadConfig({
+		flags: {
+			dataDir: options.dataDir,
+			http: options.http,
+			admin: options.admin,
+			grpc: options.grpc,
+			'log.level': options.logLevel,
+		},
+		env: process.env,
+		...(options.config === undefined ? {} : { file: options.config }),
+	});
+}
+
+function stopOnSignals(close: () => Promise<void>): void {
+	let stopping = false;
+	const stop = (signal: NodeJS.Signals): void => {
+		if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143);
+		stopping = true;
+		close().then(
+			() => process.exit(0),
+			(error: unknown) => {
+				process.stderr.write(`perigee: stopping failed: ${error instanceof Error ? error.message : String(error)}\n`);
+				process.exit(1);
+			},
+		);
+	};
+	process.on('SIGTERM', stop);
+	process.on('SIGINT', stop);
+}

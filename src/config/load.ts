@@ -1,0 +1,207 @@
+/** Where a configuration comes from: flags win over environment variables, these over the file, the file over defaults. */
+import { readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parse, TomlError } from 'smol-toml';
+import { PerigeeError } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import { parseListenAddress } from './listen-address.js';
+import { type Config, type Setting, SETTINGS } from './schema.js';
+
+export interface ConfigSources {
+	/** Values of flags by dotted key (`log.level`); undefined ones count as not given. */
+	readonly flags?: Readonly<Record<string, string | undefined>>;
+	/** Usually process.env. */
+	readonly env?: Readonly<Record<string, string | undefined>>;
+	/** Path given with --config; PERIGEE_CONFIG is read when it is absent. */
+	readonly file?: string;
+}
+
+const PREFIX = 'PERIGEE_';
+/** Variables that begin like a setting and belong to something else. */
+const OTHER_VARIABLES = ['PERIGEE_CONFIG', 'PERIGEE_NODE', 'PERIGEE_SIMD'];
+
+const byKey = new Map(SETTINGS.map((setting) => [setting.key, setting]));
+const sections = new Set(SETTINGS.map((setting) => setting.key.split('.').slice(0, -1).join('.')));
+
+/** Puts a configuration together. Errors: CONFIG_INVALID, with the place (file:line, variable or flag) and what is wrong. */
+export function loadConfig(sources: ConfigSources = {}): Config {
+	const values = new Map<string, string | number>(SETTINGS.map((setting) => [setting.key, setting.fallback]));
+	const env = sources.env ?? {};
+	const file = sources.file ?? env['PERIGEE_CONFIG'];
+	if (file !== undefined && file !== '') readFile(file, values);
+	readEnvironment(env, values);
+	for (const [key, text] of Object.entries(sources.flags ?? {})) {
+		const setting = byKey.get(key);
+		if (text === undefined || setting === undefined) continue;
+		values.set(key, checked(setting, numberIfWanted(setting, text), setting.flag ?? key));
+	}
+	const config = nest(values);
+	return { ...config, dataDir: resolve(config.dataDir) };
+}
+
+function readEnvironment(
+	env: Readonly<Record<string, string | undefined>>,
+	values: Map<string, string | number>,
+): void {
+	const variables = SETTINGS.map((setting) => setting.variable.slice(PREFIX.length));
+	for (const [variable, text] of Object.entries(env)) {
+		if (!variable.startsWith(PREFIX) || text === undefined || OTHER_VARIABLES.includes(variable)) continue;
+		const setting = SETTINGS.find((candidate) => candidate.variable === variable);
+		if (setting !== undefined) {
+			if (text !== '') values.set(setting.key, checked(setting, numberIfWanted(setting, text), variable));
+			continue;
+		}
+		// A slip of the pen must not put the data somewhere else; other PERIGEE_ variables are not ours to judge.
+		const close = nearest(variable.slice(PREFIX.length), variables);
+		if (close !== undefined) fail(`${variable}: no such setting; did you mean ${PREFIX}${close}?`);
+	}
+}
+
+function readFile(path: string, values: Map<string, string | number>): void {
+	let text: string;
+	try {
+		if (statSync(path).size > LIMITS.configFileBytes) fail(`${path}: larger than ${LIMITS.configFileBytes} bytes`);
+		text = readFileSync(path, 'utf8');
+	} catch (error) {
+		if (error instanceof PerigeeError) throw error;
+		fail(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`);
+	}
+	let table: Record<string, unknown>;
+	try {
+		table = parse(text);
+	} catch (error) {
+		if (!(error instanceof TomlError)) throw error;
+		fail(
+			`${path}:${error.line}:${error.column}: ${error.message.split('\n')[0]?.replace('Invalid TOML document: ', '')}`,
+		);
+	}
+	takeTable(table, '', { path, text, values });
+}
+
+interface FileReading {
+	readonly path: string;
+	readonly text: string;
+	readonly values: Map<string, string | number>;
+}
+
+function takeTable(table: Record<string, unknown>, prefix: string, reading: FileReading): void {
+	for (const [name, value] of Object.entries(table)) {
+		const key = prefix === '' ? name : `${prefix}.${name}`;
+		const place = `${reading.path}:${lineOf(reading.text, key)}`;
+		const setting = byKey.get(key);
+		if (setting !== undefined) {
+			reading.values.set(key, checked(setting, value, `${place}: ${key}`));
+		} else if (sections.has(key)) {
+			if (!isTable(value)) fail(`${place}: ${key} is a section; write [${key}]`);
+			takeTable(value, key, reading);
+		} else {
+			const close = nearest(
+				key,
+				[...byKey.keys(), ...sections].filter((candidate) => candidate !== ''),
+			);
+			fail(`${place}: no setting is called ${key}${close === undefined ? '' : `; did you mean ${close}?`}`);
+		}
+	}
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+	return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+/** Line on which a dotted key stands, as well as it can be told from the text; the first line when it cannot. */
+function lineOf(text: string, key: string): number {
+	let section = '';
+	for (const [index, line] of text.split('\n').entries()) {
+		const header = /^\s*\[\s*([^\]]+?)\s*\]/.exec(line)?.[1];
+		if (header !== undefined) {
+			section = `${header.replaceAll(/["'\s]/g, '')}.`;
+			if (section === `${key}.`) return index + 1;
+			continue;
+		}
+		const name = /^\s*([A-Za-z0-9_."'\s-]+?)\s*=/.exec(line)?.[1]?.replaceAll(/["'\s]/g, '');
+		if (name === undefined) continue;
+		const full = section + name;
+		if (full === key || full.startsWith(`${key}.`) || key.startsWith(`${full}.`)) return index + 1;
+	}
+	return 1;
+}
+
+function numberIfWanted(setting: Setting, text: string): string | number {
+	return setting.kind === 'integer' && /^-?[0-9][0-9_]*$/.test(text) ? Number(text.replaceAll('_', '')) : text;
+}
+
+function checked(setting: Setting, value: unknown, place: string): string | number {
+	const shown = typeof value === 'string' ? `"${value}"` : String(value);
+	if (setting.kind === 'integer') {
+		const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = setting;
+		if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < minimum || value > maximum) {
+			fail(`${place}: ${shown} is not a whole number from ${minimum} to ${maximum}`);
+		}
+		return value;
+	}
+	if (typeof value !== 'string' || value === '') fail(`${place}: ${shown} is not a text`);
+	if (setting.choices !== undefined && !setting.choices.includes(value)) {
+		const close = nearest(value, setting.choices);
+		const hint = close === undefined ? '' : `; did you mean ${close}?`;
+		fail(`${place}: ${shown} is none of ${setting.choices.join(', ')}${hint}`);
+	}
+	if (setting.shape === 'host:port') {
+		try {
+			parseListenAddress(value);
+		} catch (error) {
+			fail(`${place}: ${(error as Error).message}`);
+		}
+	}
+	return value;
+}
+
+function nest(values: ReadonlyMap<string, string | number>): Config {
+	const root: Record<string, unknown> = {};
+	for (const [key, value] of values) {
+		const names = key.split('.');
+		let table = root;
+		for (const name of names.slice(0, -1)) {
+			table[name] ??= {};
+			table = table[name] as Record<string, unknown>;
+		}
+		table[names.at(-1) ?? key] = value;
+	}
+	// Every leaf of the schema was set from its default and checked against its rule.
+	return root as Config;
+}
+
+/** The candidate within a third of the word's length of changes, or undefined. */
+function nearest(word: string, candidates: readonly string[]): string | undefined {
+	const lowered = word.toLowerCase();
+	const last = (text: string) => text.slice(text.lastIndexOf('.') + 1);
+	let best: string | undefined;
+	let bestDistance = Math.max(1, Math.floor(last(lowered).length / 3)) + 1;
+	for (const candidate of candidates) {
+		const whole = distance(lowered, candidate.toLowerCase());
+		// A key without its section is as near as the key itself, plus one.
+		const found = word.includes('.') ? whole : Math.min(whole, distance(lowered, last(candidate).toLowerCase()) + 1);
+		if (found < bestDistance) {
+			best = candidate;
+			bestDistance = found;
+		}
+	}
+	return best;
+}
+
+/** Levenshtein distance. */
+function distance(left: string, right: string): number {
+	let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
+	for (let row = 1; row <= left.length; row++) {
+		const current = [row];
+		for (let column = 1; column <= right.length; column++) {
+			const swap = (previous[column - 1] ?? 0) + (left[row - 1] === right[column - 1] ? 0 : 1);
+			current.push(Math.min(swap, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+		}
+		previous = current;
+	}
+	return previous[right.length] ?? 0;
+}
+
+function fail(message: string): never {
+	throw new PerigeeError('CONFIG_INVALID', message);
+}

@@ -1,0 +1,159 @@
+/**
+ * The configuration of a node as one schema: defaults, TOML keys, environment variables, flags and docs/configuration.md
+ * all come from here. Keys are `section.key` in dotted form, which is also their place in the TOML file.
+ */
+import { type Static, Type } from 'typebox';
+
+const LISTEN_ADDRESS = '^(?:\\[[0-9a-fA-F:.]+\\]|[^\\[\\]:/\\s]+):[0-9]{1,5}$';
+
+const listenAddress = (fallback: string, description: string) =>
+	Type.String({ default: fallback, pattern: LISTEN_ADDRESS, format: 'host:port', description });
+
+const integer = (fallback: number, minimum: number, maximum: number, description: string) =>
+	Type.Integer({ default: fallback, minimum, maximum, description });
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+const strict = { additionalProperties: false } as const;
+
+export const CONFIG_SCHEMA = Type.Object(
+	{
+		dataDir: Type.String({
+			default: './perigee-data',
+			minLength: 1,
+			description: 'Directory that holds everything the node stores. A relative path starts at the working directory.',
+		}),
+		http: listenAddress('127.0.0.1:5678', 'Where REST, metrics and health listen. Port 0 picks a free one.'),
+		admin: listenAddress('127.0.0.1:5679', 'Where the administration calls listen, once there are any.'),
+		grpc: listenAddress('127.0.0.1:50051', 'Where gRPC listens, once it is served.'),
+		storage: Type.Object(
+			{
+				reserveBytes: integer(
+					0,
+					0,
+					2 ** 50,
+					'Disk space kept for compaction, facts, journal and view: uploads are refused before it is touched. 0 means 5 % of the file system, at most 4 GiB.',
+				),
+				maxFileBytes: integer(2 ** 50, 1, 2 ** 50, 'Largest file that is taken.'),
+				viewCacheBytes: integer(32 * 2 ** 20, 2 ** 20, 2 ** 40, 'Memory for the cache of the index.'),
+			},
+			strict,
+		),
+		upload: Type.Object(
+			{
+				maxConcurrent: integer(256, 1, 65_536, 'Uploads in progress at once; more are told to try again (503).'),
+				idleTimeoutMs: integer(
+					60_000,
+					100,
+					86_400_000,
+					'An upload of which nothing arrives for so long is given up (408).',
+				),
+			},
+			strict,
+		),
+		log: Type.Object(
+			{
+				level: Type.Union(
+					LOG_LEVELS.map((level) => Type.Literal(level)),
+					{
+						default: 'info',
+						description: 'Least severe messages that are logged (to standard error, one JSON object a line).',
+					},
+				),
+			},
+			strict,
+		),
+		native: Type.Object(
+			{
+				hashThreads: integer(
+					0,
+					0,
+					256,
+					'Worker threads that hash uploads. 0 means one per core but one, at least one.',
+				),
+			},
+			strict,
+		),
+		embedded: Type.Object(
+			{
+				blockIntervalMs: integer(5_000, 10, 86_400_000, 'Time between ledger blocks of an idle embedded settlement.'),
+				blocksPerEpoch: integer(200, 1, 2 ** 31, 'Ledger blocks of one epoch. Fixed once a data directory exists.'),
+				pricePerSector: integer(
+					0,
+					0,
+					Number.MAX_SAFE_INTEGER,
+					'Price of one sector of 256 bytes. Fixed once a data directory exists.',
+				),
+			},
+			strict,
+		),
+	},
+	strict,
+);
+
+/** A checked configuration. `dataDir` is absolute. */
+export type Config = Static<typeof CONFIG_SCHEMA>;
+
+/** One setting: a leaf of the schema. */
+export interface Setting {
+	/** Dotted key, `storage.reserveBytes`. */
+	readonly key: string;
+	/** `PERIGEE_STORAGE_RESERVE_BYTES`. */
+	readonly variable: string;
+	/** `--data-dir` where the command line has one. */
+	readonly flag?: string;
+	readonly kind: 'string' | 'integer' | 'choice';
+	readonly fallback: string | number;
+	readonly description: string;
+	readonly minimum?: number;
+	readonly maximum?: number;
+	/** `host:port` for an address to listen on. */
+	readonly shape?: string;
+	readonly choices?: readonly string[];
+}
+
+const FLAGS: Readonly<Record<string, string>> = {
+	dataDir: '--data-dir',
+	http: '--http',
+	admin: '--admin',
+	grpc: '--grpc',
+	'log.level': '--log-level',
+};
+
+/** What the walk below reads of a TypeBox node. */
+interface SchemaNode {
+	readonly type?: string;
+	readonly properties?: Readonly<Record<string, SchemaNode>>;
+	readonly default?: string | number;
+	readonly description?: string;
+	readonly minimum?: number;
+	readonly maximum?: number;
+	readonly format?: string;
+	readonly anyOf?: readonly { readonly const: string }[];
+}
+
+/** All settings in the order of the schema. */
+export const SETTINGS: readonly Setting[] = collect(CONFIG_SCHEMA as SchemaNode, '');
+
+function collect(node: SchemaNode, prefix: string): Setting[] {
+	return Object.entries(node.properties ?? {}).flatMap(([name, child]) => {
+		const key = prefix === '' ? name : `${prefix}.${name}`;
+		return child.properties === undefined ? [settingOf(key, child)] : collect(child, key);
+	});
+}
+
+function settingOf(key: string, node: SchemaNode): Setting {
+	const flag = FLAGS[key];
+	return {
+		key,
+		variable: `PERIGEE_${key.replace(/[A-Z]/g, '_$&').replaceAll('.', '_').toUpperCase()}`,
+		kind: node.anyOf !== undefined ? 'choice' : node.type === 'integer' ? 'integer' : 'string',
+		fallback: node.default ?? '',
+		description: node.description ?? '',
+		...(flag === undefined ? {} : { flag }),
+		...(node.minimum === undefined ? {} : { minimum: node.minimum }),
+		...(node.maximum === undefined ? {} : { maximum: node.maximum }),
+		...(node.format === undefined ? {} : { shape: node.format }),
+		...(node.anyOf === undefined ? {} : { choices: node.anyOf.map((choice) => choice.const) }),
+	};
+}

@@ -1,0 +1,180 @@
+/**
+ * The one table of error codes: HTTP status, whether the same request may succeed later, and what to do about it.
+ * docs/errors.md is held equal to this table by a test. Errors are matched by `code`, never by text.
+ */
+export interface ErrorRule {
+	/** HTTP status of an answer that carries this code. */
+	readonly status: number;
+	readonly title: string;
+	/** The same request may succeed later. */
+	readonly retryable: boolean;
+	/** What to do about it. */
+	readonly hint: string;
+	/** Seconds that the answer names in Retry-After. */
+	readonly retryAfterSeconds?: number;
+}
+
+export const ERRORS = {
+	BAD_REQUEST: rule(400, 'The request cannot be understood', false, 'Compare the request with docs/api.md.'),
+	EMPTY_FILE: rule(400, 'An empty file has no data root', false, 'Send at least one byte.'),
+	BAD_ROOT: rule(400, 'This is not a data root', false, 'A data root is 0x and 64 hexadecimal digits.'),
+	BAD_NAME: rule(
+		400,
+		'This file name cannot be stored',
+		false,
+		'Use at most 1,024 bytes of UTF-8 without control characters.',
+	),
+	BAD_DIGEST: rule(
+		400,
+		'The digest header cannot be read',
+		false,
+		'Send Content-Digest: sha-256=:<base64>: (RFC 9530).',
+	),
+	DIGEST_MISMATCH: rule(
+		422,
+		'The content does not have the digest that was sent',
+		true,
+		'The upload was damaged on its way or is another file; nothing was stored. Send it again.',
+	),
+	ROOT_MISMATCH: rule(
+		422,
+		'The content does not have the data root that was expected',
+		true,
+		'The upload was damaged on its way or is another file; nothing was stored. Send it again.',
+	),
+	NOT_FOUND: rule(
+		404,
+		'Nothing is known under this name',
+		false,
+		'Check the root or the sequence number; perigee root <file> computes a root.',
+	),
+	NOT_MULTIPART: rule(
+		415,
+		'This address takes multipart/form-data',
+		false,
+		'Send a form with files (curl -F file=@name), or a raw body with PUT /v1/upload/{name}.',
+	),
+	ENCODING_UNSUPPORTED: rule(
+		415,
+		'The body has a content encoding',
+		false,
+		'Send the bytes as they are, without Content-Encoding.',
+	),
+	PRECONDITION_FAILED: rule(
+		412,
+		'The content is not what If-Match names',
+		false,
+		'The entity tag of a file is its data root in quotes.',
+	),
+	EXPECTATION_FAILED: rule(417, 'This expectation is not known', false, 'Only Expect: 100-continue is known.'),
+	HEADERS_TOO_LARGE: rule(431, 'The headers of the request are too large', false, 'Send fewer or shorter headers.'),
+	REQUEST_TIMEOUT: rule(408, 'The request did not arrive in time', true, 'Send it again.'),
+	CROSS_SITE: rule(
+		403,
+		'A web page of another site sent this',
+		false,
+		'Send it from the same origin or from a program; browsers mark such requests with Sec-Fetch-Site.',
+	),
+	METHOD_NOT_ALLOWED: rule(
+		405,
+		'This address does not take that method',
+		false,
+		'See docs/api.md for the methods of each address.',
+	),
+	NOT_HELD: rule(
+		404,
+		'The file is known, but its data is not held here',
+		true,
+		'Ask another node, or upload the file again.',
+	),
+	CLIENT_GONE: rule(
+		499,
+		'The client broke off',
+		true,
+		'Nothing was stored; send it again. This code appears in metrics and logs only.',
+	),
+	RANGE_NOT_SATISFIABLE: rule(
+		416,
+		'The range lies outside the file',
+		false,
+		'Content-Range of this answer tells the size.',
+	),
+	BODY_TOO_LARGE: rule(413, 'The body is larger than this node takes', false, 'The limit is storage.maxFileBytes.'),
+	TOO_MANY_UPLOADS: rule(503, 'Too many uploads at once', true, 'Try again after the time in Retry-After.', 1),
+	OVERLOADED: rule(503, 'The node is overloaded', true, 'Try again after the time in Retry-After.', 1),
+	UPLOAD_TIMEOUT: rule(
+		408,
+		'The upload stood still for too long',
+		true,
+		'Send it again; an upload must make progress within upload.idleTimeoutMs.',
+	),
+	DISK_FULL: rule(
+		507,
+		'The disk has no room for this',
+		true,
+		'Free space or add a disk; reads go on, and uploads resume by themselves.',
+	),
+	READ_ONLY: rule(
+		503,
+		'The node takes no writes because a write to its disk failed',
+		true,
+		'Check the disk and the log, then restart the node; data that was acknowledged is safe.',
+		30,
+	),
+	DATA_DAMAGED: rule(
+		500,
+		'Stored data does not match its checksum',
+		true,
+		'Nothing wrong was sent. Upload the same file again to heal it.',
+	),
+	DIRECTORY_LOCKED: rule(
+		409,
+		'Another process holds this data directory',
+		false,
+		'Stop that process or choose another --data-dir.',
+	),
+	FORMAT_UNKNOWN: rule(
+		500,
+		'The data directory has a format that this version does not know',
+		false,
+		'Use the version that wrote it, or a newer one.',
+	),
+	SHUTTING_DOWN: rule(503, 'The node is stopping', true, 'Try again once it runs.', 5),
+	SUBMISSION_INVALID: rule(
+		422,
+		'The settlement refuses this submission',
+		false,
+		'The text says which rule it breaks (spec log-layer §2.2).',
+	),
+	CONFIG_INVALID: rule(400, 'The configuration cannot be used', false, 'The text names the place.'),
+	INTERNAL: rule(
+		500,
+		'Something went wrong inside the node',
+		true,
+		'The log has the details under the same request id; please report it.',
+	),
+} as const satisfies Record<string, ErrorRule>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+function rule(status: number, title: string, retryable: boolean, hint: string, retryAfterSeconds?: number): ErrorRule {
+	return retryAfterSeconds === undefined
+		? { status, title, retryable, hint }
+		: { status, title, retryable, hint, retryAfterSeconds };
+}
+
+/** An error with a code of the table. `message` tells what happened this time. */
+export class PerigeeError extends Error {
+	readonly code: ErrorCode;
+	constructor(code: ErrorCode, message?: string, options?: ErrorOptions) {
+		super(message ?? ERRORS[code].title, options);
+		this.name = 'PerigeeError';
+		this.code = code;
+	}
+}
+
+/** The error itself if it has a code of the table, else INTERNAL with the error as its cause. */
+export function asPerigeeError(error: unknown): PerigeeError {
+	if (error instanceof PerigeeError) return error;
+	return new PerigeeError('INTERNAL', error instanceof Error ? error.message : String(error), { cause: error });
+}

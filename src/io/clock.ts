@@ -1,0 +1,19 @@
+/** Time as a constructor argument, so that tests decide what time it is. */
+export interface Clock {
+	/** Milliseconds since 1970 (UTC). */
+	nowMs(): number;
+	/** Milliseconds of a clock that never goes backwards. */
+	monotonicMs(): number;
+	/** Calls `callback` once after `delayMs`; the answer cancels it. Does not keep the process alive. */
+	schedule(delayMs: number, callback: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+	nowMs: () => Date.now(),
+	monotonicMs: () => performance.now(),
+	schedule(delayMs, callback) {
+		const timer = setTimeout(callback, delayMs);
+		timer.unref();
+		return () => clearTimeout(timer);
+	},
+};

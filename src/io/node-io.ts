@@ -1,0 +1,167 @@
+/**
+ * StorageIo over the operating system. File descriptors and the callback API of node:fs, because a FileHandle closes
+ * itself when it is collected. A descriptor is closed only after the last call on it has settled: its number may belong
+ * to another file right afterwards.
+ */
+import * as fs from 'node:fs';
+import { LIMITS } from '../limits.js';
+import type { OpenMode, StorageFile, StorageIo } from './storage-io.js';
+
+/** Starts write-back of `lengthBytes` bytes of an open file from `offset`, without waiting (Linux: sync_file_range). */
+export type StartWriteback = (fd: number, offset: number, lengthBytes: number) => void;
+
+export interface NodeIoOptions {
+	/** Absent: write-back hints do nothing. */
+	readonly startWriteback?: StartWriteback;
+}
+
+const OPEN_FLAGS: Record<OpenMode, string> = { read: 'r', create: 'wx+', write: 'r+' };
+
+/** The file system of this machine. */
+export function createNodeIo(options: NodeIoOptions = {}): StorageIo {
+	const startWriteback = options.startWriteback ?? (() => undefined);
+	return {
+		async open(path, mode) {
+			const fd = await call<number>((done) => fs.open(path, OPEN_FLAGS[mode], 0o644, done));
+			return new NodeFile(path, fd, startWriteback);
+		},
+		rename: (from, to) => call<void>((done) => fs.rename(from, to, done)),
+		unlink: (path) => call<void>((done) => fs.unlink(path, done)),
+		link: (from, to) => call<void>((done) => fs.link(from, to, done)),
+		stat,
+		list,
+		async makeDir(directory) {
+			await call<string | undefined>((done) => fs.mkdir(directory, { recursive: true }, done));
+		},
+		removeDir: (directory) => call<void>((done) => fs.rm(directory, { recursive: true, force: true }, done)),
+		syncDir,
+		space,
+	};
+}
+
+class NodeFile implements StorageFile {
+	readonly path: string;
+	readonly #fd: number;
+	readonly #startWriteback: StartWriteback;
+	#running = 0;
+	#closing: Promise<void> | undefined;
+	#whenIdle: (() => void) | undefined;
+
+	constructor(path: string, fd: number, startWriteback: StartWriteback) {
+		this.path = path;
+		this.#fd = fd;
+		this.#startWriteback = startWriteback;
+	}
+
+	async writev(buffers: readonly Uint8Array[], position: number): Promise<number> {
+		let written = 0;
+		for (let first = 0; first < buffers.length; first += LIMITS.ioVectors) {
+			const part = buffers.slice(first, first + LIMITS.ioVectors);
+			const asked = part.reduce((sum, buffer) => sum + buffer.byteLength, 0);
+			if (asked === 0) continue;
+			const count = await this.#use<number>((done) => fs.writev(this.#fd, part, position + written, done));
+			written += count;
+			if (count < asked) break;
+		}
+		return written;
+	}
+
+	async read(buffer: Uint8Array, position: number): Promise<number> {
+		let filled = 0;
+		while (filled < buffer.byteLength) {
+			const count = await this.#use<number>((done) =>
+				fs.read(this.#fd, buffer, filled, buffer.byteLength - filled, position + filled, done),
+			);
+			if (count === 0) break;
+			filled += count;
+		}
+		return filled;
+	}
+
+	fdatasync(): Promise<void> {
+		return this.#use<void>((done) => fs.fdatasync(this.#fd, done));
+	}
+
+	startWriteback(position: number, length: number): void {
+		if (this.#closing === undefined) this.#startWriteback(this.#fd, position, length);
+	}
+
+	async size(): Promise<number> {
+		const stats = await this.#use<fs.Stats>((done) => fs.fstat(this.#fd, done));
+		return stats.size;
+	}
+
+	close(): Promise<void> {
+		this.#closing ??= this.#closeWhenIdle();
+		return this.#closing;
+	}
+
+	async #closeWhenIdle(): Promise<void> {
+		if (this.#running > 0) {
+			await new Promise<void>((resolve) => {
+				this.#whenIdle = resolve;
+			});
+		}
+		await call<void>((done) => fs.close(this.#fd, done));
+	}
+
+	async #use<T>(start: (done: Callback<T>) => void): Promise<T> {
+		if (this.#closing !== undefined) throw systemError('EBADF', `${this.path} is closed`);
+		this.#running += 1;
+		try {
+			return await call(start);
+		} finally {
+			this.#running -= 1;
+			if (this.#running === 0) this.#whenIdle?.();
+		}
+	}
+}
+
+async function stat(path: string): Promise<{ readonly sizeBytes: number } | undefined> {
+	try {
+		const stats = await call<fs.Stats>((done) => fs.stat(path, done));
+		return { sizeBytes: stats.size };
+	} catch (error) {
+		if (codeOf(error) === 'ENOENT') return undefined;
+		throw error;
+	}
+}
+
+async function list(directory: string): Promise<string[]> {
+	try {
+		return await call<string[]>((done) => fs.readdir(directory, done));
+	} catch (error) {
+		if (codeOf(error) === 'ENOENT') return [];
+		throw error;
+	}
+}
+
+async function syncDir(directory: string): Promise<void> {
+	const fd = await call<number>((done) => fs.open(directory, 'r', done));
+	try {
+		await call<void>((done) => fs.fsync(fd, done));
+	} finally {
+		await call<void>((done) => fs.close(fd, done));
+	}
+}
+
+async function space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
+	const stats = await call<fs.StatsFs>((done) => fs.statfs(path, done));
+	return { freeBytes: stats.bavail * stats.bsize, totalBytes: stats.blocks * stats.bsize };
+}
+
+type Callback<T> = (error: NodeJS.ErrnoException | null, value: T) => void;
+
+function call<T>(start: (done: Callback<T>) => void): Promise<T> {
+	return new Promise((resolve, reject) => {
+		start((error, value) => (error ? reject(error) : resolve(value)));
+	});
+}
+
+function codeOf(error: unknown): string | undefined {
+	return (error as NodeJS.ErrnoException | undefined)?.code;
+}
+
+function systemError(code: string, message: string): NodeJS.ErrnoException {
+	return Object.assign(new Error(`${code}: ${message}`), { code });
+}

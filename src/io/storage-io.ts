@@ -1,0 +1,43 @@
+/**
+ * The seam between the store and the operating system. Everything that must survive a crash goes through StorageIo,
+ * so that tests can lose, tear or refuse any write (docs/architecture.md §11).
+ */
+
+/** One open file. Positions and lengths in bytes. Methods may run concurrently on one file. */
+export interface StorageFile {
+	readonly path: string;
+	/** Writes the buffers one behind another at `position`; answers the bytes written, which may be fewer than asked (disk full). */
+	writev(buffers: readonly Uint8Array[], position: number): Promise<number>;
+	/** Reads into `buffer` from `position`; answers the bytes read, fewer only at the end of the file. */
+	read(buffer: Uint8Array, position: number): Promise<number>;
+	/** Makes all written data durable. After a failure nothing about the file may be assumed; it is never retried. */
+	fdatasync(): Promise<void>;
+	/** Starts write-back of a range without waiting; a hint that may do nothing. */
+	startWriteback(position: number, length: number): void;
+	/** Size in bytes. */
+	size(): Promise<number>;
+	close(): Promise<void>;
+}
+
+/** `read`: an existing file for reading; `create`: a new file for reading and writing, error EEXIST if it is there; `write`: an existing file for reading and writing. */
+export type OpenMode = 'read' | 'create' | 'write';
+
+/** What the store needs of a file system. Errors carry Node's `code` (ENOENT, EEXIST, ENOSPC, EIO …). */
+export interface StorageIo {
+	open(path: string, mode: OpenMode): Promise<StorageFile>;
+	/** Atomically replaces `to`. Durable only after `syncDir` of both directories. */
+	rename(from: string, to: string): Promise<void>;
+	unlink(path: string): Promise<void>;
+	link(from: string, to: string): Promise<void>;
+	stat(path: string): Promise<{ readonly sizeBytes: number } | undefined>;
+	/** Names (not paths) of the entries; empty when the directory is missing. */
+	list(directory: string): Promise<string[]>;
+	/** Makes a directory and its parents; nothing happens if it is there. */
+	makeDir(directory: string): Promise<void>;
+	/** Removes a directory with all it holds; nothing happens if it is missing. */
+	removeDir(directory: string): Promise<void>;
+	/** Makes the directory's entries durable. */
+	syncDir(directory: string): Promise<void>;
+	/** Free and total bytes of the file system that holds `path`. */
+	space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>;
+}

@@ -1,0 +1,99 @@
+/** Every bound of the node, in one place. Sizes in bytes, times in milliseconds. */
+export const LIMITS = {
+	/** Bytes a lane may hold written but not yet durable. */
+	laneUnsyncedBytes: 16 * 1024 * 1024,
+	/** Writes that may wait for one lane; more get OVERLOADED. */
+	laneQueueWrites: 4096,
+	/** Largest payload of one record. */
+	recordPayloadBytes: 262_144,
+	/** Largest header of one record type. */
+	recordExtBytes: 65_535,
+	/** Records of one group. */
+	groupRecords: 1024,
+	/** Payload bytes gathered into one group. */
+	groupPayloadBytes: 4 * 1024 * 1024,
+	/** Log files held open for reading at once, all lanes together. */
+	openLogFiles: 256,
+	/** Buffers of one writev call (IOV_MAX of Linux and macOS). */
+	ioVectors: 1024,
+	/** Iterators of the index open at once; further scans wait for one to end. */
+	kvIterators: 16,
+	/** Rows of one chunk of a scan, unless the scan asks for fewer. */
+	kvChunkRows: 1000,
+	/** Slabs of the upload ring, 4 MiB each: the memory bound of all uploads. */
+	slabCount: 4,
+	/** Takers that may wait for a slot of the ring; more get OVERLOADED. */
+	slabWaiters: 4096,
+	/** Segments of one hashing task. */
+	hashTaskSegments: 16,
+	/** Segments that may wait for a hashing worker; more get OVERLOADED. */
+	hashQueueSegments: 1024,
+	/** Time that hashing tasks get to end when the pool closes. */
+	hashDrainMs: 10_000,
+	/** Bytes of a file name in UTF-8. */
+	nameBytes: 1024,
+	/** Bytes of a media type. */
+	contentTypeBytes: 255,
+	/** All headers of one request, and the most of them. */
+	httpHeaderBytes: 16_384,
+	httpHeaderCount: 128,
+	/** Longest variable part of an address: a name of 1,024 bytes, percent-encoded, and something to be refused with a clear error. */
+	httpParamBytes: 8192,
+	/** Open connections; more are not accepted. */
+	httpConnections: 4096,
+	/** Time for all headers of a request to arrive. */
+	httpHeadersTimeoutMs: 20_000,
+	/** How long an idle connection is kept for a next request. */
+	httpKeepAliveMs: 65_000,
+	/** A connection on which nothing moves for so long, through no fault of ours, is closed. */
+	httpSocketIdleMs: 120_000,
+	/** How long, and how far, a refused body is still read so that the client sees the answer. */
+	httpLingerMs: 2_000,
+	httpLingerBytes: 64 * 1024 * 1024,
+	/** How long running requests may go on once the node stops. */
+	httpCloseMs: 10_000,
+	/** Largest file that is answered with one write. */
+	httpSmallFileBytes: 65_536,
+	/** Bytes of a download handed to a socket and not yet taken by it. */
+	httpDownloadAheadBytes: 1024 * 1024,
+	/** Files, other fields and bytes of a field of one multipart form. */
+	multipartFiles: 1000,
+	multipartFields: 100,
+	multipartFieldBytes: 65_536,
+	/** Members of a digest or precondition header. */
+	headerListMembers: 64,
+	/** Bytes of a configuration file. */
+	configFileBytes: 1024 * 1024,
+	/** Submissions that may wait for the embedded ledger's next block; more get OVERLOADED. */
+	ledgerQueueSubmissions: 4096,
+	/** The same in bytes of their ledger entries. */
+	ledgerQueueBytes: 16 * 1024 * 1024,
+	/** Submissions of one ledger block (each with its upload record makes one journal group). */
+	ledgerBlockSubmissions: 1000,
+	/** Ledger blocks that one entry may cover when nothing was submitted; beyond it time passes without blocks. Never lower: a rule of the ledger. */
+	ledgerRunBlocks: 1 << 20,
+	/** Epochs that one ledger entry may begin. Never lower: a rule of the ledger. */
+	ledgerRunEpochs: 1024,
+	/** Tags of one submission. Never lower: a rule of the ledger. */
+	submissionTagsBytes: 65_535,
+	/** Settings of the journal (repeated at the head of each of its files), their keys and values. */
+	settings: 512,
+	settingKeyBytes: 255,
+	settingValueBytes: 65_536,
+	/** All settings together. */
+	settingsBytes: 1024 * 1024,
+	/** Records of the journal whose payloads are read at once during a replay. */
+	journalReplayReads: 64,
+	/** Rows of the view kept in memory for repeated look-ups. */
+	cachedRows: 16_384,
+	/** Read buffers of 1 MiB lent out at once; more readers wait. Idle ones kept. */
+	readBuffers: 32,
+	readBuffersIdle: 8,
+	/** Damaged segments remembered by name. */
+	damagedSegments: 10_000,
+	/** A checkpoint is made after so much log, or so much time with changes. */
+	checkpointLogBytes: 64 * 1024 * 1024,
+	checkpointIntervalMs: 60_000,
+	/** Age of the last look at the free space of the disk. */
+	diskLookMs: 500,
+} as const;

@@ -1,0 +1,58 @@
+/** Takes what the journal brings into the view: submissions with their place in the flow, and the names of uploads. */
+import { PerigeeError } from '../errors.js';
+import type { JournalItem } from '../settlement/journal.js';
+import type { UploadRecord } from '../settlement/journal-records.js';
+import type { PlacedSubmission } from '../settlement/settlement.js';
+import type { FlowEdge } from './flow-tree.js';
+import { decodeRootRow, decodeSubmissionRow, encodeRootRow, encodeSubmissionRow, rowKeys, type RootRow } from './rows.js';
+import type { ViewTurn } from './view.js';
+
+const PRESENT = Uint8Array.of(1);
+
+/** Applies items in order. Applying them again, from any point on, changes nothing. */
+export async function applyJournalItems(turn: ViewTurn, items: readonly JournalItem[], edge: FlowEdge): Promise<void> {
+	for (const item of items) {
+		if ('upload' in item) await applyUpload(turn, item.upload);
+		else if (item.event.kind === 'submission') await applySubmission(turn, item.event.submission, edge);
+		else if (item.event.kind === 'revertedTo') throw new PerigeeError('FORMAT_UNKNOWN', 'no settlement of this version takes submissions back');
+		await turn.relieve();
+	}
+}
+
+async function applySubmission(turn: ViewTurn, submission: PlacedSubmission, edge: FlowEdge): Promise<void> {
+	const { flowId, txSeq, dataRoot } = submission;
+	turn.put(rowKeys.submission(flowId, txSeq), encodeSubmissionRow(submission));
+	for (const subtree of edge.append(submission)) turn.put(rowKeys.flowNode(flowId, subtree.height, subtree.index), subtree.hash);
+	if (edge.lengthSectors !== submission.lengthAfter) throw new PerigeeError('INTERNAL', `submission ${txSeq} does not follow the flow of the view`);
+	const key = rowKeys.root(dataRoot);
+	const current = await rootRow(turn, key);
+	const known = current.submissions;
+	if (!known) {
+		turn.put(key, encodeRootRow({ ...current, submissions: { flowId, firstSeq: txSeq, more: false } }));
+	} else if (known.flowId !== flowId || known.firstSeq !== txSeq) {
+		turn.put(rowKeys.rootSeq(dataRoot, flowId, txSeq), PRESENT);
+		if (!known.more) turn.put(key, encodeRootRow({ ...current, submissions: { ...known, more: true } }));
+	}
+}
+
+/** The first upload that names a submission made it; each later one is the newest of its root. */
+async function applyUpload(turn: ViewTurn, upload: UploadRecord): Promise<void> {
+	const { flowId, txSeq, root, name, contentType, timeMs } = upload;
+	const named = { name, contentType, timeMs };
+	const submissionKey = rowKeys.submission(flowId, txSeq);
+	const row = await turn.get(submissionKey);
+	if (!row) throw new PerigeeError('INTERNAL', `an upload names submission ${txSeq}, which the view does not know`);
+	const submission = decodeSubmissionRow(flowId, txSeq, row);
+	const key = rowKeys.root(root);
+	const current = await rootRow(turn, key);
+	const isMaker = !submission.upload;
+	if (isMaker) turn.put(submissionKey, encodeSubmissionRow({ ...submission, upload: named }));
+	if (current.submissions && (!isMaker || current.submissions.firstSeq !== txSeq)) {
+		turn.put(key, encodeRootRow({ ...current, submissions: { ...current.submissions, newest: named } }));
+	}
+}
+
+async function rootRow(turn: ViewTurn, key: Buffer): Promise<RootRow> {
+	const row = await turn.get(key);
+	return row ? decodeRootRow(row) : {};
+}

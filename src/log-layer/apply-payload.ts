@@ -1,0 +1,123 @@
+/** Takes the records of the payload lanes into the view: objects and the places of their segments. */
+import type { LogRecord } from '../append-log/types.js';
+import { PerigeeError } from '../errors.js';
+import { fileGeometry } from '../native/addon.js';
+import { HASH_BYTES, rootFromBytes, type DataRoot } from '../units.js';
+import { ObjectTreeBuilder, zeroSegmentRoot } from './object-tree.js';
+import { RECORDS, decodeClosed, decodeDeleted, decodeSegment, decodeWholeObject, type ClosedRecord, type ObjectId } from './records.js';
+import {
+	OBJECT_CLOSED,
+	OBJECT_DELETED,
+	OBJECT_OPEN,
+	decodeRootRow,
+	decodeSegmentRow,
+	encodeObjectRow,
+	encodeRootRow,
+	encodeSegmentRow,
+	rowKeys,
+	type PlainPlace,
+	type RootObject,
+	type RootRow,
+} from './rows.js';
+import type { ViewTurn } from './view.js';
+
+/** Applies records of one lane in order. Applying them again changes nothing. */
+export async function applyPayloadRecords(turn: ViewTurn, records: readonly LogRecord[]): Promise<void> {
+	for (const record of records) {
+		await applyRecord(turn, record);
+		await turn.relieve();
+	}
+}
+
+async function applyRecord(turn: ViewTurn, record: LogRecord): Promise<void> {
+	switch (record.type) {
+		case RECORDS.objectOpened:
+			turn.put(rowKeys.object(record.origin), encodeObjectRow({ state: OBJECT_OPEN, sizeBytes: 0n, root: new Uint8Array(HASH_BYTES), heldSegments: 0 }));
+			return;
+		case RECORDS.segment:
+			return applySegment(turn, record);
+		case RECORDS.wholeObject: {
+			const place = placeOf(record);
+			const root = rootFromBytes(decodeWholeObject(record).root);
+			return setObject(turn, root, { objectId: record.origin, sizeBytes: place.lengthBytes, place });
+		}
+		case RECORDS.objectClosed:
+			return applyClosed(turn, decodeClosed(record));
+		case RECORDS.objectDeleted:
+			return applyDeleted(turn, decodeDeleted(record).objectId, rootFromBytes(decodeDeleted(record).root));
+		case RECORDS.segmentsDropped:
+		case RECORDS.objectPolicy:
+		case RECORDS.stagedBytes:
+		case RECORDS.sealedFlowSegment:
+		case RECORDS.flowSegmentDropped:
+			// Known types that no writer of this version writes (docs/format.md §5).
+			return;
+		default:
+			throw new PerigeeError('FORMAT_UNKNOWN', `record type ${record.type} in lane ${record.lane} comes from a newer version`);
+	}
+}
+
+async function applySegment(turn: ViewTurn, record: LogRecord): Promise<void> {
+	const { objectId, segment, root } = decodeSegment(record);
+	const key = rowKeys.segment(objectId, segment);
+	if (record.origin !== record.lsn) {
+		// Only a copy made by compaction can be older than what stands here.
+		const row = await turn.get(key);
+		if (row && decodeSegmentRow(row).place.origin > record.origin) return;
+	}
+	turn.put(key, encodeSegmentRow({ root, place: placeOf(record) }));
+}
+
+/** Counts the segments, builds the tree above them, and makes the object findable if it is whole. */
+async function applyClosed(turn: ViewTurn, closed: ClosedRecord): Promise<void> {
+	const { objectId, sizeBytes } = closed;
+	const geometry = fileGeometry(sizeBytes);
+	const segments = Number(geometry.segments);
+	await turn.commit();
+	const tree = new ObjectTreeBuilder(turn, objectId);
+	let held = 0;
+	for await (const rows of turn.scan({ from: rowKeys.segment(objectId, 0), to: rowKeys.segment(objectId, segments) })) {
+		for (const { key, value } of rows) {
+			// A hole ends the count: such an object was never acknowledged, or is damaged.
+			if (!rowKeys.segment(objectId, held).equals(key)) break;
+			await tree.push(decodeSegmentRow(value).root);
+			held++;
+		}
+	}
+	for (let padding = segments; held === segments && padding < Number(geometry.segmentsPadded); padding++) await tree.push(zeroSegmentRoot());
+	const isWhole = held === segments && Buffer.from(await tree.finish()).equals(closed.root);
+	turn.put(rowKeys.object(objectId), encodeObjectRow({ state: OBJECT_CLOSED, sizeBytes, root: closed.root, heldSegments: held }));
+	if (isWhole) await setObject(turn, rootFromBytes(closed.root), { objectId, sizeBytes: Number(sizeBytes) });
+}
+
+async function applyDeleted(turn: ViewTurn, objectId: ObjectId, root: DataRoot): Promise<void> {
+	await turn.commit();
+	for await (const rows of turn.scan({ from: rowKeys.segment(objectId, 0), to: rowKeys.segment(objectId + 1n, 0) })) {
+		for (const { key } of rows) turn.del(Buffer.from(key));
+		await turn.relieve();
+	}
+	for await (const rows of turn.scan({ from: rowKeys.objectNode(objectId, 0, 0), to: rowKeys.objectNode(objectId, 255, 0) })) {
+		for (const { key } of rows) turn.del(Buffer.from(key));
+	}
+	turn.put(rowKeys.object(objectId), encodeObjectRow({ state: OBJECT_DELETED, sizeBytes: 0n, root: new Uint8Array(HASH_BYTES), heldSegments: 0 }));
+	const key = rowKeys.root(root);
+	const row = await turn.get(key);
+	const current: RootRow = row ? decodeRootRow(row) : {};
+	if (current.object?.objectId !== objectId) return;
+	if (current.submissions) turn.put(key, encodeRootRow({ submissions: current.submissions }));
+	else turn.del(key);
+}
+
+/** Of several objects with one root the newest counts. */
+async function setObject(turn: ViewTurn, root: DataRoot, object: RootObject): Promise<void> {
+	const key = rowKeys.root(root);
+	const row = await turn.get(key);
+	const current: RootRow = row ? decodeRootRow(row) : {};
+	if (current.object && current.object.objectId > object.objectId) return;
+	turn.put(key, encodeRootRow({ ...current, object }));
+}
+
+function placeOf(record: LogRecord): PlainPlace {
+	if (!record.place) throw new PerigeeError('FORMAT_UNKNOWN', `a record of type ${record.type} has no payload`);
+	return { ...record.place, blockCrcs: record.blockCrcs, origin: record.origin };
+}

@@ -1,0 +1,100 @@
+/**
+ * The file `view.checkpoint`: up to where the view may be trusted (docs/format.md §8). Whatever lies behind it in the lanes is replayed.
+ */
+import type { Lane, LanePosition } from '../append-log/types.js';
+import { LANE_NAMES } from '../append-log/types.js';
+import type { StorageIo } from '../io/storage-io.js';
+import { crc32c } from '../native/addon.js';
+import type { Lsn } from '../units.js';
+
+export const STORE_FORMAT = 1;
+const NAME = 'view.checkpoint';
+const MAX_BYTES = 64 * 1024 * 1024;
+
+export interface Checkpoint {
+	readonly storeId: string;
+	/** Counts up; the view holds the same or a higher number. */
+	readonly id: number;
+	readonly nextLsn: Lsn;
+	readonly lanes: Partial<Record<Lane, LanePosition>>;
+	/** Settings and drivers' states as of the journal's position. */
+	readonly journalState: Uint8Array;
+	readonly timeMs: number;
+}
+
+/** The checkpoint of a data directory; undefined when there is none that can be read. */
+export async function readCheckpoint(io: StorageIo, dataDir: string): Promise<Checkpoint | undefined> {
+	const bytes = await readFileIfThere(io, `${dataDir}/${NAME}`, MAX_BYTES);
+	return bytes && decodeCheckpoint(bytes);
+}
+
+/** Replaces the checkpoint durably. */
+export async function writeCheckpoint(io: StorageIo, dataDir: string, checkpoint: Checkpoint): Promise<void> {
+	await replaceFile(io, dataDir, NAME, encodeCheckpoint(checkpoint));
+}
+
+/** Makes the next open rebuild the view. */
+export async function dropCheckpoint(io: StorageIo, dataDir: string): Promise<void> {
+	await io.unlink(`${dataDir}/${NAME}`).catch((error: unknown) => {
+		if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+	});
+	await io.syncDir(dataDir);
+}
+
+function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
+	const { nextLsn, journalState, ...rest } = checkpoint;
+	const fields = { format: STORE_FORMAT, ...rest, nextLsn: String(nextLsn), journalState: Buffer.from(journalState).toString('base64') };
+	const line = Buffer.from(`${JSON.stringify(fields)}\n`);
+	return Buffer.concat([line, Buffer.from(`crc32c=${crc32c(line).toString(16).padStart(8, '0')}\n`)]);
+}
+
+function decodeCheckpoint(bytes: Buffer): Checkpoint | undefined {
+	const end = bytes.indexOf('\n') + 1;
+	const line = bytes.subarray(0, end);
+	if (bytes.subarray(end).toString() !== `crc32c=${crc32c(line).toString(16).padStart(8, '0')}\n`) return undefined;
+	// The checksum fits, so this is what some version wrote; another format has to be rebuilt.
+	const fields = JSON.parse(line.toString()) as Omit<Checkpoint, 'nextLsn' | 'journalState'> & { format: number; nextLsn: string; journalState: string };
+	if (fields.format !== STORE_FORMAT) return undefined;
+	const lanes: Partial<Record<Lane, LanePosition>> = {};
+	for (const lane of LANE_NAMES) {
+		const position = fields.lanes[lane];
+		if (position) lanes[lane] = { fileNo: position.fileNo, offset: position.offset };
+	}
+	return {
+		storeId: fields.storeId,
+		id: fields.id,
+		nextLsn: BigInt(fields.nextLsn) as Lsn,
+		lanes,
+		journalState: Buffer.from(fields.journalState, 'base64'),
+		timeMs: fields.timeMs,
+	};
+}
+
+/** Whole content of a small file; undefined when it is missing or larger than `maxBytes`. */
+export async function readFileIfThere(io: StorageIo, path: string, maxBytes: number): Promise<Buffer | undefined> {
+	const found = await io.stat(path);
+	if (!found || found.sizeBytes > maxBytes) return undefined;
+	const file = await io.open(path, 'read');
+	try {
+		const bytes = Buffer.alloc(found.sizeBytes);
+		return bytes.subarray(0, await file.read(bytes, 0));
+	} finally {
+		await file.close();
+	}
+}
+
+/** Writes beside, syncs, renames over, syncs the directory. */
+export async function replaceFile(io: StorageIo, directory: string, name: string, content: Uint8Array): Promise<void> {
+	const path = `${directory}/${name}.new`;
+	if (await io.stat(path)) await io.unlink(path);
+	const file = await io.open(path, 'create');
+	try {
+		const written = await file.writev([content], 0);
+		if (written < content.length) throw Object.assign(new Error(`no room for ${name}`), { code: 'ENOSPC' });
+		await file.fdatasync();
+	} finally {
+		await file.close();
+	}
+	await io.rename(path, `${directory}/${name}`);
+	await io.syncDir(directory);
+}

@@ -1,0 +1,259 @@
+/** The file store as the API sees it: uploads, look-ups, reads, proofs (docs/architecture.md §6, §7). */
+import type { AppendLog } from '../append-log/append-log.js';
+import { PerigeeError } from '../errors.js';
+import type { Clock } from '../io/clock.js';
+import { fileGeometry } from '../native/addon.js';
+import type { HashPool } from '../native/hash-pool.js';
+import type { SlabRing } from '../native/slab-ring.js';
+import type { Journal } from '../settlement/journal.js';
+import type { Settlement } from '../settlement/settlement.js';
+import { SEGMENT_BYTES, bytesOfHex, hexOf, rootFromBytes, type DataRoot, type FlowId, type SectorIndex, type TxSeq } from '../units.js';
+import type { DamageList } from './damage.js';
+import type { DiskSpace } from './disk-space.js';
+import { flowRootOf, proveSector, type FlowProofParts } from './flow-proofs.js';
+import { flowSegmentAt, type FlowSegment } from './flow-segments.js';
+import type { FlowExtent } from './flow-tree.js';
+import { objectProof } from './object-tree.js';
+import { ObjectReader } from './object-reader.js';
+import { objectClosed, objectDeleted, uploadBytes, wholeObject } from './records.js';
+import { RootLocks } from './root-locks.js';
+import { decodeRootRow, rowKeys, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
+import { submissionAt } from './submissions.js';
+import type { FilePiece, FileProof, FileStore, FlowInfo, HealthReason, SectorProof, StoredFile, UploadOptions, UploadResult, UploadSession } from './types.js';
+import { Upload, type ReadyContent } from './upload.js';
+import type { View } from './view.js';
+
+export interface FileStoreParts {
+	readonly log: AppendLog;
+	readonly view: View;
+	readonly ring: SlabRing;
+	readonly pool: HashPool;
+	readonly disk: DiskSpace;
+	readonly clock: Clock;
+	readonly journal: Journal;
+	readonly settlement: Settlement;
+	readonly damage: DamageList;
+	/** Told of each newly found damaged segment. */
+	readonly onDamage: () => void;
+	readonly maxFileBytes: number;
+	readonly maxUploads: number;
+	/** In whose name this node submits; 20 bytes. */
+	readonly submitter: Uint8Array;
+}
+
+const NO_TAGS = new Uint8Array(0);
+
+export class LogFileStore implements FileStore {
+	readonly #parts: FileStoreParts;
+	readonly #flowId: FlowId;
+	readonly #reader: ObjectReader;
+	readonly #proofs: FlowProofParts;
+	readonly #locks = new RootLocks();
+	readonly #uploads = new Set<Upload>();
+	#closing = false;
+
+	constructor(parts: FileStoreParts) {
+		this.#parts = parts;
+		this.#flowId = parts.settlement.identity().flowId;
+		this.#reader = new ObjectReader(parts.log, parts.view, (object, segment) => {
+			if (parts.damage.add(object.objectId, segment)) parts.onDamage();
+		});
+		this.#proofs = { view: parts.view, reader: this.#reader, objectOf: (submission) => this.#objectOf(submission) };
+	}
+
+	get uploadsInProgress(): number {
+		return this.#uploads.size;
+	}
+
+	beginUpload(options: UploadOptions): UploadSession {
+		if (this.#closing) throw new PerigeeError('SHUTTING_DOWN');
+		if (this.#parts.log.failure) throw new PerigeeError('READ_ONLY', this.#parts.log.failure.message);
+		if (this.#uploads.size >= this.#parts.maxUploads) throw new PerigeeError('TOO_MANY_UPLOADS');
+		const announced = options.announcedBytes ?? 0;
+		if (announced > this.#parts.maxFileBytes) throw new PerigeeError('BODY_TOO_LARGE');
+		if (announced > this.#parts.disk.uploadableBytes) throw new PerigeeError('DISK_FULL', `${announced} bytes do not fit beside the reserve`);
+		const upload: Upload = new Upload({ ...this.#parts, bind: (content, bound) => this.#bind(content, bound), ended: () => this.#uploads.delete(upload) }, options);
+		this.#uploads.add(upload);
+		return upload;
+	}
+
+	async fileByRoot(root: DataRoot): Promise<StoredFile | undefined> {
+		const row = await this.#rootRow(root);
+		const submissions = row?.submissions;
+		if (!row || !submissions) return undefined;
+		const submission = await submissionAt(this.#parts.view, submissions.flowId, submissions.firstSeq);
+		return submission && this.#storedFile(submission, row, submissions.newest ?? submission.upload);
+	}
+
+	async fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined> {
+		const submission = await submissionAt(this.#parts.view, this.#flowId, txSeq);
+		if (!submission) return undefined;
+		return this.#storedFile(submission, (await this.#rootRow(submission.dataRoot)) ?? {}, submission.upload);
+	}
+
+	async *read(file: StoredFile, from: number, to: number): AsyncIterable<FilePiece> {
+		yield* this.#reader.pieces(await this.#heldObject(file.root), from, to);
+	}
+
+	async readSmall(file: StoredFile, from: number, to: number): Promise<Uint8Array> {
+		return this.#reader.small(await this.#heldObject(file.root), from, to);
+	}
+
+	async segmentProof(file: StoredFile, index: number): Promise<{ readonly data: Uint8Array; readonly proof: FileProof }> {
+		if (!Number.isSafeInteger(index) || index < 0 || index >= file.segments) {
+			throw new PerigeeError('NOT_FOUND', `the file has ${file.segments} segments`);
+		}
+		const object = await this.#heldObject(file.root);
+		const root = bytesOfHex(file.root);
+		const proof = object.place ? { lemma: [root], path: [] } : await objectProof(this.#parts.view, object.objectId, BigInt(object.sizeBytes), root, index);
+		if (!proof) throw new PerigeeError('DATA_DAMAGED', 'rows of the proof are missing');
+		const from = index * SEGMENT_BYTES;
+		const to = Math.min(from + SEGMENT_BYTES, file.sizeBytes);
+		const bytes = await this.#reader.small(object, from, to);
+		if (bytes.length === uploadBytes(bytes.length)) return { data: bytes, proof };
+		const data = new Uint8Array(uploadBytes(bytes.length));
+		data.set(bytes);
+		return { data, proof };
+	}
+
+	flow(): FlowInfo {
+		const { root, lengthSectors, submissions } = this.#parts.settlement.flow();
+		return { root, lengthSectors, submissions };
+	}
+
+	async sectorProof(sector: SectorIndex, atSeq?: TxSeq): Promise<SectorProof> {
+		return proveSector(this.#proofs, await this.#extent(atSeq), sector);
+	}
+
+	/** The flow root after submission `atSeq`. Errors: NOT_FOUND. */
+	async flowRoot(atSeq: TxSeq): Promise<Uint8Array> {
+		return flowRootOf(this.#parts.view, await this.#extent(atSeq));
+	}
+
+	/** What flow segment `index` is made of, and which of its seals are known here. */
+	async flowSegment(index: bigint): Promise<FlowSegment> {
+		return flowSegmentAt(this.#parts.view, await this.#extent(), index, async (submission, segment) => {
+			const object = (await this.#rootRow(submission.dataRoot))?.object;
+			return object && !this.#parts.damage.of(object.objectId)?.has(segment) ? object : undefined;
+		});
+	}
+
+	health(): readonly HealthReason[] {
+		const reasons: HealthReason[] = [];
+		const { log, disk, damage } = this.#parts;
+		if (log.failure) reasons.push({ code: 'READ_ONLY', message: `writing stopped: ${log.failure.message}`, ready: false });
+		if (disk.uploadableBytes === 0) reasons.push({ code: 'DISK_FULL', message: `${disk.freeBytes} bytes are free, ${disk.reserveBytes} are reserved`, ready: false });
+		if (damage.count > 0) reasons.push({ code: 'DATA_DAMAGED', message: `${damage.count} segments do not match their checksums`, ready: true });
+		if (log.damage.length > 0) reasons.push({ code: 'LOG_DAMAGED', message: `${log.damage.length} stretches of the log cannot be read`, ready: true });
+		if (this.#closing) reasons.push({ code: 'SHUTTING_DOWN', message: 'the node is stopping', ready: false });
+		return reasons;
+	}
+
+	/** Takes no more uploads and breaks off those in progress. */
+	async close(): Promise<void> {
+		this.#closing = true;
+		await Promise.all([...this.#uploads].map((upload) => upload.abort()));
+	}
+
+	/** Makes content durable, if it is not here, and binds it to a submission, if none fits. */
+	async #bind(content: ReadyContent, options: UploadOptions): Promise<UploadResult> {
+		const root = rootFromBytes(content.tree.root);
+		return this.#locks.run(root, async () => {
+			const row = await this.#rootRow(root);
+			const wasHeld = row?.object !== undefined && this.#parts.damage.of(row.object.objectId) === undefined;
+			if (!wasHeld) await this.#store(content);
+			else if ('objectId' in content.stored) {
+				// The bytes came a second time; compaction reclaims them.
+				this.#parts.log.write('bulk', [objectDeleted({ objectId: content.stored.objectId, root: new Uint8Array(32) })], false);
+			}
+			const txSeq = await this.#submission(content, root, row, options);
+			const geometry = fileGeometry(BigInt(content.sizeBytes));
+			return { root, ...txSeq, sizeBytes: content.sizeBytes, segments: Number(geometry.segments), name: options.name, existed: wasHeld && txSeq.known };
+		});
+	}
+
+	async #store({ tree, sizeBytes, stored }: ReadyContent): Promise<void> {
+		if ('bytes' in stored) await this.#parts.log.write('small', [wholeObject(tree.root, stored.bytes)]).applied;
+		else await this.#parts.log.write('bulk', [objectClosed({ objectId: stored.objectId, sizeBytes: BigInt(sizeBytes), root: tree.root })]).applied;
+	}
+
+	/** The submission of this content: the one there is, with the new name recorded, or a new one. */
+	async #submission(content: ReadyContent, root: DataRoot, row: RootRow | undefined, options: UploadOptions): Promise<{ txSeq: TxSeq; known: boolean }> {
+		const { name, contentType } = options;
+		const known = row && (await this.#sameSubmission(root, row, BigInt(content.sizeBytes)));
+		if (known) {
+			await this.#parts.journal.recordUpload({ flowId: known.flowId, txSeq: known.txSeq, root, timeMs: this.#parts.clock.nowMs(), name, contentType });
+			return { txSeq: known.txSeq, known: true };
+		}
+		const submission = { lengthBytes: BigInt(content.sizeBytes), tags: NO_TAGS, nodes: content.tree.nodes, submitter: this.#parts.submitter };
+		const { txSeq } = await this.#parts.settlement.submit(submission, { name, contentType });
+		return { txSeq, known: false };
+	}
+
+	/** A submission of this root with the same length and no tags: content that differs in trailing zeros has the same root and is another file. */
+	async #sameSubmission(root: DataRoot, row: RootRow, lengthBytes: bigint): Promise<SubmissionRow | undefined> {
+		const { submissions } = row;
+		if (!submissions) return undefined;
+		const fits = (found: SubmissionRow | undefined): boolean => found?.lengthBytes === lengthBytes && found.tags.length === 0;
+		const first = await submissionAt(this.#parts.view, submissions.flowId, submissions.firstSeq);
+		if (fits(first)) return first;
+		if (!submissions.more) return undefined;
+		const from = rowKeys.rootSeq(root, 0 as FlowId, 0 as TxSeq);
+		const to = rowKeys.rootSeq(root, 0xffff_ffff as FlowId, Number.MAX_SAFE_INTEGER as TxSeq);
+		for await (const rows of this.#parts.view.scan({ from, to })) {
+			for (const { key } of rows) {
+				const bytes = Buffer.from(key);
+				const found = await submissionAt(this.#parts.view, bytes.readUInt32BE(33) as FlowId, Number(bytes.readBigUInt64BE(37)));
+				if (fits(found)) return found;
+			}
+		}
+		return undefined;
+	}
+
+	#storedFile(submission: SubmissionRow, row: RootRow, upload: SubmissionRow['upload']): StoredFile {
+		const geometry = fileGeometry(submission.lengthBytes);
+		const segments = Number(geometry.segments);
+		const damaged = row.object ? (this.#parts.damage.of(row.object.objectId)?.size ?? 0) : segments;
+		const heldSegments = Math.max(0, segments - damaged);
+		return {
+			root: submission.dataRoot,
+			txSeq: submission.txSeq,
+			sizeBytes: Number(submission.lengthBytes),
+			segments,
+			segmentsPadded: Number(geometry.segmentsPadded),
+			startSector: submission.startSector,
+			paddedSectors: geometry.padded,
+			name: upload?.name ?? '',
+			contentType: upload?.contentType ?? '',
+			uploadedAtMs: upload?.timeMs ?? submission.timeMs,
+			finalized: heldSegments === segments,
+			heldSegments,
+			submitter: hexOf(submission.submitter),
+			tags: submission.tags,
+			nodes: submission.nodes,
+		};
+	}
+
+	async #rootRow(root: DataRoot): Promise<RootRow | undefined> {
+		const row = await this.#parts.view.get(rowKeys.root(root));
+		return row ? decodeRootRow(row) : undefined;
+	}
+
+	async #heldObject(root: DataRoot): Promise<RootObject> {
+		const object = (await this.#rootRow(root))?.object;
+		if (!object) throw new PerigeeError('NOT_HELD');
+		return object;
+	}
+
+	async #objectOf(submission: SubmissionRow): Promise<RootObject> {
+		return this.#heldObject(submission.dataRoot);
+	}
+
+	async #extent(atSeq?: TxSeq): Promise<FlowExtent> {
+		const flow = this.#parts.settlement.flow();
+		if (atSeq === undefined) return { flowId: this.#flowId, lengthSectors: flow.lengthSectors, submissions: flow.submissions };
+		const submission = atSeq < flow.submissions ? await submissionAt(this.#parts.view, this.#flowId, atSeq) : undefined;
+		if (!submission) throw new PerigeeError('NOT_FOUND', `there is no submission ${atSeq}`);
+		return { flowId: this.#flowId, lengthSectors: submission.lengthAfter, submissions: atSeq + 1 };
+	}
+}

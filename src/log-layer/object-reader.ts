@@ -1,0 +1,200 @@
+/**
+ * Reads the bytes of objects: from places to checked bytes. Every 4,096-byte block is compared with its CRC before it leaves this room;
+ * a mismatch is DATA_DAMAGED, never data.
+ */
+import type { AppendLog } from '../append-log/append-log.js';
+import { PerigeeError } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import { checkBlocksBytes } from '../native/addon.js';
+import { BLOCK_BYTES, SEGMENT_BYTES } from '../units.js';
+import { BufferPool } from './buffer-pool.js';
+import { decodeSegmentRow, rowKeys, type PlainPlace, type RootObject } from './rows.js';
+import type { FilePiece } from './types.js';
+import type { View } from './view.js';
+
+const CRC_BYTES = 4;
+/** Bytes of a file in one piece: long enough to make calls rare, short enough to stay in the cache between check and socket. */
+const PIECE_BYTES = 1024 * 1024;
+/** Segment rows fetched at once while reading on. */
+const ROWS_AHEAD = 32;
+
+/** Told of each damaged block. */
+export type DamageListener = (object: RootObject, segment: number, place: PlainPlace) => void;
+
+/** Bytes [from, to) of one payload. */
+interface Part {
+	readonly place: PlainPlace;
+	readonly segment: number;
+	readonly from: number;
+	readonly to: number;
+}
+
+export class ObjectReader {
+	readonly #log: AppendLog;
+	readonly #view: View;
+	readonly #onDamage: DamageListener;
+	readonly #pool = new BufferPool(PIECE_BYTES + 2 * BLOCK_BYTES, LIMITS.readBuffers, LIMITS.readBuffersIdle);
+
+	constructor(log: AppendLog, view: View, onDamage: DamageListener) {
+		this.#log = log;
+		this.#view = view;
+		this.#onDamage = onDamage;
+	}
+
+	/** Bytes [from, to) of the object, at most one segment's length; zeros behind its end. Errors: DATA_DAMAGED, NOT_HELD. */
+	async small(object: RootObject, from: number, to: number): Promise<Uint8Array> {
+		if (to - from > SEGMENT_BYTES) throw new Error('a small read is at most one segment');
+		const parts = await this.#parts(object, from, Math.min(to, object.sizeBytes));
+		const [only] = parts;
+		if (only && parts.length === 1 && only.to - only.from === to - from) {
+			const start = Math.floor(only.from / BLOCK_BYTES) * BLOCK_BYTES;
+			const end = Math.min(Math.ceil(only.to / BLOCK_BYTES) * BLOCK_BYTES, only.place.lengthBytes);
+			const buffer = Buffer.allocUnsafe(end - start);
+			await this.#readRun(object, [only], buffer);
+			return buffer.subarray(only.from - start, only.to - start);
+		}
+		const bytes = Buffer.alloc(to - from);
+		let at = 0;
+		for (const part of parts) {
+			const span = spanOf(part);
+			const buffer = Buffer.allocUnsafe(span.end - span.start);
+			await this.#readRun(object, [part], buffer);
+			at += buffer.copy(bytes, at, part.from - span.start, part.to - span.start);
+		}
+		return bytes;
+	}
+
+	/** Bytes [from, to) in pieces; the next piece is read while the caller works on one. Errors as of `small`. */
+	async *pieces(object: RootObject, from: number, to: number): AsyncGenerator<FilePiece> {
+		let rows = new Map<number, Part['place']>();
+		let next: Promise<FilePiece> | undefined;
+		let at = from;
+		const read = async (): Promise<FilePiece> => {
+			const end = Math.min(to, (Math.floor(at / PIECE_BYTES) + 1) * PIECE_BYTES);
+			const start = at;
+			at = end;
+			if (!object.place && !rows.has(Math.floor((Math.min(end, object.sizeBytes) - 1) / SEGMENT_BYTES))) rows = await this.#rows(object, start, to);
+			return this.#piece(object, rows, start, end);
+		};
+		try {
+			next = read();
+			while (next) {
+				const piece: FilePiece = await next;
+				next = at < to ? read() : undefined;
+				// Whoever leaves the loop early never sees this promise.
+				next?.catch(() => undefined);
+				yield piece;
+			}
+		} finally {
+			await next?.then(
+				(piece) => piece.release(),
+				() => undefined,
+			);
+		}
+	}
+
+	async #piece(object: RootObject, rows: ReadonlyMap<number, PlainPlace>, from: number, to: number): Promise<FilePiece> {
+		const lent = await this.#pool.take();
+		try {
+			const parts = object.place ? [{ place: object.place, segment: 0, from, to: Math.min(to, object.sizeBytes) }] : partsOf(rows, from, Math.min(to, object.sizeBytes));
+			const first = Math.floor(from / BLOCK_BYTES) * BLOCK_BYTES;
+			const buffer = lent.bytes;
+			for (const run of runsOf(parts)) {
+				const start = run[0] ? fileOffset(run[0]) - first : 0;
+				await this.#readRun(object, run, buffer.subarray(start, start + runBytes(run)));
+			}
+			if (to > object.sizeBytes) buffer.fill(0, Math.max(object.sizeBytes, from) - first, to - first);
+			return { bytes: buffer.subarray(from - first, to - first), release: lent.release };
+		} catch (error) {
+			lent.release();
+			throw error;
+		}
+	}
+
+	/** Reads parts that lie one behind the other in one log file into `buffer`, from the first one's block on, and checks them. */
+	async #readRun(object: RootObject, run: readonly Part[], buffer: Buffer): Promise<void> {
+		const [first] = run;
+		if (!first) return;
+		const { lane, fileNo, offset } = first.place;
+		await this.#log.read(lane, fileNo, offset + spanOf(first).start, buffer);
+		let at = 0;
+		for (const part of run) {
+			const { start, end } = spanOf(part);
+			const crcs = part.place.blockCrcs.subarray((start / BLOCK_BYTES) * CRC_BYTES, Math.ceil(end / BLOCK_BYTES) * CRC_BYTES);
+			if (checkBlocksBytes(buffer.subarray(at, at + end - start), crcs) >= 0) {
+				this.#onDamage(object, part.segment, part.place);
+				throw new PerigeeError('DATA_DAMAGED', `segment ${part.segment} is damaged in log file ${fileNo} of lane ${lane}`);
+			}
+			at += end - start;
+		}
+	}
+
+	async #parts(object: RootObject, from: number, to: number): Promise<Part[]> {
+		if (to <= from) return [];
+		if (object.place) return [{ place: object.place, segment: 0, from, to }];
+		return partsOf(await this.#rows(object, from, to), from, to);
+	}
+
+	/** Places of the segments of [from, to), at most ROWS_AHEAD of them. Errors: NOT_HELD when one is missing. */
+	async #rows(object: RootObject, from: number, to: number): Promise<Map<number, PlainPlace>> {
+		const firstSegment = Math.floor(from / SEGMENT_BYTES);
+		const endSegment = Math.min(Math.ceil(Math.min(to, object.sizeBytes) / SEGMENT_BYTES), firstSegment + ROWS_AHEAD);
+		const keys: Buffer[] = [];
+		for (let segment = firstSegment; segment < endSegment; segment++) keys.push(rowKeys.segment(object.objectId, segment));
+		const values = await this.#view.getMany(keys);
+		const rows = new Map<number, PlainPlace>();
+		values.forEach((value, index) => {
+			if (!value) throw new PerigeeError('NOT_HELD', `segment ${firstSegment + index} is not held here`);
+			rows.set(firstSegment + index, decodeSegmentRow(value).place);
+		});
+		return rows;
+	}
+}
+
+/** The whole blocks of the payload that hold the part. */
+function spanOf(part: Part): { readonly start: number; readonly end: number } {
+	return {
+		start: Math.floor(part.from / BLOCK_BYTES) * BLOCK_BYTES,
+		end: Math.min(Math.ceil(part.to / BLOCK_BYTES) * BLOCK_BYTES, part.place.lengthBytes),
+	};
+}
+
+/** Offset in the file of the part's first block. */
+function fileOffset(part: Part): number {
+	return part.segment * SEGMENT_BYTES + spanOf(part).start;
+}
+
+function runBytes(run: readonly Part[]): number {
+	return run.reduce((sum, part) => sum + spanOf(part).end - spanOf(part).start, 0);
+}
+
+function partsOf(rows: ReadonlyMap<number, PlainPlace>, from: number, to: number): Part[] {
+	const parts: Part[] = [];
+	for (let at = from; at < to; ) {
+		const segment = Math.floor(at / SEGMENT_BYTES);
+		const place = rows.get(segment);
+		if (!place) throw new PerigeeError('NOT_HELD', `segment ${segment} is not held here`);
+		const end = Math.min(to, (segment + 1) * SEGMENT_BYTES);
+		parts.push({ place, segment, from: at - segment * SEGMENT_BYTES, to: end - segment * SEGMENT_BYTES });
+		at = end;
+	}
+	return parts;
+}
+
+/** Groups parts that are neighbours on disk, so that each group is one read. */
+function runsOf(parts: readonly Part[]): Part[][] {
+	const runs: Part[][] = [];
+	let last: Part | undefined;
+	for (const part of parts) {
+		const run = runs.at(-1);
+		const joins =
+			last &&
+			last.place.lane === part.place.lane &&
+			last.place.fileNo === part.place.fileNo &&
+			last.place.offset + spanOf(last).end === part.place.offset + spanOf(part).start;
+		if (run && joins) run.push(part);
+		else runs.push([part]);
+		last = part;
+	}
+	return runs;
+}

@@ -1,0 +1,274 @@
+/**
+ * Rows of the view: keys and values (docs/format.md §8; tables in db/tables.ts). A row part has one lane as its writer, so that lanes may
+ * be applied in any order and any record again.
+ */
+import { LANES, type Lane, type Place } from '../append-log/types.js';
+import { ByteReader, ByteWriter } from '../bytes.js';
+import { TABLES } from '../db/tables.js';
+import type { PlacedSubmission, SubmissionNode } from '../settlement/settlement.js';
+import { HASH_BYTES, bytesOfHex, rootFromBytes, type DataRoot, type FlowId, type Lsn, type SectorIndex, type TxSeq } from '../units.js';
+import type { ObjectId } from './records.js';
+
+const ADDRESS_BYTES = 20;
+const LANE_OF_BYTE = new Map<number, Lane>(Object.entries(LANES).map(([lane, byte]) => [byte, lane as Lane]));
+
+/** Where a payload lies and how to check it. */
+export interface PlainPlace extends Place {
+	/** Little-endian CRC-32C of each 4,096-byte block. */
+	readonly blockCrcs: Uint8Array;
+	/** lsn of the first writing: of two records of one key, the later origin wins. */
+	readonly origin: Lsn;
+}
+
+/** root → object and submissions. */
+export interface RootRow {
+	/** Written by the lane of the payload. Absent: no data under this root is held. */
+	readonly object?: RootObject;
+	/** Written by the journal. Absent: no submission names this root. */
+	readonly submissions?: RootSubmissions;
+}
+
+export interface RootObject {
+	readonly objectId: ObjectId;
+	/** Bytes held; a submission of the same root may be longer or shorter by zero bytes. */
+	readonly sizeBytes: number;
+	/** The whole content, for an object of one record. */
+	readonly place?: PlainPlace;
+}
+
+export interface RootSubmissions {
+	readonly flowId: FlowId;
+	readonly firstSeq: TxSeq;
+	/** More of them stand in the table rootSeq. */
+	readonly more: boolean;
+	/** The newest upload of this content, unless it is the one that made firstSeq. */
+	readonly newest?: { readonly name: string; readonly contentType: string; readonly timeMs: number };
+}
+
+/** (flow id, txSeq) → submission. */
+export interface SubmissionRow extends Omit<PlacedSubmission, 'flowRoot' | 'identity'> {
+	/** The upload that made it, once its record was applied. */
+	readonly upload?: { readonly name: string; readonly contentType: string; readonly timeMs: number };
+}
+
+export const OBJECT_OPEN = 1;
+export const OBJECT_CLOSED = 2;
+export const OBJECT_DELETED = 3;
+
+/** object id → state; only for objects of several records. */
+export interface ObjectRow {
+	readonly state: number;
+	readonly sizeBytes: bigint;
+	/** 32 bytes; zeros while open. */
+	readonly root: Uint8Array;
+	/** Segments whose records were there when the object was closed. */
+	readonly heldSegments: number;
+}
+
+export interface SegmentRow {
+	readonly place: PlainPlace;
+	/** 32 bytes. */
+	readonly root: Uint8Array;
+}
+
+export const rowKeys = {
+	root: (root: DataRoot): Buffer => Buffer.concat([Uint8Array.of(TABLES.root), bytesOfHex(root)]),
+	rootSeq: (root: DataRoot, flowId: FlowId, txSeq: TxSeq): Buffer => {
+		const key = Buffer.alloc(45);
+		key.writeUInt8(TABLES.rootSeq, 0);
+		key.set(bytesOfHex(root), 1);
+		key.writeUInt32BE(flowId, 33);
+		key.writeBigUInt64BE(BigInt(txSeq), 37);
+		return key;
+	},
+	submission: (flowId: FlowId, txSeq: number): Buffer => {
+		const key = Buffer.alloc(13);
+		key.writeUInt8(TABLES.submission, 0);
+		key.writeUInt32BE(flowId, 1);
+		key.writeBigUInt64BE(BigInt(txSeq), 5);
+		return key;
+	},
+	object: (objectId: ObjectId): Buffer => {
+		const key = Buffer.alloc(9);
+		key.writeUInt8(TABLES.object, 0);
+		key.writeBigUInt64BE(objectId, 1);
+		return key;
+	},
+	segment: (objectId: ObjectId, segment: number): Buffer => {
+		const key = Buffer.alloc(17);
+		key.writeUInt8(TABLES.segment, 0);
+		key.writeBigUInt64BE(objectId, 1);
+		key.writeBigUInt64BE(BigInt(segment), 9);
+		return key;
+	},
+	objectNode: (objectId: ObjectId, level: number, index: number): Buffer => {
+		const key = Buffer.alloc(18);
+		key.writeUInt8(TABLES.objectNode, 0);
+		key.writeBigUInt64BE(objectId, 1);
+		key.writeUInt8(level, 9);
+		key.writeBigUInt64BE(BigInt(index), 10);
+		return key;
+	},
+	flowNode: (flowId: FlowId, height: number, index: bigint): Buffer => {
+		const key = Buffer.alloc(14);
+		key.writeUInt8(TABLES.flowNode, 0);
+		key.writeUInt32BE(flowId, 1);
+		key.writeUInt8(height, 5);
+		key.writeBigUInt64BE(index, 6);
+		return key;
+	},
+	checkpoint: (): Buffer => Buffer.from([TABLES.meta, 0x01]),
+};
+
+const ROOT_OBJECT = 1;
+const ROOT_PLACE = 2;
+const ROOT_SUBMISSIONS = 4;
+const ROOT_MORE = 8;
+const ROOT_NEWEST = 16;
+
+export function encodeRootRow(row: RootRow): Uint8Array {
+	const { object, submissions } = row;
+	const flags =
+		(object ? ROOT_OBJECT : 0) |
+		(object?.place ? ROOT_PLACE : 0) |
+		(submissions ? ROOT_SUBMISSIONS : 0) |
+		(submissions?.more ? ROOT_MORE : 0) |
+		(submissions?.newest ? ROOT_NEWEST : 0);
+	const out = new ByteWriter(64).u8(flags);
+	if (object) {
+		out.varint(object.objectId).varint(object.sizeBytes);
+		if (object.place) putPlace(out, object.place);
+	}
+	if (submissions) {
+		out.varint(submissions.flowId).varint(submissions.firstSeq);
+		if (submissions.newest) putUpload(out, submissions.newest);
+	}
+	return out.toBytes();
+}
+
+export function decodeRootRow(bytes: Uint8Array): RootRow {
+	const reader = new ByteReader(bytes, 'a root row');
+	const flags = reader.u8('flags');
+	const row: { object?: RootObject; submissions?: RootSubmissions } = {};
+	if (flags & ROOT_OBJECT) {
+		const object = { objectId: reader.varint('object'), sizeBytes: reader.safeVarint('size') };
+		row.object = flags & ROOT_PLACE ? { ...object, place: takePlace(reader) } : object;
+	}
+	if (flags & ROOT_SUBMISSIONS) {
+		const submissions = {
+			flowId: reader.safeVarint('flow id') as FlowId,
+			firstSeq: reader.safeVarint('txSeq') as TxSeq,
+			more: (flags & ROOT_MORE) !== 0,
+		};
+		row.submissions = flags & ROOT_NEWEST ? { ...submissions, newest: takeUpload(reader) } : submissions;
+	}
+	return row;
+}
+
+const SUBMISSION_TAGS = 1;
+const SUBMISSION_SUBMITTER = 2;
+const SUBMISSION_UPLOAD = 4;
+
+export function encodeSubmissionRow(row: SubmissionRow): Uint8Array {
+	const known = row.submitter.some((byte) => byte !== 0);
+	const flags = (row.tags.length > 0 ? SUBMISSION_TAGS : 0) | (known ? SUBMISSION_SUBMITTER : 0) | (row.upload ? SUBMISSION_UPLOAD : 0);
+	const out = new ByteWriter(128)
+		.u8(flags)
+		.raw(bytesOfHex(row.dataRoot))
+		.varint(row.lengthBytes)
+		.varint(row.startSector)
+		.varint(row.startSector - row.lengthBefore)
+		.varint(row.timeMs)
+		.varint(row.blockNumber)
+		.u8(row.nodes.length);
+	for (const node of row.nodes) out.u8(node.height);
+	// One node is the root itself.
+	if (row.nodes.length > 1) for (const node of row.nodes) out.fixed(node.root, HASH_BYTES);
+	if (flags & SUBMISSION_TAGS) out.varint(row.tags.length).raw(row.tags);
+	if (flags & SUBMISSION_SUBMITTER) out.fixed(row.submitter, ADDRESS_BYTES);
+	if (row.upload) putUpload(out, row.upload);
+	return out.toBytes();
+}
+
+export function decodeSubmissionRow(flowId: FlowId, txSeq: TxSeq, bytes: Uint8Array): SubmissionRow {
+	const reader = new ByteReader(bytes, 'a submission row');
+	const flags = reader.u8('flags');
+	const root = reader.bytes(HASH_BYTES, 'root');
+	const lengthBytes = reader.varint('length');
+	const startSector = reader.varint('start') as SectorIndex;
+	const gap = reader.varint('gap');
+	const timeMs = reader.safeVarint('time');
+	const blockNumber = reader.safeVarint('block');
+	const heights = [...reader.bytes(reader.u8('nodes'), 'heights')];
+	const nodes: SubmissionNode[] = heights.map((height) => ({ height, root: heights.length > 1 ? reader.bytes(HASH_BYTES, 'node') : root }));
+	const row = {
+		flowId,
+		txSeq,
+		dataRoot: rootFromBytes(root),
+		lengthBytes,
+		startSector,
+		lengthBefore: startSector - gap,
+		lengthAfter: heights.reduce((end, height) => end + (1n << BigInt(height)), startSector as bigint),
+		timeMs,
+		blockNumber,
+		nodes,
+		tags: flags & SUBMISSION_TAGS ? reader.bytes(reader.safeVarint('tags length'), 'tags') : new Uint8Array(0),
+		submitter: flags & SUBMISSION_SUBMITTER ? reader.bytes(ADDRESS_BYTES, 'submitter') : new Uint8Array(ADDRESS_BYTES),
+	};
+	return flags & SUBMISSION_UPLOAD ? { ...row, upload: takeUpload(reader) } : row;
+}
+
+export function encodeObjectRow(row: ObjectRow): Uint8Array {
+	return new ByteWriter(52).u8(row.state).varint(row.sizeBytes).fixed(row.root, HASH_BYTES).varint(row.heldSegments).toBytes();
+}
+
+export function decodeObjectRow(bytes: Uint8Array): ObjectRow {
+	const reader = new ByteReader(bytes, 'an object row');
+	return {
+		state: reader.u8('state'),
+		sizeBytes: reader.varint('size'),
+		root: reader.bytes(HASH_BYTES, 'root'),
+		heldSegments: reader.safeVarint('held segments'),
+	};
+}
+
+export function encodeSegmentRow(row: SegmentRow): Uint8Array {
+	const out = new ByteWriter(320).fixed(row.root, HASH_BYTES);
+	putPlace(out, row.place);
+	return out.toBytes();
+}
+
+export function decodeSegmentRow(bytes: Uint8Array): SegmentRow {
+	const reader = new ByteReader(bytes, 'a segment row');
+	const root = reader.bytes(HASH_BYTES, 'root');
+	return { root, place: takePlace(reader) };
+}
+
+function putPlace(out: ByteWriter, place: PlainPlace): void {
+	out.u8(LANES[place.lane]).varint(place.origin).varint(place.fileNo).varint(place.offset).varint(place.lengthBytes).varint(place.blockCrcs.length).raw(place.blockCrcs);
+}
+
+function takePlace(reader: ByteReader): PlainPlace {
+	const lane = LANE_OF_BYTE.get(reader.u8('lane'));
+	if (!lane) return reader.fail('no such lane');
+	return {
+		lane,
+		origin: reader.varint('origin') as Lsn,
+		fileNo: reader.safeVarint('file'),
+		offset: reader.safeVarint('offset'),
+		lengthBytes: reader.safeVarint('length'),
+		blockCrcs: reader.bytes(reader.safeVarint('crc bytes'), 'crcs'),
+	};
+}
+
+function putUpload(out: ByteWriter, upload: { readonly name: string; readonly contentType: string; readonly timeMs: number }): void {
+	out.text(upload.name).text(upload.contentType).varint(upload.timeMs);
+}
+
+function takeUpload(reader: ByteReader): { readonly name: string; readonly contentType: string; readonly timeMs: number } {
+	return {
+		name: reader.text(reader.safeVarint('name length'), 'name'),
+		contentType: reader.text(reader.safeVarint('type length'), 'type'),
+		timeMs: reader.safeVarint('time'),
+	};
+}

@@ -1,0 +1,326 @@
+/**
+ * Opens and closes the store: log, view, journal, settlement and file store, in the order that recovery needs (docs/format.md §7, §8).
+ *
+ * Promises: after `openStore` every acknowledged byte and name is there, whatever ended the last run. A view that cannot be trusted is
+ * rebuilt from the log alone. A crash at any point of an open, checkpoint or close changes nothing of that.
+ */
+import { AppendLog } from '../append-log/append-log.js';
+import type { Checksums, Lane, LaneConsumer, LanePosition, LogObserver } from '../append-log/types.js';
+import { type KvEngine, ViewDamagedError } from '../db/kv-engine.js';
+import { PerigeeError } from '../errors.js';
+import type { Clock } from '../io/clock.js';
+import type { Randomness } from '../io/randomness.js';
+import type { StorageIo } from '../io/storage-io.js';
+import { LIMITS } from '../limits.js';
+import { checkBlocksBytes, crc32c, crc32cBlocks, keccak256 } from '../native/addon.js';
+import type { HashPool } from '../native/hash-pool.js';
+import type { SlabRing } from '../native/slab-ring.js';
+import { Journal } from '../settlement/journal.js';
+import type { Settlement } from '../settlement/settlement.js';
+import { BLOCK_BYTES, type Lsn } from '../units.js';
+import { applyJournalItems } from './apply-journal.js';
+import { applyPayloadRecords } from './apply-payload.js';
+import { dropCheckpoint, readCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
+import { DamageList } from './damage.js';
+import { DiskSpace } from './disk-space.js';
+import { LogFileStore } from './file-store.js';
+import { FlowEdge } from './flow-tree.js';
+import { rowKeys } from './rows.js';
+import { openIdentity } from './store-identity.js';
+import { View, type ViewObserver } from './view.js';
+
+/** The settlement's driver as the store opens it. */
+export interface SettlementDriver extends Settlement {
+	/** Called after the replay. */
+	start(): Promise<void>;
+}
+
+export interface StoreObserver {
+	readonly log: LogObserver;
+	readonly view: ViewObserver;
+	replayed(lane: Lane, records: number): void;
+	rebuilding(reason: string): void;
+	checkpointed(seconds: number): void;
+	checkpointFailed(error: unknown): void;
+	damageFound(): void;
+}
+
+export interface StoreOptions {
+	readonly dataDir: string;
+	readonly io: StorageIo;
+	readonly clock: Clock;
+	readonly randomness: Randomness;
+	/** Engine of the view; `destroy` removes its directory. */
+	readonly kv: { open(directory: string): Promise<KvEngine>; destroy(directory: string): Promise<void> };
+	readonly makeSettlement: (journal: Journal) => SettlementDriver;
+	readonly ring: SlabRing;
+	readonly pool: HashPool;
+	readonly observer: StoreObserver;
+	/** 0: chosen by the size of the file system. */
+	readonly reserveBytes: number;
+	readonly maxFileBytes: number;
+	readonly maxUploads: number;
+	/** Throw the view away first. */
+	readonly rebuild?: boolean;
+}
+
+export interface Store {
+	readonly files: LogFileStore;
+	readonly settlement: Settlement;
+	readonly disk: DiskSpace;
+	readonly damage: DamageList;
+	readonly log: AppendLog;
+	/** Makes a checkpoint now. */
+	checkpoint(): Promise<void>;
+	/** Ends uploads, makes everything durable, makes a checkpoint, closes all files. */
+	close(): Promise<void>;
+}
+
+const ROLL_MOST_BYTES = 2 ** 30;
+const ROLL_LEAST_BYTES = 32 * 2 ** 20;
+const ADDRESS_BYTES = 20;
+
+/** What the log needs of checksums, out of the addon. */
+export const logChecksums: Checksums = {
+	crc32c,
+	blockCrcs(bytes) {
+		const crcs = new Uint32Array(Math.ceil(bytes.length / BLOCK_BYTES));
+		crc32cBlocks(bytes, crcs);
+		return new Uint8Array(crcs.buffer);
+	},
+	firstBadBlock: checkBlocksBytes,
+};
+
+/** Errors: FORMAT_UNKNOWN, DISK_FULL, and whatever the disk answers. */
+export async function openStore(options: StoreOptions): Promise<Store> {
+	const { io, dataDir } = options;
+	await io.makeDir(`${dataDir}/log`);
+	await io.syncDir(dataDir);
+	if (options.rebuild) await discardView(options, 'it was asked for');
+	try {
+		return await OpenStore.open(options);
+	} catch (error) {
+		if (!(error instanceof ViewDamagedError)) throw error;
+		await discardView(options, error.message);
+		return OpenStore.open(options);
+	}
+}
+
+async function discardView(options: StoreOptions, reason: string): Promise<void> {
+	options.observer.rebuilding(reason);
+	// The checkpoint goes first: without it nobody trusts what is left of the view.
+	await dropCheckpoint(options.io, options.dataDir);
+	await options.kv.destroy(viewDirectory(options.dataDir));
+}
+
+function viewDirectory(dataDir: string): string {
+	return `${dataDir}/view`;
+}
+
+class OpenStore implements Store {
+	readonly files: LogFileStore;
+	readonly settlement: SettlementDriver;
+	readonly disk: DiskSpace;
+	readonly damage: DamageList;
+	readonly log: AppendLog;
+	readonly #options: StoreOptions;
+	readonly #parts: StoreCore;
+	#checkpointing: Promise<void> | undefined;
+	#cancelTimer: () => void = () => undefined;
+
+	private constructor(options: StoreOptions, parts: StoreCore, log: AppendLog, disk: DiskSpace) {
+		this.#options = options;
+		this.#parts = parts;
+		this.log = log;
+		this.disk = disk;
+		this.settlement = parts.settlement;
+		this.damage = new DamageList();
+		this.files = new LogFileStore({
+			...options,
+			log,
+			disk,
+			view: parts.view,
+			journal: parts.journal,
+			settlement: parts.settlement,
+			damage: this.damage,
+			onDamage: () => options.observer.damageFound(),
+			submitter: keccak256(parts.storeId).slice(-ADDRESS_BYTES),
+		});
+	}
+
+	static async open(options: StoreOptions): Promise<Store> {
+		const { io, clock, dataDir } = options;
+		const storeId = await openIdentity(io, clock, options.randomness, logChecksums, dataDir);
+		const checkpoint = await trustedCheckpoint(options, storeId);
+		const kv = await options.kv.open(viewDirectory(dataDir));
+		let parts: StoreCore | undefined;
+		try {
+			parts = await StoreCore.open(options, kv, storeId, checkpoint);
+			const disk = await DiskSpace.open(io, clock, dataDir, options.reserveBytes);
+			const log = await AppendLog.open({
+				...options,
+				observer: options.observer.log,
+				checksums: logChecksums,
+				directory: `${dataDir}/log`,
+				storeId,
+				from: parts.applied,
+				nextLsn: checkpoint?.nextLsn ?? (1n as Lsn),
+				consumer: parts.consume,
+				journalHead: () => parts?.journal.headRecords() ?? [],
+				rollBytes: Math.min(ROLL_MOST_BYTES, Math.max(ROLL_LEAST_BYTES, disk.reserveBytes / 4)),
+			});
+			parts.useLog(log);
+			await parts.settlement.start();
+			const store = new OpenStore(options, parts, log, disk);
+			store.#schedule();
+			return store;
+		} catch (error) {
+			await (parts ? parts.view.close() : kv.close());
+			throw error;
+		}
+	}
+
+	checkpoint(): Promise<void> {
+		this.#checkpointing ??= this.#writeCheckpoint().finally(() => {
+			this.#checkpointing = undefined;
+		});
+		return this.#checkpointing;
+	}
+
+	async close(): Promise<void> {
+		this.#cancelTimer();
+		this.#parts.onMuchLog = () => undefined;
+		await this.files.close();
+		await this.settlement.close();
+		await this.#checkpointing;
+		await this.log.close();
+		if (!this.log.failure && this.#parts.hasChanged) await this.#tryCheckpoint();
+		await this.#parts.view.close();
+	}
+
+	#schedule(): void {
+		this.#parts.onMuchLog = () => void this.#tryCheckpoint();
+		this.#cancelTimer = this.#options.clock.schedule(LIMITS.checkpointIntervalMs, () => {
+			this.#schedule();
+			if (this.#parts.hasChanged) void this.#tryCheckpoint();
+		});
+	}
+
+	/** A checkpoint that fails costs only replay time at the next open. */
+	async #tryCheckpoint(): Promise<void> {
+		try {
+			await this.checkpoint();
+		} catch (error) {
+			this.#options.observer.checkpointFailed(error);
+		}
+	}
+
+	async #writeCheckpoint(): Promise<void> {
+		const { io, clock, dataDir, observer } = this.#options;
+		if (this.log.failure) throw new PerigeeError('READ_ONLY', this.log.failure.message);
+		const startMs = clock.monotonicMs();
+		const checkpoint = this.#parts.capture(this.log.nextLsn, clock.nowMs());
+		await this.#parts.view.change((turn) => {
+			turn.put(rowKeys.checkpoint(), Buffer.from(String(checkpoint.id)));
+			return Promise.resolve();
+		});
+		await this.#parts.view.flush();
+		await writeCheckpoint(io, dataDir, checkpoint);
+		observer.checkpointed((clock.monotonicMs() - startMs) / 1000);
+	}
+}
+
+/** The checkpoint, if this store wrote it and the view still has it; otherwise the view is emptied for a rebuild. */
+async function trustedCheckpoint(options: StoreOptions, storeId: Uint8Array): Promise<Checkpoint | undefined> {
+	const { io, dataDir } = options;
+	const checkpoint = await readCheckpoint(io, dataDir);
+	if (checkpoint?.storeId === Buffer.from(storeId).toString('hex')) return checkpoint;
+	const hadView = (await io.list(viewDirectory(dataDir))).length > 0;
+	if (hadView) await discardView(options, 'it has no checkpoint');
+	return undefined;
+}
+
+/** View, journal and settlement with their common position in the log. */
+class StoreCore {
+	readonly view: View;
+	readonly journal: Journal;
+	readonly settlement: SettlementDriver;
+	readonly storeId: Uint8Array;
+	/** Up to where each payload lane is in the view, and whence the journal was restored. */
+	readonly applied: Partial<Record<Lane, LanePosition>>;
+	/** Called when enough log has gathered for a checkpoint. */
+	onMuchLog: () => void = () => undefined;
+	readonly #observer: StoreObserver;
+	#edge!: FlowEdge;
+	#log: AppendLog | undefined;
+	#checkpointId: number;
+	#bytesSince = 0;
+
+	private constructor(options: StoreOptions, kv: KvEngine, storeId: Uint8Array, checkpoint: Checkpoint | undefined) {
+		this.storeId = storeId;
+		this.#observer = options.observer;
+		this.#checkpointId = checkpoint?.id ?? 0;
+		this.applied = { ...checkpoint?.lanes };
+		this.view = new View(kv, options.observer.view);
+		this.journal = new Journal({
+			write: (records) => this.#openLog().write('journal', records),
+			readPayload: () => Promise.reject(new Error('the log hands the journal its payloads')),
+			sink: (items) => this.view.change((turn) => applyJournalItems(turn, items, this.#edge)),
+		});
+		this.settlement = options.makeSettlement(this.journal);
+	}
+
+	static async open(options: StoreOptions, kv: KvEngine, storeId: Uint8Array, checkpoint: Checkpoint | undefined): Promise<StoreCore> {
+		const core = new StoreCore(options, kv, storeId, checkpoint);
+		if (checkpoint) {
+			const row = await kv.get(rowKeys.checkpoint());
+			const id = row ? Number(Buffer.from(row).toString()) : 0;
+			if (!(id >= checkpoint.id)) throw new ViewDamagedError(`the view stands at checkpoint ${id}, not at ${checkpoint.id}`);
+			core.journal.restoreState({ end: checkpoint.lanes.journal, state: checkpoint.journalState });
+		}
+		const { lengthSectors, submissions } = core.settlement.flow();
+		core.#edge = await FlowEdge.at(core.view, { flowId: core.settlement.identity().flowId, lengthSectors, submissions });
+		return core;
+	}
+
+	useLog(log: AppendLog): void {
+		this.#log = log;
+	}
+
+	get hasChanged(): boolean {
+		return this.#bytesSince > 0;
+	}
+
+	/** Takes a lane's durable records, live or in a replay. */
+	readonly consume: LaneConsumer = async (lane, records, end) => {
+		if (records.length > 0) {
+			if (lane === 'journal') await this.journal.consume(lane, records, end);
+			else await this.view.change((turn) => applyPayloadRecords(turn, records));
+			if (!this.#log) this.#observer.replayed(lane, records.length);
+		}
+		const before = this.applied[lane];
+		this.applied[lane] = end;
+		this.#bytesSince += before?.fileNo === end.fileNo ? end.offset - before.offset : end.offset;
+		if (this.#bytesSince >= LIMITS.checkpointLogBytes) this.onMuchLog();
+	};
+
+	/** What a checkpoint made now says. Synchronous: all of it belongs to one moment. */
+	capture(nextLsn: Lsn, timeMs: number): Checkpoint {
+		const { end, state } = this.journal.saveState();
+		this.#bytesSince = 0;
+		const { journal: _, ...lanes } = this.applied;
+		return {
+			storeId: Buffer.from(this.storeId).toString('hex'),
+			id: ++this.#checkpointId,
+			nextLsn,
+			lanes: end ? { ...lanes, journal: end } : lanes,
+			journalState: state,
+			timeMs,
+		};
+	}
+
+	#openLog(): AppendLog {
+		if (!this.#log) throw new Error('the journal is written before the log is open');
+		return this.#log;
+	}
+}

@@ -1,0 +1,116 @@
+/** What the file store shows to the API and to other rooms (docs/architecture.md §6, §7). */
+import type { DataRoot, SectorIndex, TxSeq } from '../units.js';
+
+export interface UploadOptions {
+	/** '' when the client gave none. */
+	readonly name: string;
+	/** Media type as sent; '' when the client gave none. */
+	readonly contentType: string;
+	/** Refuse (ROOT_MISMATCH) if the content has another root. */
+	readonly expectedRoot?: DataRoot;
+	/** Refuse (DIGEST_MISMATCH) if the content has another SHA-256 (32 bytes). */
+	readonly expectedSha256?: Uint8Array;
+	/** Content-Length when known; lets the node refuse early (BODY_TOO_LARGE, DISK_FULL). */
+	readonly announcedBytes?: number;
+}
+
+export interface UploadResult {
+	readonly root: DataRoot;
+	readonly txSeq: TxSeq;
+	readonly sizeBytes: number;
+	readonly segments: number;
+	readonly name: string;
+	/** The content (root and size) was here already: no new submission. */
+	readonly existed: boolean;
+}
+
+/** One upload in progress. Calls must not overlap. After an error it is dead; `abort` is then a no-op. */
+export interface UploadSession {
+	/**
+	 * Takes the next bytes; they are copied before it returns, unless it answers a promise: then the chunk is in use until
+	 * that promise settles, and the caller pauses its source until then.
+	 */
+	write(chunk: Uint8Array): Promise<void> | undefined;
+	/** Ends the upload: resolves when everything is durable and visible. Nothing is visible after a rejection. */
+	finish(): Promise<UploadResult>;
+	/** Gives up; what was written is reclaimed later. */
+	abort(): Promise<void>;
+}
+
+export interface FileProof {
+	/** 32-byte hashes, spec log-layer §1.5. */
+	readonly lemma: readonly Uint8Array[];
+	readonly path: readonly boolean[];
+}
+
+/** A file by its submission. */
+export interface StoredFile {
+	readonly root: DataRoot;
+	readonly txSeq: TxSeq;
+	readonly sizeBytes: number;
+	readonly segments: number;
+	readonly segmentsPadded: number;
+	readonly startSector: SectorIndex;
+	readonly paddedSectors: bigint;
+	readonly name: string;
+	readonly contentType: string;
+	readonly uploadedAtMs: number;
+	/** All bytes are held here and none is known to be damaged. */
+	readonly finalized: boolean;
+	readonly heldSegments: number;
+	readonly submitter: string;
+	readonly tags: Uint8Array;
+	readonly nodes: readonly { readonly root: Uint8Array; readonly height: number }[];
+}
+
+/** A piece of a file, checked against its checksums. `release` gives its buffer back; call it once, when nobody reads `bytes` any more. */
+export interface FilePiece {
+	readonly bytes: Uint8Array;
+	release(): void;
+}
+
+export interface FlowInfo {
+	readonly root: Uint8Array;
+	readonly lengthSectors: bigint;
+	readonly submissions: number;
+}
+
+export interface SectorProof extends FileProof {
+	readonly sector: SectorIndex;
+	/** 256 bytes, or 32 for sector 0 of the flow, which is an opaque leaf. */
+	readonly data: Uint8Array;
+	readonly flowRoot: Uint8Array;
+	readonly flowLengthSectors: bigint;
+}
+
+/** The file store as the API sees it. */
+export interface FileStore {
+	/** Errors: TOO_MANY_UPLOADS, BODY_TOO_LARGE, DISK_FULL, READ_ONLY, SHUTTING_DOWN. */
+	beginUpload(options: UploadOptions): UploadSession;
+	/** `/v1/files/{root}`: the first submission of the root, with the newest upload's name and type. */
+	fileByRoot(root: DataRoot): Promise<StoredFile | undefined>;
+	/** `/v1/submissions/{txSeq}`: with the name and type of the upload that made it. */
+	fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined>;
+	/**
+	 * The bytes [from, to) in pieces of bounded size, each CRC-checked before it is handed out.
+	 * Errors: NOT_HELD, DATA_DAMAGED.
+	 */
+	read(file: StoredFile, from: number, to: number): AsyncIterable<FilePiece>;
+	/** The bytes [from, to) of at most one segment's length at once; the quick way for small ranges. */
+	readSmall(file: StoredFile, from: number, to: number): Promise<Uint8Array>;
+	/** Bytes of segment `index` as uploaded (the last one zero-padded to whole sectors) and its proof against the root. */
+	segmentProof(file: StoredFile, index: number): Promise<{ readonly data: Uint8Array; readonly proof: FileProof }>;
+	flow(): FlowInfo;
+	/** Proof of one sector of the flow against the flow root after submission `atSeq` (default: now). Errors: NOT_FOUND, NOT_HELD. */
+	sectorProof(sector: SectorIndex, atSeq?: TxSeq): Promise<SectorProof>;
+	/** Everything an operator should know; empty when healthy. */
+	health(): readonly HealthReason[];
+}
+
+export interface HealthReason {
+	/** Stable word. */
+	readonly code: string;
+	readonly message: string;
+	/** False: the node cannot take uploads. */
+	readonly ready: boolean;
+}

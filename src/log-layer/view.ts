@@ -1,0 +1,191 @@
+/**
+ * The view: rows derived from the log. Reads go through a small cache; changes go through one writer, which applies what the lanes bring
+ * in turns, each turn one batch (docs/format.md §8). A crash may lose any turn since the last checkpoint; the replay at open brings it back.
+ */
+import { deferred, type Deferred } from '../deferred.js';
+import { ViewDamagedError, type KvEngine, type KvOperation, type KvRange, type KvRow } from '../db/kv-engine.js';
+import { TABLES } from '../db/tables.js';
+import { PerigeeError } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import { RowCache } from './row-cache.js';
+
+/** Changes of one turn, with the rows as they will be. */
+export interface ViewTurn {
+	/** The row as it stands in this turn. */
+	get(key: Buffer): Promise<Uint8Array | undefined>;
+	put(key: Buffer, value: Uint8Array): void;
+	del(key: Buffer): void;
+	/** Writes what has gathered so far when it is much, so that one record may bring any number of rows. Safe: applying again changes nothing. */
+	relieve(): Promise<void>;
+	/** Writes what has gathered so far, for a `scan` that must see it. */
+	commit(): Promise<void>;
+	/** Rows already written (not what was put since the last commit), in key order. */
+	scan(range: KvRange): AsyncIterable<readonly KvRow[]>;
+}
+
+/** Told what happens to the view. */
+export interface ViewObserver {
+	/** A batch of rows was written. */
+	batch(rows: number): void;
+	/** A row or the engine's own file does not match its checksum. */
+	damaged(error: Error): void;
+}
+
+type Change = (turn: ViewTurn) => Promise<void>;
+
+interface Waiting {
+	readonly change: Change;
+	readonly done: Deferred<void>;
+}
+
+const RELIEF_OPERATIONS = 4096;
+
+export class View {
+	readonly #kv: KvEngine;
+	readonly #cache = new RowCache(LIMITS.cachedRows);
+	readonly #observer: ViewObserver;
+	#waiting: Waiting[] = [];
+	#running: Promise<void> | undefined;
+	/** Counts committed batches: a read that overlapped one must not fill the cache. */
+	#commits = 0;
+
+	constructor(kv: KvEngine, observer: ViewObserver) {
+		this.#kv = kv;
+		this.#observer = observer;
+	}
+
+	/** Errors: DATA_DAMAGED when the row does not match its checksum; the next open then rebuilds the view. */
+	async get(key: Buffer): Promise<Uint8Array | undefined> {
+		const name = key.toString('latin1');
+		const cached = this.#cache.get(name);
+		if (cached !== undefined) return cached ?? undefined;
+		const commits = this.#commits;
+		const row = await this.#guarded(() => this.#kv.get(key));
+		if (commits === this.#commits) this.#cache.set(name, row ?? null);
+		return row;
+	}
+
+	/** Rows in the order of the keys, past the cache: for rows that are read once in a while. */
+	async getMany(keys: readonly Buffer[]): Promise<(Uint8Array | undefined)[]> {
+		return this.#guarded(() => this.#kv.getMany(keys));
+	}
+
+	async *scan(range: KvRange): AsyncGenerator<readonly KvRow[]> {
+		const rows = this.#kv.scan(range)[Symbol.asyncIterator]();
+		try {
+			for (let next = await this.#guarded(() => rows.next()); !next.done; next = await this.#guarded(() => rows.next())) yield next.value;
+		} finally {
+			await rows.return?.();
+		}
+	}
+
+	/** Runs `change` in the next turn; resolves when its rows are in the store. Changes run in the order of the calls. */
+	async change(change: Change): Promise<void> {
+		const done = deferred();
+		this.#waiting.push({ change, done });
+		this.#running ??= this.#run();
+		return done.promise;
+	}
+
+	/** Forces all rows into tables. */
+	async flush(): Promise<void> {
+		await this.#kv.flush();
+	}
+
+	async close(): Promise<void> {
+		while (this.#running) await this.#running;
+		await this.#kv.close();
+	}
+
+	async #guarded<T>(read: () => Promise<T>): Promise<T> {
+		try {
+			return await read();
+		} catch (error) {
+			if (!(error instanceof ViewDamagedError)) throw error;
+			this.#observer.damaged(error);
+			throw new PerigeeError('DATA_DAMAGED', `the index is damaged and is rebuilt at the next start: ${error.message}`, { cause: error });
+		}
+	}
+
+	async #run(): Promise<void> {
+		while (this.#waiting.length > 0) {
+			const turn = this.#waiting;
+			this.#waiting = [];
+			const overlay = new Overlay(this.#kv, this.#cache, (operations) => this.#commit(operations));
+			try {
+				for (const { change } of turn) await change(overlay);
+				await overlay.commit();
+				for (const { done } of turn) done.resolve();
+			} catch (error) {
+				const reason = error instanceof Error ? error : new Error(String(error));
+				for (const { done } of turn) done.reject(reason);
+			}
+		}
+		this.#running = undefined;
+	}
+
+	async #commit(operations: readonly NamedOperation[]): Promise<void> {
+		if (operations.length === 0) return;
+		await this.#kv.batch(operations.map(({ operation }) => operation));
+		this.#commits++;
+		for (const { name, operation } of operations) {
+			if (isCached(operation.key)) this.#cache.set(name, operation.type === 'put' ? operation.value : null);
+		}
+		this.#observer.batch(operations.length);
+	}
+}
+
+interface NamedOperation {
+	readonly name: string;
+	readonly operation: KvOperation;
+}
+
+/** Only the rows that uploads and downloads look up by root and sequence stay in the cache; those of segments are many and read in runs. */
+function isCached(key: Uint8Array): boolean {
+	const table = key[0];
+	return table === TABLES.submission || table === TABLES.root || table === TABLES.object;
+}
+
+class Overlay implements ViewTurn {
+	readonly #kv: KvEngine;
+	readonly #cache: RowCache;
+	readonly #write: (operations: readonly NamedOperation[]) => Promise<void>;
+	#operations = new Map<string, KvOperation>();
+
+	constructor(kv: KvEngine, cache: RowCache, write: (operations: readonly NamedOperation[]) => Promise<void>) {
+		this.#kv = kv;
+		this.#cache = cache;
+		this.#write = write;
+	}
+
+	async get(key: Buffer): Promise<Uint8Array | undefined> {
+		const name = key.toString('latin1');
+		const own = this.#operations.get(name);
+		if (own) return own.type === 'put' ? own.value : undefined;
+		const cached = this.#cache.get(name);
+		if (cached !== undefined) return cached ?? undefined;
+		return this.#kv.get(key);
+	}
+
+	put(key: Buffer, value: Uint8Array): void {
+		this.#operations.set(key.toString('latin1'), { type: 'put', key, value });
+	}
+
+	del(key: Buffer): void {
+		this.#operations.set(key.toString('latin1'), { type: 'del', key });
+	}
+
+	async relieve(): Promise<void> {
+		if (this.#operations.size >= RELIEF_OPERATIONS) await this.commit();
+	}
+
+	scan(range: KvRange): AsyncIterable<readonly KvRow[]> {
+		return this.#kv.scan(range);
+	}
+
+	async commit(): Promise<void> {
+		const operations = [...this.#operations].map(([name, operation]) => ({ name, operation }));
+		this.#operations = new Map();
+		await this.#write(operations);
+	}
+}

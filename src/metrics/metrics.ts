@@ -1,0 +1,140 @@
+/**
+ * Every metric of the node, declared once: name, type, labels and meaning. docs/metrics.md is held equal to this table by
+ * a test. A `Metrics` belongs to one node; nothing here is global, so that several nodes live in one process.
+ */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+interface MetricRule {
+	readonly type: 'counter' | 'gauge' | 'histogram';
+	readonly name: string;
+	readonly help: string;
+	readonly labels: readonly string[];
+	readonly buckets?: readonly number[];
+}
+
+/** From a fast call to a slow disk. */
+const SECONDS = [
+	0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+] as const;
+const COUNTS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] as const;
+
+const counter = <const L extends readonly string[]>(name: string, help: string, labels: L) =>
+	({ type: 'counter', name: `perigee_${name}`, help, labels }) as const;
+const gauge = <const L extends readonly string[]>(name: string, help: string, labels: L) =>
+	({ type: 'gauge', name: `perigee_${name}`, help, labels }) as const;
+const histogram = <const L extends readonly string[]>(
+	name: string,
+	help: string,
+	labels: L,
+	buckets: readonly number[],
+) => ({ type: 'histogram', name: `perigee_${name}`, help, labels, buckets }) as const;
+
+export const METRICS = {
+	httpRequests: counter('http_requests_total', 'Requests answered, by endpoint, method and status.', [
+		'method',
+		'route',
+		'status',
+	]),
+	httpSeconds: histogram(
+		'http_request_seconds',
+		'Time from the arrival of the headers to the end of the answer.',
+		['route'],
+		SECONDS,
+	),
+	httpConnections: gauge('http_connections', 'Open connections.', []),
+	errors: counter('errors_total', 'Answers that carried an error, by code (docs/errors.md).', ['code']),
+	uploadBytes: counter('upload_bytes_total', 'Bytes of files received in uploads.', []),
+	downloadBytes: counter('download_bytes_total', 'Bytes of files sent in downloads.', []),
+	uploadsInProgress: gauge('uploads_in_progress', 'Uploads in progress.', []),
+	uploads: counter('uploads_total', 'Uploads by outcome: stored, existed or failed.', ['outcome']),
+
+	logCommits: counter('log_commits_total', 'Groups made durable, by lane.', ['lane']),
+	logRecords: counter('log_records_total', 'Records made durable, by lane.', ['lane']),
+	logBytes: counter('log_bytes_total', 'Bytes written to log files, by lane.', ['lane']),
+	logSyncSeconds: histogram('log_sync_seconds', 'Time of one fdatasync, by lane.', ['lane'], SECONDS),
+	logQueueSeconds: histogram(
+		'log_queue_seconds',
+		'Time a write waited for its group to begin, by lane.',
+		['lane'],
+		SECONDS,
+	),
+	logGroupRecords: histogram('log_group_records', 'Records of one group, by lane.', ['lane'], COUNTS),
+	logUnsyncedBytes: gauge('log_unsynced_bytes', 'Bytes written and not yet durable, by lane.', ['lane']),
+	logWaitingWrites: gauge('log_waiting_writes', 'Writes that wait for their lane.', ['lane']),
+	logFailed: gauge('log_failed', '1 once a failed sync has stopped all writing.', []),
+	logInDoubtRecords: counter(
+		'log_in_doubt_records_total',
+		'Records behind the last confirmed group that were invalid after an unclean stop.',
+		['lane'],
+	),
+	damageFound: counter('damage_found_total', 'Damaged places found, by where: log, view or read.', ['where']),
+	damagedPlaces: gauge('damaged_places', 'Places known to be damaged and not yet healed.', []),
+
+	hashQueueSegments: gauge('hash_queue_segments', 'Segments that wait for a hashing worker.', []),
+	hashWaitSeconds: histogram('hash_wait_seconds', 'Time a segment waited for a hashing worker.', [], SECONDS),
+	hashRunSeconds: histogram('hash_run_seconds', 'Time of one hashing task.', [], SECONDS),
+	hashTaskSegments: histogram('hash_task_segments', 'Segments of one hashing task.', [], [1, 2, 4, 8, 16]),
+	hashWorkersLost: counter('hash_workers_lost_total', 'Hashing workers that died.', []),
+	slabSlotsFree: gauge('slab_slots_free', 'Free slots of the upload ring.', []),
+	slabWaitSeconds: histogram('slab_wait_seconds', 'Time an upload waited for a slot of the upload ring.', [], SECONDS),
+
+	viewBatches: counter('view_batches_total', 'Batches applied to the view, by lane.', ['lane']),
+	viewBatchSeconds: histogram('view_batch_seconds', 'Time of one batch of the view.', [], SECONDS),
+	viewRebuilds: counter('view_rebuilds_total', 'Times the view was rebuilt from the log.', []),
+	checkpoints: counter('checkpoints_total', 'Checkpoints written.', []),
+	checkpointSeconds: histogram('checkpoint_seconds', 'Time of one checkpoint.', [], SECONDS),
+	checkpointAgeSeconds: gauge('checkpoint_age_seconds', 'Time since the last checkpoint.', []),
+	replayedRecords: counter('replayed_records_total', 'Records replayed into the view when the node started.', ['lane']),
+
+	submissions: gauge('submissions', 'Submissions of the settlement.', []),
+	submissionSeconds: histogram('submission_seconds', 'Time from a submission to its place in the flow.', [], SECONDS),
+	flowLengthSectors: gauge('flow_length_sectors', 'Length of the flow in sectors.', []),
+	ledgerBlock: gauge('ledger_block', 'Number of the latest ledger block.', []),
+	filesFinalized: gauge('files_finalized', 'Submissions whose data is held here whole.', []),
+	storedBytes: gauge('stored_bytes', 'Bytes of files held here, each content counted once.', []),
+	diskFreeBytes: gauge('disk_free_bytes', 'Free space of the file system that holds the data directory.', []),
+	diskReserveBytes: gauge('disk_reserve_bytes', 'Space that uploads leave untouched.', []),
+	ready: gauge('ready', '1 while the node takes uploads.', []),
+
+	buildInfo: gauge('build_info', 'Always 1; version, Node and SIMD level stand in the labels.', [
+		'version',
+		'node',
+		'simd',
+	]),
+	startTimeSeconds: gauge('start_time_seconds', 'When the node started, in seconds since 1970.', []),
+	residentBytes: gauge('resident_memory_bytes', 'Resident memory of the process.', []),
+	heapBytes: gauge('heap_used_bytes', 'Used part of the JavaScript heap.', []),
+	externalBytes: gauge('external_memory_bytes', 'Memory of buffers outside the JavaScript heap.', []),
+	cpuSeconds: counter('cpu_seconds_total', 'Processor time of the process, by kind: user or system.', ['kind']),
+	eventLoopDelaySeconds: gauge(
+		'event_loop_delay_seconds',
+		'Delay of the event loop since the last scrape, by quantile.',
+		['quantile'],
+	),
+} as const satisfies Record<string, MetricRule>;
+
+type Rules = typeof METRICS;
+export type MetricKey = keyof Rules;
+
+type MetricOf<R extends MetricRule> = R['type'] extends 'counter'
+	? Counter<R['labels'][number]>
+	: R['type'] extends 'gauge'
+		? Gauge<R['labels'][number]>
+		: Histogram<R['labels'][number]>;
+
+/** All metrics of one node by their key in METRICS, each registered in `registry`. */
+export type Metrics = { readonly [K in MetricKey]: MetricOf<Rules[K]> } & { readonly registry: Registry };
+
+/** Builds a node's own set of metrics; nothing is measured until somebody sets or observes. */
+export function createMetrics(): Metrics {
+	const registry = new Registry();
+	const built: Record<string, unknown> = { registry };
+	for (const [key, rule] of Object.entries(METRICS) as [MetricKey, MetricRule][]) {
+		const options = { name: rule.name, help: rule.help, labelNames: rule.labels, registers: [registry] };
+		if (rule.type === 'counter') built[key] = new Counter(options);
+		else if (rule.type === 'gauge') built[key] = new Gauge(options);
+		else
+			built[key] = new Histogram({ ...options, ...(rule.buckets === undefined ? {} : { buckets: [...rule.buckets] }) });
+	}
+	return built as Metrics;
+}

@@ -1,0 +1,47 @@
+/**
+ * The one import of the native addon. Shapes, units and errors of each function: native/index.d.ts (generated from
+ * native/src/addon). Buffers handed in must not change while a call on another thread reads them.
+ */
+import { PerigeeError } from '../errors.js';
+
+const addon = await import('#addon').catch((error: unknown) => {
+	throw new PerigeeError('INTERNAL', 'The native addon is not built. Run: npm run build', { cause: error });
+});
+
+export const {
+	benchKernel,
+	blake3,
+	checkBlocks,
+	checkBlocksBytes,
+	crc32c,
+	crc32cBlocks,
+	DataLock,
+	dropCache,
+	FileTree,
+	fileGeometry,
+	fileRoot,
+	flowAppend,
+	flowRoot,
+	hashPair,
+	hashSegments,
+	keccak256,
+	perfectRoot,
+	perfectSiblings,
+	sectorLeaves,
+	simd,
+	simdAvailable,
+	treeProof,
+	treeRoot,
+	verifyFileProof,
+	verifyFlowProof,
+	zeroHash,
+} = addon;
+
+export type DataLock = InstanceType<typeof addon.DataLock>;
+export type FileTree = InstanceType<typeof addon.FileTree>;
+export type { FileGeometry, FileRoot, FlowAppended, SubmissionNode, TreeProof } from '#addon';
+
+/** Starts writing a range of an open file back to disk and does not wait for it. Linux only, elsewhere nothing. */
+export function startWriteback(fd: number, offset: number, lengthBytes: number): void {
+	addon.startWriteback(fd, BigInt(offset), BigInt(lengthBytes));
+}

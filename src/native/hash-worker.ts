@@ -1,0 +1,33 @@
+/** What a hashing worker runs: one synchronous native call a task. */
+import { workerData } from 'node:worker_threads';
+import { hashSegments } from './addon.js';
+import { type HashWorkerData, regionViews, unpackTask } from './hash-task.js';
+
+const { slabs, regions } = workerData as HashWorkerData;
+const slabBytes = new Uint8Array(slabs);
+const views = regionViews(regions);
+
+/** Answers undefined, or why the native call refused. What is thrown here would count as the death of the worker. */
+export default function hashTask(task: number): string | undefined {
+	const { region, count } = unpackTask(task);
+	const view = views[region];
+	if (view === undefined) return `no region ${region}`;
+	const startMs = performance.now();
+	try {
+		const { slots, lengths, leaves, roots, crcs } = view;
+		if (count > 0) {
+			hashSegments(
+				slabBytes,
+				slots.subarray(0, count),
+				lengths.subarray(0, count),
+				leaves.subarray(0, count),
+				roots,
+				crcs,
+			);
+		}
+	} catch (error) {
+		return error instanceof Error ? error.message : String(error);
+	}
+	view.runMicros[0] = (performance.now() - startMs) * 1000;
+	return undefined;
+}

@@ -1,0 +1,245 @@
+/**
+ * The composition root: builds every room in order and closes them in reverse. The only file that knows all rooms.
+ */
+import { readFileSync } from 'node:fs';
+import { pino, type Logger } from 'pino';
+import { startHttpServer, type HttpServer } from './api/http-server.js';
+import type { Config } from './config/schema.js';
+import { parseListenAddress } from './config/listen-address.js';
+import { destroyRocks, openRocksKv } from './db/rocks.js';
+import { PerigeeError } from './errors.js';
+import { systemClock } from './io/clock.js';
+import { createNodeIo } from './io/node-io.js';
+import { systemRandomness } from './io/randomness.js';
+import type { StorageIo } from './io/storage-io.js';
+import { STORE_FORMAT, replaceFile } from './log-layer/checkpoint.js';
+import { openStore, type Store, type StoreObserver } from './log-layer/store.js';
+import { createMetrics, type Metrics } from './metrics/metrics.js';
+import { watchProcess } from './metrics/process-metrics.js';
+import * as addon from './native/addon.js';
+import { HashPool, type HashPoolObserver } from './native/hash-pool.js';
+import { SlabRing } from './native/slab-ring.js';
+import { EmbeddedSettlement } from './settlement/embedded/embedded-settlement.js';
+import { createGenesis } from './settlement/embedded/genesis.js';
+
+/** Chain id of an embedded ledger; no public chain uses it. */
+const EMBEDDED_CHAIN_ID = 5_678_000n;
+const WRITE_BUFFER_BYTES = 16 * 2 ** 20;
+const NODE_FILE = 'node.json';
+
+export interface RunningNode {
+	/** Where REST listens. */
+	readonly url: string;
+	/** URLs of the listeners that serve something. */
+	readonly listeners: { readonly http: string };
+	/** Stops intake, drains, commits, makes a checkpoint, closes. Safe to call twice. */
+	close(): Promise<void>;
+}
+
+export interface RebuildSummary {
+	readonly records: number;
+	readonly submissions: number;
+	readonly damagedRanges: number;
+	readonly seconds: number;
+}
+
+/** Version of this package. */
+export const VERSION = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }).version;
+
+/** Builds and starts a node. Errors: DIRECTORY_LOCKED, FORMAT_UNKNOWN, CONFIG_INVALID, and whatever the disk answers. */
+export async function startNode(config: Config): Promise<RunningNode> {
+	const closers: (() => Promise<void> | void)[] = [];
+	const close = async (): Promise<void> => {
+		for (let closer = closers.pop(); closer; closer = closers.pop()) await closer();
+	};
+	try {
+		const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
+		const io = createNodeIo({ startWriteback: addon.startWriteback });
+		const metrics = createMetrics();
+		const store = await buildStore(config, io, metrics, log, closers, false);
+		const process = watchProcess(metrics);
+		closers.push(() => process.stop());
+		const refreshMetrics = (): void => {
+			process.refresh();
+			refreshStoreMetrics(metrics, store);
+		};
+		const http = await startHttpServer(
+			{
+				listen: parseListenAddress(config.http),
+				version: VERSION,
+				maxFileBytes: config.storage.maxFileBytes,
+				idleTimeoutMs: config.upload.idleTimeoutMs,
+			},
+			{ store: store.files, metrics, refreshMetrics, clock: systemClock, randomness: systemRandomness, log },
+		);
+		closers.push(() => http.close());
+		await announce(io, config.dataDir, http, closers);
+		let closing: Promise<void> | undefined;
+		return { url: http.url, listeners: { http: http.url }, close: () => (closing ??= close()) };
+	} catch (error) {
+		await close();
+		throw error;
+	}
+}
+
+/** Throws the view away and builds it anew from the log. No node may run on the directory. Errors as of `startNode`. */
+export async function rebuildView(config: Config): Promise<RebuildSummary> {
+	const closers: (() => Promise<void> | void)[] = [];
+	const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
+	const metrics = createMetrics();
+	const startMs = performance.now();
+	let records = 0;
+	try {
+		const store = await buildStore(config, createNodeIo(), metrics, log, closers, true, (count) => {
+			records += count;
+		});
+		const { submissions } = store.files.flow();
+		return { records, submissions, damagedRanges: store.log.damage.length, seconds: (performance.now() - startMs) / 1000 };
+	} finally {
+		for (let closer = closers.pop(); closer; closer = closers.pop()) await closer();
+	}
+}
+
+async function buildStore(
+	config: Config,
+	io: StorageIo,
+	metrics: Metrics,
+	log: Logger,
+	closers: (() => Promise<void> | void)[],
+	rebuild: boolean,
+	onReplayed: (records: number) => void = () => undefined,
+): Promise<Store> {
+	await io.makeDir(config.dataDir);
+	const lock = lockDirectory(config.dataDir);
+	closers.push(() => lock.release());
+	const ring = new SlabRing();
+	const workers = config.native.hashThreads;
+	const pool = await HashPool.start({ ring, observer: hashObserver(metrics), ...(workers > 0 ? { workers } : {}) });
+	closers.push(async () => {
+		ring.close();
+		await pool.close();
+	});
+	const store = await openStore({
+		dataDir: config.dataDir,
+		io,
+		clock: systemClock,
+		randomness: systemRandomness,
+		kv: {
+			open: (directory) =>
+				openRocksKv(directory, { cacheBytes: config.storage.viewCacheBytes, writeBufferBytes: WRITE_BUFFER_BYTES, crc32c: addon.crc32c }),
+			destroy: destroyRocks,
+		},
+		makeSettlement: (journal) =>
+			new EmbeddedSettlement({
+				journal,
+				clock: systemClock,
+				hashing: addon,
+				genesis: createGenesis(
+					{
+						chainId: EMBEDDED_CHAIN_ID,
+						blocksPerEpoch: config.embedded.blocksPerEpoch,
+						blockIntervalMs: config.embedded.blockIntervalMs,
+						pricePerSector: BigInt(config.embedded.pricePerSector),
+					},
+					systemClock,
+					systemRandomness,
+				),
+			}),
+		ring,
+		pool,
+		observer: storeObserver(metrics, log, onReplayed),
+		reserveBytes: config.storage.reserveBytes,
+		maxFileBytes: config.storage.maxFileBytes,
+		maxUploads: config.upload.maxConcurrent,
+		rebuild,
+	});
+	closers.push(() => store.close());
+	metrics.buildInfo.set({ version: VERSION, node: process.version, simd: addon.simd() }, 1);
+	metrics.diskReserveBytes.set(store.disk.reserveBytes);
+	return store;
+}
+
+function lockDirectory(dataDir: string): addon.DataLock {
+	try {
+		return addon.DataLock.acquire(`${dataDir}/LOCK`);
+	} catch (error) {
+		const message = error instanceof Error ? error.message : String(error);
+		if (!message.startsWith('held:')) throw error;
+		throw new PerigeeError('DIRECTORY_LOCKED', `${dataDir} is in use by process ${message.slice('held:'.length).trim()}`, { cause: error });
+	}
+}
+
+/** Tells scripts where the node listens; gone after a clean stop. */
+async function announce(io: StorageIo, dataDir: string, http: HttpServer, closers: (() => Promise<void> | void)[]): Promise<void> {
+	const fields = { pid: process.pid, listeners: { http: http.url }, version: VERSION, format: STORE_FORMAT, simd: addon.simd() };
+	await replaceFile(io, dataDir, NODE_FILE, Buffer.from(`${JSON.stringify(fields, null, 2)}\n`));
+	closers.push(() => io.unlink(`${dataDir}/${NODE_FILE}`));
+}
+
+function hashObserver(metrics: Metrics): HashPoolObserver {
+	return {
+		queued: (segments) => metrics.hashQueueSegments.set(segments),
+		started(segments, waitMs) {
+			metrics.hashWaitSeconds.observe(waitMs / 1000);
+			metrics.hashTaskSegments.observe(segments);
+		},
+		ended: (_segments, runMs) => metrics.hashRunSeconds.observe(runMs / 1000),
+		workerLost: () => metrics.hashWorkersLost.inc(),
+	};
+}
+
+function storeObserver(metrics: Metrics, log: Logger, onReplayed: (records: number) => void): StoreObserver {
+	return {
+		log: {
+			committed(lane, groups, records, bytes, syncSeconds) {
+				metrics.logCommits.inc({ lane }, groups);
+				metrics.logRecords.inc({ lane }, records);
+				metrics.logBytes.inc({ lane }, bytes);
+				metrics.logGroupRecords.observe({ lane }, records / groups);
+				metrics.logSyncSeconds.observe({ lane }, syncSeconds);
+			},
+			unsynced: (lane, bytes) => metrics.logUnsyncedBytes.set({ lane }, bytes),
+			shortWrite: (lane) => log.warn({ lane }, 'the disk is full: a group was not written'),
+			failed(lane, error) {
+				metrics.logFailed.set(1);
+				log.fatal({ lane, err: error }, 'writing has stopped; reads go on. Check the disk, then restart the node');
+			},
+			damaged(range) {
+				metrics.damageFound.inc({ where: 'log' });
+				log.error({ range }, 'a stretch of the log cannot be read');
+			},
+			inDoubt: (lane, records) => metrics.logInDoubtRecords.inc({ lane }, records),
+		},
+		view: {
+			batch: () => metrics.viewBatches.inc(),
+			damaged(error) {
+				metrics.damageFound.inc({ where: 'view' });
+				log.error({ err: error }, 'a row of the view is damaged');
+			},
+		},
+		replayed(lane, records) {
+			metrics.replayedRecords.inc({ lane }, records);
+			onReplayed(records);
+		},
+		rebuilding(reason) {
+			metrics.viewRebuilds.inc();
+			log.warn({ reason }, 'the view is rebuilt from the log');
+		},
+		checkpointed(seconds) {
+			metrics.checkpoints.inc();
+			metrics.checkpointSeconds.observe(seconds);
+		},
+		checkpointFailed: (error) => log.error({ err: error }, 'a checkpoint failed; the next one is tried as usual'),
+		damageFound: () => metrics.damageFound.inc({ where: 'read' }),
+	};
+}
+
+function refreshStoreMetrics(metrics: Metrics, store: Store): void {
+	const flow = store.settlement.flow();
+	metrics.submissions.set(flow.submissions);
+	metrics.flowLengthSectors.set(Number(flow.lengthSectors));
+	metrics.ledgerBlock.set(flow.blockNumber);
+	metrics.diskFreeBytes.set(store.disk.freeBytes);
+	metrics.damagedPlaces.set(store.damage.count);
+	metrics.ready.set(store.files.health().every((reason) => reason.ready) ? 1 : 0);
+}

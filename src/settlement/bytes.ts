@@ -1,0 +1,154 @@
+/** Little-endian reading and writing of the journal's payloads, with every length checked. */
+import { PerigeeError } from '../errors.js';
+
+/** Collects fields into one buffer that grows by doubling. */
+export class ByteWriter {
+	#bytes: Buffer;
+	#length = 0;
+
+	constructor(expectedBytes = 256) {
+		this.#bytes = Buffer.allocUnsafe(expectedBytes);
+	}
+
+	get length(): number {
+		return this.#length;
+	}
+
+	u8(value: number): this {
+		const at = this.#reserve(1);
+		this.#bytes.writeUInt8(value, at);
+		return this;
+	}
+
+	u16(value: number): this {
+		const at = this.#reserve(2);
+		this.#bytes.writeUInt16LE(value, at);
+		return this;
+	}
+
+	u32(value: number): this {
+		const at = this.#reserve(4);
+		this.#bytes.writeUInt32LE(value, at);
+		return this;
+	}
+
+	u64(value: number | bigint): this {
+		const at = this.#reserve(8);
+		this.#bytes.writeBigUInt64LE(BigInt(value), at);
+		return this;
+	}
+
+	u128(value: bigint): this {
+		return this.u64(value & 0xffff_ffff_ffff_ffffn).u64(value >> 64n);
+	}
+
+	/** Bytes whose length the format fixes. A value of another length is a fault of the caller. */
+	fixed(value: Uint8Array, lengthBytes: number): this {
+		if (value.length !== lengthBytes) throw new Error(`${value.length} bytes where the format has ${lengthBytes}`);
+		return this.raw(value);
+	}
+
+	raw(value: Uint8Array): this {
+		const at = this.#reserve(value.length);
+		this.#bytes.set(value, at);
+		return this;
+	}
+
+	/** A copy of what was written, from byte `from`. */
+	toBytes(from = 0): Uint8Array {
+		return Uint8Array.prototype.slice.call(this.#bytes, from, this.#length);
+	}
+
+	/** Call it before `#bytes` is looked at: it may put a larger buffer there. */
+	#reserve(count: number): number {
+		const at = this.#length;
+		this.#length += count;
+		if (this.#length > this.#bytes.length) {
+			const larger = Buffer.allocUnsafe(Math.max(this.#length, this.#bytes.length * 2));
+			larger.set(this.#bytes.subarray(0, at));
+			this.#bytes = larger;
+		}
+		return at;
+	}
+}
+
+/**
+ * Reads fields one behind another. Answers of `bytes` are views of the input.
+ * Errors: FORMAT_UNKNOWN, naming `what`, when a field does not fit.
+ */
+export class ByteReader {
+	readonly #bytes: Buffer;
+	readonly #what: string;
+	#at = 0;
+
+	constructor(bytes: Uint8Array, what: string) {
+		this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+		this.#what = what;
+	}
+
+	u8(field: string): number {
+		return this.#bytes.readUInt8(this.#take(1, field));
+	}
+
+	u16(field: string): number {
+		return this.#bytes.readUInt16LE(this.#take(2, field));
+	}
+
+	u32(field: string): number {
+		return this.#bytes.readUInt32LE(this.#take(4, field));
+	}
+
+	u64(field: string): bigint {
+		return this.#bytes.readBigUInt64LE(this.#take(8, field));
+	}
+
+	/** A u64 that must be exact as a number. */
+	safeU64(field: string): number {
+		const value = this.u64(field);
+		if (value > BigInt(Number.MAX_SAFE_INTEGER)) this.fail(`${field} is ${value}, beyond 2^53`);
+		return Number(value);
+	}
+
+	u128(field: string): bigint {
+		const low = this.u64(field);
+		return low | (this.u64(field) << 64n);
+	}
+
+	bytes(count: number, field: string): Uint8Array {
+		const at = this.#take(count, field);
+		return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + at, count);
+	}
+
+	/** Strict UTF-8. */
+	text(count: number, field: string): string {
+		try {
+			return STRICT_UTF8.decode(this.bytes(count, field));
+		} catch (cause) {
+			if (cause instanceof PerigeeError) throw cause;
+			return this.fail(`${field} is not UTF-8`);
+		}
+	}
+
+	/** Bytes not read yet. */
+	get remaining(): number {
+		return this.#bytes.length - this.#at;
+	}
+
+	/** Call it last: nothing may be left. */
+	end(): void {
+		if (this.remaining > 0) this.fail(`${this.remaining} bytes too many`);
+	}
+
+	fail(reason: string): never {
+		throw new PerigeeError('FORMAT_UNKNOWN', `${this.#what} cannot be read: ${reason}`);
+	}
+
+	#take(count: number, field: string): number {
+		if (count > this.remaining) this.fail(`it ends inside ${field}`);
+		const at = this.#at;
+		this.#at += count;
+		return at;
+	}
+}
+
+const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -1,0 +1,308 @@
+/**
+ * The embedded settlement: one ledger block for each journal group, with all submissions that came while the group before it was
+ * on its way; and a block for each interval of idle time, many of them in one entry.
+ *
+ * Promises: a submission is answered once its block is durable and the view has it. The state that others see is that of the last
+ * such block. A failed write leaves no trace: its submitters get the error, and the next block builds on the last durable one.
+ */
+import { PerigeeError } from '../../errors.js';
+import type { Clock } from '../../io/clock.js';
+import { LIMITS } from '../../limits.js';
+import type { FlowId } from '../../units.js';
+import { ByteWriter } from '../bytes.js';
+import type { Journal, JournalDriver } from '../journal.js';
+import { checkUploadName, type SettingRecord, type UploadRecord } from '../journal-records.js';
+import type {
+	FlowState,
+	PlacedSubmission,
+	Settlement,
+	SettlementEvent,
+	SettlementIdentity,
+	Submission,
+	UploadName,
+} from '../settlement.js';
+import { flowAddressOf, type LedgerGenesis } from './genesis.js';
+import type { LedgerHashing } from './hashing.js';
+import { type BlockDraft, Ledger, maxEmptyBlocks, type Transition } from './ledger.js';
+import { submissionBytes } from './ledger-entry.js';
+import { decodeState, encodeState, initialState, type LedgerState } from './ledger-state.js';
+import { checkSubmission } from './submission-rules.js';
+
+/** The flow id of the embedded settlement. */
+export const EMBEDDED_FLOW = 0 as FlowId;
+
+/** Idle time after which the ledger's blocks are written: 17,520 entries, 18 MB of journal, in a year without a submission. */
+const IDLE_ENTRY_MS = 30 * 60_000;
+/** Longest sleep of the timer. */
+const LONGEST_SLEEP_MS = 24 * 3_600_000;
+
+/** Hears what the ledger does; for metrics and the log. */
+export interface LedgerObserver {
+	/** An entry became durable and is applied. */
+	committed(submissions: number, blocks: number): void;
+	/** Idle blocks could not be written; it is tried again after another `idleEntryMs`. */
+	idleFailed(error: unknown): void;
+}
+
+export interface EmbeddedSettlementOptions {
+	readonly journal: Journal;
+	readonly clock: Clock;
+	readonly hashing: LedgerHashing;
+	/** Used when the journal holds none. */
+	readonly genesis: LedgerGenesis;
+	readonly observer?: LedgerObserver;
+	/** Idle time after which an entry covers it (default 30 minutes; at least one block interval). */
+	readonly idleEntryMs?: number;
+}
+
+interface Waiting {
+	readonly submission: Submission;
+	readonly upload: UploadName | undefined;
+	readonly resolve: (placed: PlacedSubmission) => void;
+	readonly reject: (error: unknown) => void;
+}
+
+interface Taken {
+	readonly waiting: Waiting;
+	readonly placed: PlacedSubmission;
+}
+
+export class EmbeddedSettlement implements Settlement, JournalDriver {
+	readonly flowId = EMBEDDED_FLOW;
+	readonly #options: EmbeddedSettlementOptions;
+	readonly #ledger: Ledger;
+	/** After the last entry that the journal handed over; undefined: there was none. */
+	#taken: LedgerState | undefined;
+	/** The same as of the last `confirm`. */
+	#confirmed: LedgerState | undefined;
+	/** What this process has executed and handed to the journal. */
+	#inFlight: Transition | undefined;
+	#waiting: Waiting[] = [];
+	#waitingBytes = 0;
+	#idleDue = false;
+	#pumping: Promise<void> | undefined;
+	#started = false;
+	#closing = false;
+	#cancelIdle: () => void = () => undefined;
+	#identity: SettlementIdentity | undefined;
+
+	/** Registers itself with the journal. Restore and replay come next, then `start`. */
+	constructor(options: EmbeddedSettlementOptions) {
+		this.#options = options;
+		this.#ledger = new Ledger(EMBEDDED_FLOW, options.hashing);
+		options.journal.register(this);
+	}
+
+	/** Begins the ledger if the journal held none, and lets time pass in it. Call it after the replay. Errors as of `submit`. */
+	async start(): Promise<void> {
+		if (!this.#confirmed) {
+			const transition = this.#ledger.begin(this.#options.genesis);
+			await this.#commit(transition, [], [this.#flowSetting()]);
+		}
+		this.#started = true;
+		this.#scheduleIdle();
+	}
+
+	identity(): SettlementIdentity {
+		if (this.#identity) return this.#identity;
+		const genesis = this.#confirmed?.genesis ?? this.#options.genesis;
+		const flowAddress = flowAddressOf(genesis, this.#options.hashing);
+		const identity = { flowId: EMBEDDED_FLOW, driver: 'embedded', chainId: genesis.chainId, flowAddress };
+		if (this.#confirmed) this.#identity = identity;
+		return identity;
+	}
+
+	flow(): FlowState {
+		const state = this.#confirmed ?? initialState(this.#options.genesis, this.#options.hashing);
+		return {
+			lengthSectors: state.flowLength,
+			root: state.flowRoot,
+			submissions: state.submissions,
+			context: state.context,
+			blockNumber: state.blockNumber,
+			stateHash: state.stateHash,
+			pricePerSector: state.pricePerSector,
+		};
+	}
+
+	/** The bytes of `submission` must not change until it is answered. */
+	async submit(submission: Submission, upload?: UploadName): Promise<PlacedSubmission> {
+		if (this.#closing) throw new PerigeeError('SHUTTING_DOWN');
+		if (!this.#started) throw new Error('the settlement is not started');
+		checkSubmission(submission);
+		if (upload) checkUploadName(upload);
+		const bytes = this.#waitingBytes + submissionBytes(submission);
+		if (this.#waiting.length >= LIMITS.ledgerQueueSubmissions || bytes > LIMITS.ledgerQueueBytes) {
+			throw new PerigeeError('OVERLOADED', `${this.#waiting.length} submissions already wait for the journal`);
+		}
+		this.#waitingBytes = bytes;
+		return new Promise((resolve, reject) => {
+			this.#waiting.push({ submission, upload, resolve, reject });
+			this.#startPumping();
+		});
+	}
+
+	async close(): Promise<void> {
+		this.#closing = true;
+		this.#cancelIdle();
+		while (this.#pumping) await this.#pumping;
+	}
+
+	take(entry: Uint8Array): readonly SettlementEvent[] {
+		// A live entry was executed before it was written.
+		const own = this.#inFlight && Buffer.compare(this.#inFlight.entry, entry) === 0 ? this.#inFlight : undefined;
+		const transition = own ?? this.#ledger.apply(this.#taken, entry);
+		this.#taken = transition.state;
+		return transition.events;
+	}
+
+	confirm(): void {
+		this.#confirmed = this.#taken;
+	}
+
+	saveState(): Uint8Array {
+		return this.#confirmed ? encodeState(this.#confirmed) : new Uint8Array(0);
+	}
+
+	restoreState(saved: Uint8Array): void {
+		this.#taken = saved.length > 0 ? decodeState(saved, this.#options.hashing) : undefined;
+		this.#confirmed = this.#taken;
+		this.#identity = undefined;
+	}
+
+	#startPumping(): void {
+		if (this.#pumping) return;
+		this.#pumping = this.#pump().finally(() => {
+			this.#pumping = undefined;
+			if (this.#hasWork()) this.#startPumping();
+		});
+	}
+
+	#hasWork(): boolean {
+		return this.#waiting.length > 0 || this.#idleDue;
+	}
+
+	async #pump(): Promise<void> {
+		// Submissions of the same turn share a block.
+		await Promise.resolve();
+		while (this.#hasWork()) {
+			const state = this.#confirmed;
+			if (!state) throw new Error('the ledger has no genesis');
+			const nowMs = Math.max(this.#options.clock.nowMs(), state.blockTimeMs);
+			if (this.#waiting.length > 0) await this.#commitSubmissions(state, nowMs);
+			else await this.#commitIdle(state, nowMs);
+		}
+	}
+
+	async #commitSubmissions(state: LedgerState, nowMs: number): Promise<void> {
+		// The block itself stands for the last interval that has passed.
+		const emptyBlocks = Math.max(0, idleBlocks(state, nowMs) - 1);
+		const draft = this.#ledger.draft(state, emptyBlocks, nowMs);
+		const taken = this.#fill(draft);
+		if (taken.length === 0) return;
+		try {
+			const uploads = taken.flatMap(({ waiting, placed }) =>
+				waiting.upload ? [uploadOf(placed, waiting.upload)] : [],
+			);
+			await this.#commit(draft.seal(), uploads, []);
+		} catch (error) {
+			for (const { waiting } of taken) waiting.reject(error);
+			return;
+		}
+		this.#options.observer?.committed(taken.length, emptyBlocks + 1);
+		for (const { waiting, placed } of taken) waiting.resolve(placed);
+	}
+
+	/** Moves waiting submissions into the draft; an invalid one is answered alone. */
+	#fill(draft: BlockDraft): Taken[] {
+		const taken: Taken[] = [];
+		let count = 0;
+		for (const waiting of this.#waiting) {
+			if (!draft.hasRoomFor(waiting.submission)) break;
+			count++;
+			this.#waitingBytes -= submissionBytes(waiting.submission);
+			try {
+				taken.push({ waiting, placed: draft.add(waiting.submission) });
+			} catch (error) {
+				waiting.reject(error);
+			}
+		}
+		this.#waiting.splice(0, count);
+		return taken;
+	}
+
+	async #commitIdle(state: LedgerState, nowMs: number): Promise<void> {
+		this.#idleDue = false;
+		const blocks = idleBlocks(state, nowMs);
+		try {
+			if (blocks > 0) {
+				// Whole intervals, so that the rest counts towards the next block; after a very long pause, all of it.
+				const endMs = state.blockTimeMs + blocks * state.genesis.blockIntervalMs;
+				const timeMs = blocks < maxEmptyBlocks(state.genesis) ? endMs : nowMs;
+				await this.#commit(this.#ledger.draft(state, blocks, timeMs).seal(), [], []);
+				this.#options.observer?.committed(0, blocks);
+			}
+			this.#scheduleIdle();
+		} catch (error) {
+			this.#options.observer?.idleFailed(error);
+			this.#scheduleIdle(this.#idleEntryMs());
+		}
+	}
+
+	async #commit(
+		transition: Transition,
+		uploads: readonly UploadRecord[],
+		settings: readonly SettingRecord[],
+	): Promise<void> {
+		this.#inFlight = transition;
+		try {
+			await this.#options.journal.append({
+				entry: { flowId: EMBEDDED_FLOW, entry: transition.entry },
+				uploads,
+				settings,
+			});
+		} finally {
+			this.#inFlight = undefined;
+		}
+	}
+
+	/** Wakes up once the ledger has been idle for long enough, or after `delayMs`. */
+	#scheduleIdle(delayMs = this.#idleLeftMs()): void {
+		this.#cancelIdle();
+		if (this.#closing) return;
+		this.#cancelIdle = this.#options.clock.schedule(Math.min(delayMs, LONGEST_SLEEP_MS), () => {
+			if (this.#idleLeftMs() > 0) return this.#scheduleIdle();
+			this.#idleDue = true;
+			this.#startPumping();
+		});
+	}
+
+	#idleEntryMs(): number {
+		const { idleEntryMs = IDLE_ENTRY_MS, genesis } = this.#options;
+		return Math.max(idleEntryMs, (this.#confirmed?.genesis ?? genesis).blockIntervalMs);
+	}
+
+	/** A clock that was set back does not make the ledger wait for longer than usual. */
+	#idleLeftMs(): number {
+		const nowMs = this.#options.clock.nowMs();
+		const sinceMs = Math.max(0, nowMs - (this.#confirmed?.blockTimeMs ?? nowMs));
+		return Math.max(0, this.#idleEntryMs() - sinceMs);
+	}
+
+	/** Which chain and flow stand behind the flow id (docs/format.md §6): chain id u64, flow address 20. */
+	#flowSetting(): SettingRecord {
+		const { chainId, flowAddress } = this.identity();
+		return { key: `flow/${EMBEDDED_FLOW}`, value: new ByteWriter(28).u64(chainId).raw(flowAddress).toBytes() };
+	}
+}
+
+/** Intervals that have passed since the last block, as far as one entry can hold them. */
+function idleBlocks(state: LedgerState, nowMs: number): number {
+	const passed = Math.floor((nowMs - state.blockTimeMs) / state.genesis.blockIntervalMs);
+	return Math.min(passed, maxEmptyBlocks(state.genesis));
+}
+
+function uploadOf(placed: PlacedSubmission, { name, contentType }: UploadName): UploadRecord {
+	const { flowId, txSeq, dataRoot, timeMs } = placed;
+	return { flowId, txSeq, root: dataRoot, timeMs, name, contentType };
+}

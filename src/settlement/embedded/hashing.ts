@@ -1,0 +1,25 @@
+/** The hashing that the ledger needs of the native addon; tests put an independent one in its place. */
+export interface LedgerHashing {
+	/** Keccak-256, 32 bytes. */
+	keccak256(data: Uint8Array): Uint8Array;
+	/** Keccak-256 of two hashes after each other. */
+	hashPair(left: Uint8Array, right: Uint8Array): Uint8Array;
+	/** Places a submission and answers the flow after it (spec log-layer §2.1). `roots`: 32 bytes a subtree. */
+	flowAppend(length: bigint, frontier: Uint8Array, heights: Uint8Array, roots: Uint8Array): FlowAppended;
+	/** The flow root (spec log-layer §2.1). */
+	flowRoot(length: bigint, frontier: Uint8Array): Uint8Array;
+}
+
+/** The flow after a submission. */
+export interface FlowAppended {
+	/** First sector of the submission. */
+	readonly start: bigint;
+	readonly length: bigint;
+	readonly frontier: Uint8Array;
+	readonly root: Uint8Array;
+}
+
+/** K(""): marks "no context" (spec pora-and-contracts §0). */
+export const EMPTY_HASH: Uint8Array = Uint8Array.from(
+	Buffer.from('c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470', 'hex'),
+);

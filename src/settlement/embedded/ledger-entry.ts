@@ -1,0 +1,130 @@
+/**
+ * Journal entries of the embedded ledger (docs/format.md §6):
+ *
+ *     genesis  version u8 = 1, kind u8 = 0, genesis, state hash 32
+ *     block    version u8 = 1, kind u8 = 1, first block number u64, empty blocks u32, time u64, submissions u16,
+ *              n × submission, state hash 32
+ *
+ * A block entry covers `empty blocks` blocks without submissions and then, if it has submissions, one block that holds them.
+ * `time` is that of its last block. `state hash` is the state's hash after the entry.
+ */
+import { HASH_BYTES } from '../../units.js';
+import { ByteReader, ByteWriter } from '../bytes.js';
+import { LEDGER_ENTRY_BYTES } from '../journal-records.js';
+import type { Submission, SubmissionNode } from '../settlement.js';
+import { GENESIS_BYTES, type LedgerGenesis, readGenesis, writeGenesis } from './genesis.js';
+import { MAX_NODES, SUBMITTER_BYTES } from './submission-rules.js';
+
+const ENTRY_VERSION = 1;
+const KIND_GENESIS = 0;
+const KIND_BLOCK = 1;
+const BLOCK_HEAD_BYTES = 1 + 1 + 8 + 4 + 8 + 2;
+
+/** Bytes that the submissions of one entry may take together. */
+export const ENTRY_SUBMISSION_BYTES = LEDGER_ENTRY_BYTES - BLOCK_HEAD_BYTES - HASH_BYTES;
+
+export interface GenesisEntry {
+	readonly kind: 'genesis';
+	readonly genesis: LedgerGenesis;
+	readonly stateHash: Uint8Array;
+}
+
+/** The head of a block entry. */
+export interface BlockInputs {
+	/** Number of the first block that the entry covers. */
+	readonly firstNumber: number;
+	readonly emptyBlocks: number;
+	/** Milliseconds since 1970. */
+	readonly timeMs: number;
+}
+
+export interface BlockEntry extends BlockInputs {
+	readonly kind: 'block';
+	readonly submissions: readonly Submission[];
+	readonly stateHash: Uint8Array;
+}
+
+export function encodeGenesisEntry(genesis: LedgerGenesis, stateHash: Uint8Array): Uint8Array {
+	const writer = new ByteWriter(2 + GENESIS_BYTES + HASH_BYTES).u8(ENTRY_VERSION).u8(KIND_GENESIS);
+	writeGenesis(writer, genesis);
+	return writer.fixed(stateHash, HASH_BYTES).toBytes();
+}
+
+/** `submissions`: the encoded submissions, one behind another. */
+export function encodeBlockEntry(
+	inputs: BlockInputs,
+	count: number,
+	submissions: Uint8Array,
+	stateHash: Uint8Array,
+): Uint8Array {
+	return new ByteWriter(BLOCK_HEAD_BYTES + submissions.length + HASH_BYTES)
+		.u8(ENTRY_VERSION)
+		.u8(KIND_BLOCK)
+		.u64(inputs.firstNumber)
+		.u32(inputs.emptyBlocks)
+		.u64(inputs.timeMs)
+		.u16(count)
+		.raw(submissions)
+		.fixed(stateHash, HASH_BYTES)
+		.toBytes();
+}
+
+/** Submissions, roots and hashes are views of `bytes`. Errors: FORMAT_UNKNOWN. */
+export function decodeEntry(bytes: Uint8Array): GenesisEntry | BlockEntry {
+	const reader = new ByteReader(bytes, 'an entry of the ledger');
+	const version = reader.u8('version');
+	if (version !== ENTRY_VERSION) reader.fail(`its version is ${version}, this program knows ${ENTRY_VERSION}`);
+	const kind = reader.u8('kind');
+	if (kind !== KIND_GENESIS && kind !== KIND_BLOCK) reader.fail(`its kind is ${kind}`);
+	const body = kind === KIND_GENESIS ? readGenesisBody(reader) : readBlockBody(reader);
+	const entry = { ...body, stateHash: reader.bytes(HASH_BYTES, 'state hash') };
+	reader.end();
+	return entry;
+}
+
+function readGenesisBody(reader: ByteReader): Omit<GenesisEntry, 'stateHash'> {
+	return { kind: 'genesis', genesis: readGenesis(reader) };
+}
+
+function readBlockBody(reader: ByteReader): Omit<BlockEntry, 'stateHash'> {
+	const inputs = {
+		firstNumber: reader.safeU64('block number'),
+		emptyBlocks: reader.u32('empty blocks'),
+		timeMs: reader.safeU64('time'),
+	};
+	const count = reader.u16('submission count');
+	const submissions: Submission[] = [];
+	for (let index = 0; index < count; index++) submissions.push(readSubmission(reader));
+	return { kind: 'block', ...inputs, submissions };
+}
+
+/** length u64, tags bytes u16, tags, submitter 20, nodes u8, n × (height u8, root 32). */
+export function writeSubmission(writer: ByteWriter, submission: Submission): void {
+	const { tags, nodes } = submission;
+	writer
+		.u64(submission.lengthBytes)
+		.u16(tags.length)
+		.raw(tags)
+		.fixed(submission.submitter, SUBMITTER_BYTES)
+		.u8(nodes.length);
+	for (const node of nodes) writer.u8(node.height).fixed(node.root, HASH_BYTES);
+}
+
+/** Bytes that `writeSubmission` writes. */
+export function submissionBytes(submission: Submission): number {
+	return 8 + 2 + submission.tags.length + SUBMITTER_BYTES + 1 + submission.nodes.length * (1 + HASH_BYTES);
+}
+
+function readSubmission(reader: ByteReader): Submission {
+	const lengthBytes = reader.u64('length');
+	const tags = reader.bytes(reader.u16('tags length'), 'tags');
+	const submitter = reader.bytes(SUBMITTER_BYTES, 'submitter');
+	const count = reader.u8('node count');
+	if (count > MAX_NODES) reader.fail(`a submission has ${count} nodes, at most ${MAX_NODES}`);
+	const nodes: SubmissionNode[] = [];
+	for (let index = 0; index < count; index++) {
+		const height = reader.u8('height');
+		nodes.push({ height, root: reader.bytes(HASH_BYTES, 'node root') });
+	}
+	return { lengthBytes, tags, submitter, nodes };
+}

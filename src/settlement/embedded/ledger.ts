@@ -1,0 +1,254 @@
+/**
+ * The embedded ledger as a pure state machine: a state and an entry give the next state, the events, and nothing else happens.
+ * No clock, no randomness and no setting of this process takes part, so the same journal gives the same state hash anywhere.
+ */
+import { PerigeeError } from '../../errors.js';
+import { LIMITS } from '../../limits.js';
+import { type FlowId, HASH_BYTES, hexOf, rootFromBytes, type SectorIndex, type TxSeq } from '../../units.js';
+import { ByteWriter } from '../bytes.js';
+import type { EpochContext, PlacedSubmission, SettlementEvent, Submission } from '../settlement.js';
+import { emptyBlockHash, insertRoots, makeContext, type RootHistory } from './epochs.js';
+import type { LedgerGenesis } from './genesis.js';
+import type { LedgerHashing } from './hashing.js';
+import {
+	type BlockInputs,
+	decodeEntry,
+	encodeBlockEntry,
+	encodeGenesisEntry,
+	ENTRY_SUBMISSION_BYTES,
+	submissionBytes,
+	writeSubmission,
+} from './ledger-entry.js';
+import { hashState, initialState, type LedgerState } from './ledger-state.js';
+import { checkRoom, checkSubmission, foldRoots } from './submission-rules.js';
+
+/** What an entry does. */
+export interface Transition {
+	/** The journal's bytes of the entry. */
+	readonly entry: Uint8Array;
+	readonly state: LedgerState;
+	readonly events: readonly SettlementEvent[];
+}
+
+/** The machine of one flow. It holds no state. */
+export class Ledger {
+	readonly flowId: FlowId;
+	readonly hashing: LedgerHashing;
+
+	constructor(flowId: FlowId, hashing: LedgerHashing) {
+		this.flowId = flowId;
+		this.hashing = hashing;
+	}
+
+	/** The first entry of a ledger. */
+	begin(genesis: LedgerGenesis): Transition {
+		const state = initialState(genesis, this.hashing);
+		return { entry: encodeGenesisEntry(genesis, state.stateHash), state, events: [this.#progress(state)] };
+	}
+
+	/** A draft of the next entry: `emptyBlocks` blocks without submissions, then what is added to it. */
+	draft(state: LedgerState, emptyBlocks: number, timeMs: number): BlockDraft {
+		return new BlockDraft(this, state, { firstNumber: state.blockNumber + 1, emptyBlocks, timeMs });
+	}
+
+	/**
+	 * Applies an entry of the journal to the state before it (undefined: before the first).
+	 * Errors: FORMAT_UNKNOWN when the entry cannot be read, does not follow the state, or leads to another state than it says.
+	 */
+	apply(state: LedgerState | undefined, bytes: Uint8Array): Transition {
+		const entry = decodeEntry(bytes);
+		let transition: Transition;
+		if (entry.kind === 'genesis') {
+			if (state) throw diverged('a second genesis follows the first');
+			transition = this.begin(entry.genesis);
+		} else {
+			if (!state) throw diverged('its first entry is not a genesis');
+			if (entry.firstNumber !== state.blockNumber + 1) {
+				throw diverged(`block ${entry.firstNumber} follows block ${state.blockNumber}`);
+			}
+			try {
+				const draft = new BlockDraft(this, state, entry);
+				for (const submission of entry.submissions) draft.add(submission);
+				transition = draft.seal();
+			} catch (error) {
+				if (!(error instanceof PerigeeError) || error.code !== 'SUBMISSION_INVALID') throw error;
+				throw diverged(`a submission of block ${entry.firstNumber} is invalid: ${error.message}`, error);
+			}
+		}
+		const { stateHash, blockNumber } = transition.state;
+		if (Buffer.compare(stateHash, entry.stateHash) !== 0) {
+			throw diverged(
+				`the state after block ${blockNumber} is ${hexOf(stateHash)}, the entry says ${hexOf(entry.stateHash)}`,
+			);
+		}
+		return transition;
+	}
+
+	#progress(state: LedgerState): SettlementEvent {
+		return { kind: 'progress', flowId: this.flowId, blockNumber: state.blockNumber, timeMs: state.blockTimeMs };
+	}
+}
+
+/** Most empty blocks of one entry. */
+export function maxEmptyBlocks(genesis: LedgerGenesis): number {
+	return Math.min(LIMITS.ledgerRunBlocks, LIMITS.ledgerRunEpochs * genesis.blocksPerEpoch);
+}
+
+/** One entry in the making. `add` and `seal` leave the state it began with untouched. */
+export class BlockDraft {
+	readonly #ledger: Ledger;
+	readonly #before: LedgerState;
+	readonly #inputs: BlockInputs;
+	readonly #placed: PlacedSubmission[] = [];
+	readonly #encoded = new ByteWriter(1024);
+	#flowLength: bigint;
+	#frontier: Uint8Array;
+	#flowRoot: Uint8Array;
+
+	constructor(ledger: Ledger, before: LedgerState, inputs: BlockInputs) {
+		const most = maxEmptyBlocks(before.genesis);
+		if (inputs.emptyBlocks > most) throw diverged(`a run of ${inputs.emptyBlocks} empty blocks: at most ${most}`);
+		if (inputs.timeMs < before.blockTimeMs)
+			throw diverged(`time goes back from ${before.blockTimeMs} to ${inputs.timeMs}`);
+		this.#ledger = ledger;
+		this.#before = before;
+		this.#inputs = inputs;
+		this.#flowLength = before.flowLength;
+		this.#frontier = before.frontier;
+		this.#flowRoot = before.flowRoot;
+	}
+
+	/** Submissions in it. */
+	get size(): number {
+		return this.#placed.length;
+	}
+
+	/** Whether another submission fits into the entry. */
+	hasRoomFor(submission: Submission): boolean {
+		return (
+			this.#placed.length < LIMITS.ledgerBlockSubmissions &&
+			this.#encoded.length + submissionBytes(submission) <= ENTRY_SUBMISSION_BYTES
+		);
+	}
+
+	/** Places a submission. Errors: SUBMISSION_INVALID; the draft is then as before. */
+	add(submission: Submission): PlacedSubmission {
+		const { hashing, flowId } = this.#ledger;
+		const { nodes } = submission;
+		checkSubmission(submission);
+		checkRoom(nodes, this.#flowLength);
+		const { heights, roots } = packNodes(submission);
+		const flow = hashing.flowAppend(this.#flowLength, this.#frontier, heights, roots);
+		const placed: PlacedSubmission = {
+			lengthBytes: submission.lengthBytes,
+			tags: submission.tags,
+			nodes,
+			submitter: submission.submitter,
+			flowId,
+			txSeq: (this.#before.submissions + this.#placed.length) as TxSeq,
+			dataRoot: rootFromBytes(foldRoots(nodes, hashing)),
+			identity: hashing.keccak256(roots),
+			startSector: flow.start as SectorIndex,
+			lengthBefore: this.#flowLength,
+			lengthAfter: flow.length,
+			flowRoot: flow.root,
+			timeMs: this.#inputs.timeMs,
+			blockNumber: this.#inputs.firstNumber + this.#inputs.emptyBlocks,
+		};
+		writeSubmission(this.#encoded, submission);
+		this.#flowLength = flow.length;
+		this.#frontier = flow.frontier;
+		this.#flowRoot = flow.root;
+		this.#placed.push(placed);
+		return placed;
+	}
+
+	/** Closes the blocks of the entry. Errors: FORMAT_UNKNOWN when it has neither empty blocks nor submissions. */
+	seal(): Transition {
+		const { emptyBlocks, firstNumber, timeMs } = this.#inputs;
+		const filled = this.#placed.length > 0;
+		if (!filled && emptyBlocks === 0) throw diverged('an entry without blocks');
+		const blockNumber = firstNumber + emptyBlocks - (filled ? 0 : 1);
+		const { contexts, history } = this.#makeContexts(blockNumber);
+		const submissions = this.#encoded.toBytes();
+		const state = hashState(
+			{
+				genesis: this.#before.genesis,
+				blockNumber,
+				blockHash: filled ? this.#blockHash(blockNumber, submissions) : this.#hashOfEmpty(blockNumber),
+				blockTimeMs: timeMs,
+				submissions: this.#before.submissions + this.#placed.length,
+				flowLength: this.#flowLength,
+				frontier: this.#frontier,
+				flowRoot: this.#flowRoot,
+				context: contexts.at(-1) ?? this.#before.context,
+				epochStart: contexts.length > 0 ? this.#before.flowLength : this.#before.epochStart,
+				rootHistory: history,
+				pricePerSector: this.#before.pricePerSector,
+			},
+			this.#ledger.hashing,
+		);
+		const entry = encodeBlockEntry(this.#inputs, this.#placed.length, submissions, state.stateHash);
+		return { entry, state, events: this.#events(contexts, state) };
+	}
+
+	/** Contexts whose boundary block lies before `last`: all of them see the flow as it was before this entry. */
+	#makeContexts(last: number): { contexts: readonly EpochContext[]; history: RootHistory } {
+		const { genesis, context, flowRoot, flowLength, rootHistory } = this.#before;
+		const flow = { root: flowRoot, length: flowLength };
+		const contexts: EpochContext[] = [];
+		for (let epoch = context.epoch + 1; ; epoch++) {
+			const boundary = genesis.firstBlock + epoch * genesis.blocksPerEpoch;
+			if (boundary >= last) break;
+			contexts.push(makeContext(epoch, boundary, this.#hashOfEmpty(boundary), flow, this.#ledger.hashing));
+		}
+		return { contexts, history: insertRoots(rootHistory, flowRoot, contexts.length, this.#ledger.hashing) };
+	}
+
+	/** Hash of an empty block of this entry, or of the block before it. */
+	#hashOfEmpty(number: number): Uint8Array {
+		const { blockNumber, blockHash } = this.#before;
+		return number === blockNumber ? blockHash : emptyBlockHash(blockHash, number, this.#ledger.hashing);
+	}
+
+	/** K(0x01 || number u64 || time u64 || parent hash || K(encoded submissions) || flow root || flow length u64). */
+	#blockHash(number: number, submissions: Uint8Array): Uint8Array {
+		const header = new ByteWriter(1 + 8 + 8 + 3 * HASH_BYTES + 8)
+			.u8(1)
+			.u64(number)
+			.u64(this.#inputs.timeMs)
+			.fixed(this.#hashOfEmpty(number - 1), HASH_BYTES)
+			.fixed(this.#ledger.hashing.keccak256(submissions), HASH_BYTES)
+			.fixed(this.#flowRoot, HASH_BYTES)
+			.u64(this.#flowLength);
+		return this.#ledger.hashing.keccak256(header.toBytes());
+	}
+
+	/** Epochs first: they see the flow without the submissions of this entry. */
+	#events(contexts: readonly EpochContext[], state: LedgerState): readonly SettlementEvent[] {
+		const { flowId } = this.#ledger;
+		const { epochStart, flowLength } = this.#before;
+		const events: SettlementEvent[] = contexts.map((context, index) => {
+			const rangeStart = (index === 0 ? epochStart : flowLength) as SectorIndex;
+			return { kind: 'epoch', flowId, context, rangeStart };
+		});
+		for (const submission of this.#placed) events.push({ kind: 'submission', submission });
+		events.push({ kind: 'progress', flowId, blockNumber: state.blockNumber, timeMs: state.blockTimeMs });
+		return events;
+	}
+}
+
+function packNodes(submission: Submission): { heights: Uint8Array; roots: Uint8Array } {
+	const { nodes } = submission;
+	const heights = new Uint8Array(nodes.length);
+	const roots = new Uint8Array(nodes.length * HASH_BYTES);
+	for (const [index, node] of nodes.entries()) {
+		heights[index] = node.height;
+		roots.set(node.root, index * HASH_BYTES);
+	}
+	return { heights, roots };
+}
+
+function diverged(what: string, cause?: Error): PerigeeError {
+	return new PerigeeError('FORMAT_UNKNOWN', `The ledger cannot be replayed: ${what}`, cause ? { cause } : undefined);
+}

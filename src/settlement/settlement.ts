@@ -1,0 +1,128 @@
+/**
+ * Who orders submissions into one flow. The node never asks which driver is behind this interface (docs/architecture.md §8).
+ */
+import type { DataRoot, FlowId, SectorIndex, TxSeq } from '../units.js';
+
+/** One aligned, zero-padded subtree of a submission: 2^height sectors (spec log-layer §1.3). */
+export interface SubmissionNode {
+	/** 32 bytes. */
+	readonly root: Uint8Array;
+	readonly height: number;
+}
+
+/** What a client submits. */
+export interface Submission {
+	/** Bytes of the file without padding. */
+	readonly lengthBytes: bigint;
+	/** Opaque to storage. */
+	readonly tags: Uint8Array;
+	readonly nodes: readonly SubmissionNode[];
+	/** 20 bytes, not all zero. */
+	readonly submitter: Uint8Array;
+}
+
+/** A submission with its place in the flow, as the settlement fixed it. */
+export interface PlacedSubmission extends Submission {
+	readonly flowId: FlowId;
+	readonly txSeq: TxSeq;
+	/** Right fold of the node roots (spec log-layer §1.4). */
+	readonly dataRoot: DataRoot;
+	/** Keccak-256 of all node roots, 32 bytes: what the chain's Submit event calls `identity`. Not the data root. */
+	readonly identity: Uint8Array;
+	readonly startSector: SectorIndex;
+	/** Flow length in sectors before and after this submission (before it: without its alignment gap). */
+	readonly lengthBefore: bigint;
+	readonly lengthAfter: bigint;
+	/** Flow root once this submission is placed, 32 bytes. */
+	readonly flowRoot: Uint8Array;
+	/** Milliseconds since 1970 of the (ledger) block. */
+	readonly timeMs: number;
+	/** Number of the (ledger) block that holds it. */
+	readonly blockNumber: number;
+}
+
+/** What mining in an epoch commits to (spec pora-and-contracts §4.4). Hashes of 32 bytes. */
+export interface EpochContext {
+	readonly epoch: number;
+	/** Number of the block whose hash is `blockDigest`; 0 in epoch 0. */
+	readonly mineStart: number;
+	readonly flowRoot: Uint8Array;
+	readonly flowLength: bigint;
+	readonly blockDigest: Uint8Array;
+	/** K(blockDigest || flowRoot || u256be(flowLength)), or K("") where the epoch cannot be mined. */
+	readonly digest: Uint8Array;
+}
+
+/** Ordered facts of one settlement. Consumers must take them in order and exactly once per replay. */
+export type SettlementEvent =
+	| { readonly kind: 'submission'; readonly submission: PlacedSubmission }
+	/** All submissions with txSeq >= fromSeq are gone. */
+	| { readonly kind: 'revertedTo'; readonly flowId: FlowId; readonly fromSeq: TxSeq }
+	/** A new epoch: the sectors [rangeStart, context.flowLength) are sealed under context.digest. */
+	| {
+			readonly kind: 'epoch';
+			readonly flowId: FlowId;
+			readonly context: EpochContext;
+			readonly rangeStart: SectorIndex;
+	  }
+	| { readonly kind: 'progress'; readonly flowId: FlowId; readonly blockNumber: number; readonly timeMs: number };
+
+export interface SettlementIdentity {
+	readonly flowId: FlowId;
+	/** 'embedded' or 'evm'. */
+	readonly driver: string;
+	readonly chainId: bigint;
+	/** 20 bytes. */
+	readonly flowAddress: Uint8Array;
+}
+
+/** The name under which an upload put its content into the node. */
+export interface UploadName {
+	readonly name: string;
+	readonly contentType: string;
+}
+
+/** The flow as it stands. */
+export interface FlowState {
+	readonly lengthSectors: bigint;
+	/** 32 bytes. */
+	readonly root: Uint8Array;
+	readonly submissions: number;
+	readonly context: EpochContext;
+	readonly blockNumber: number;
+	/** Hash of the driver's whole state, 32 bytes; same journal → same hash. */
+	readonly stateHash: Uint8Array;
+	/** Price of one sector in the settlement's smallest unit. */
+	readonly pricePerSector: bigint;
+}
+
+/** What a miner asks its settlement (spec pora-and-contracts §2.2, §3.8). */
+export interface WorkerContext {
+	readonly context: EpochContext;
+	/** 0: there is nothing to mine now. */
+	readonly poraTarget: bigint;
+	/** 32 bytes. */
+	readonly subtaskDigest: Uint8Array;
+	readonly maxShards: number;
+}
+
+/** The mining side of a settlement. */
+export interface MiningSettlement {
+	/** `minerId`: 32 bytes. */
+	workerContext(minerId: Uint8Array): Promise<WorkerContext>;
+}
+
+export interface Settlement {
+	/** Absent when the driver takes no proofs. */
+	readonly mining?: MiningSettlement;
+	identity(): SettlementIdentity;
+	flow(): FlowState;
+	/**
+	 * Orders a submission (its data is already durable here) and records the upload's name beside it.
+	 * Resolves when both are durable in the journal and applied to the view.
+	 * Errors: SUBMISSION_INVALID, OVERLOADED, DISK_FULL, READ_ONLY, SHUTTING_DOWN.
+	 */
+	submit(submission: Submission, upload?: UploadName): Promise<PlacedSubmission>;
+	/** Stops taking submissions and waits for those under way. */
+	close(): Promise<void>;
+}

@@ -1,0 +1,26 @@
+/**
+ * The hashing worker with faults that the content of a slot asks for: the first word of its bytes says what happens before the
+ * native call.
+ */
+import { workerData } from 'node:worker_threads';
+import { type HashWorkerData, regionViews, unpackTask } from '../../src/native/hash-task.js';
+import hashTask from '../../src/native/hash-worker.js';
+import { SEGMENT_BYTES } from '../../src/units.js';
+import { DIE, DIE_ONCE, HOLD } from './hash-faults.js';
+
+export default function faultyTask(task: number): string | undefined {
+	const { slabs, regions } = workerData as HashWorkerData;
+	const { region, count } = unpackTask(task);
+	for (const slot of regionViews(regions)[region]?.slots.subarray(0, count) ?? []) {
+		const words = new Int32Array(slabs, slot * SEGMENT_BYTES, 3);
+		if (words[0] === DIE_ONCE) words[0] = 0;
+		else if (words[0] === HOLD) {
+			Atomics.store(words, 1, 1);
+			Atomics.notify(words, 1);
+			Atomics.wait(words, 2, 0);
+			continue;
+		} else if (words[0] !== DIE) continue;
+		process.exit(7);
+	}
+	return hashTask(task);
+}

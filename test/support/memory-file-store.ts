@@ -1,0 +1,252 @@
+/** A FileStore in memory with honest roots and proofs, for tests of what stands above it. */
+import { createHash } from 'node:crypto';
+import { PerigeeError } from '../../src/errors.js';
+import type {
+	FilePiece,
+	FileProof,
+	FileStore,
+	FlowInfo,
+	HealthReason,
+	SectorProof,
+	StoredFile,
+	UploadOptions,
+	UploadResult,
+	UploadSession,
+} from '../../src/log-layer/types.js';
+import { fileGeometry, fileRoot, sectorLeaves, treeProof, treeRoot, zeroHash } from '../../src/native/addon.js';
+import {
+	type DataRoot,
+	HASH_BYTES,
+	rootFromBytes,
+	SECTOR_BYTES,
+	SEGMENT_BYTES,
+	SEGMENT_SECTORS,
+	type SectorIndex,
+	type TxSeq,
+} from '../../src/units.js';
+
+interface Kept {
+	readonly file: StoredFile;
+	readonly bytes: Buffer;
+	readonly lengthAfter: number;
+}
+
+/** What a test may bend. Unset members change nothing. */
+export interface Bends {
+	/** Called for each chunk; a promise holds the upload up, a throw or rejection fails it. */
+	onWrite?: (receivedBytes: number) => Promise<void> | undefined;
+	/** Called before an upload becomes visible; may throw. */
+	onFinish?: () => Promise<void> | void;
+	/** Called before a piece is handed out, with its first byte; may throw. */
+	onRead?: (from: number) => Promise<void> | void;
+	/** Bytes of a piece of `read`. */
+	pieceBytes?: number;
+	health?: readonly HealthReason[];
+	maxUploads?: number;
+}
+
+export class MemoryFileStore implements FileStore {
+	readonly bends: Bends = {};
+	/** Pieces handed out and not released. */
+	outstandingPieces = 0;
+	openUploads = 0;
+	abortedUploads = 0;
+	readonly #files: Kept[] = [];
+	readonly #newest = new Map<DataRoot, { name: string; contentType: string }>();
+
+	get count(): number {
+		return this.#files.length;
+	}
+
+	beginUpload(options: UploadOptions): UploadSession {
+		if (this.openUploads >= (this.bends.maxUploads ?? 1000)) throw new PerigeeError('TOO_MANY_UPLOADS');
+		this.openUploads++;
+		const chunks: Buffer[] = [];
+		let receivedBytes = 0;
+		let open = true;
+		const end = (): boolean => {
+			if (!open) return false;
+			open = false;
+			this.openUploads--;
+			return true;
+		};
+		return {
+			write: (chunk) => {
+				if (!open) throw new Error('write after the end of an upload');
+				chunks.push(Buffer.from(chunk));
+				receivedBytes += chunk.length;
+				return this.bends.onWrite?.(receivedBytes);
+			},
+			finish: async () => {
+				if (!open) throw new Error('finish after the end of an upload');
+				await this.bends.onFinish?.();
+				try {
+					return this.#keep(Buffer.concat(chunks), options);
+				} finally {
+					end();
+				}
+			},
+			abort: async () => {
+				if (end()) this.abortedUploads++;
+			},
+		};
+	}
+
+	#keep(bytes: Buffer, options: UploadOptions): UploadResult {
+		const digest = createHash('sha256').update(bytes).digest();
+		if (options.expectedSha256 !== undefined && !digest.equals(options.expectedSha256)) {
+			throw new PerigeeError('DIGEST_MISMATCH');
+		}
+		const tree = fileRoot(bytes);
+		const root = rootFromBytes(tree.root);
+		if (options.expectedRoot !== undefined && options.expectedRoot !== root) throw new PerigeeError('ROOT_MISMATCH');
+		const { name, contentType } = options;
+		this.#newest.set(root, { name, contentType });
+		const existing = this.#files.find((kept) => kept.file.root === root)?.file;
+		const file = existing ?? this.#place(bytes, root, tree.nodes, options);
+		return {
+			root,
+			txSeq: file.txSeq,
+			sizeBytes: bytes.length,
+			segments: file.segments,
+			name,
+			existed: file === existing,
+		};
+	}
+
+	#place(bytes: Buffer, root: DataRoot, nodes: StoredFile['nodes'], options: UploadOptions): StoredFile {
+		const geometry = fileGeometry(BigInt(bytes.length));
+		const before = this.#files.at(-1)?.lengthAfter ?? 1;
+		// Placement of spec log-layer §2.1 for a single file: aligned to its largest subtree.
+		const alignment = 2 ** (nodes[0]?.height ?? 0);
+		const start = Math.ceil(before / alignment) * alignment;
+		const segments = Number(geometry.segments);
+		const file: StoredFile = {
+			root,
+			txSeq: this.#files.length as TxSeq,
+			sizeBytes: bytes.length,
+			segments,
+			segmentsPadded: Number(geometry.segmentsPadded),
+			startSector: BigInt(start) as SectorIndex,
+			paddedSectors: geometry.padded,
+			name: options.name,
+			contentType: options.contentType,
+			uploadedAtMs: 1_700_000_000_000,
+			finalized: true,
+			heldSegments: segments,
+			submitter: `0x${'11'.repeat(20)}`,
+			tags: new Uint8Array(),
+			nodes,
+		};
+		this.#files.push({ file, bytes, lengthAfter: start + Number(geometry.padded) });
+		return file;
+	}
+
+	async fileByRoot(root: DataRoot): Promise<StoredFile | undefined> {
+		const file = this.#files.find((kept) => kept.file.root === root)?.file;
+		return file === undefined ? undefined : { ...file, ...this.#newest.get(root) };
+	}
+
+	async fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined> {
+		return this.#files[txSeq]?.file;
+	}
+
+	async *read(file: StoredFile, from: number, to: number): AsyncGenerator<FilePiece> {
+		const pieceBytes = this.bends.pieceBytes ?? 1024 * 1024;
+		for (let at = from; at < to; at += pieceBytes) {
+			await this.bends.onRead?.(at);
+			this.outstandingPieces++;
+			let released = false;
+			yield {
+				bytes: this.#bytesOf(file).subarray(at, Math.min(to, at + pieceBytes)),
+				release: () => {
+					if (released) throw new Error('a piece was released twice');
+					released = true;
+					this.outstandingPieces--;
+				},
+			};
+		}
+	}
+
+	async readSmall(file: StoredFile, from: number, to: number): Promise<Uint8Array> {
+		await this.bends.onRead?.(from);
+		return this.#bytesOf(file).subarray(from, to);
+	}
+
+	async segmentProof(file: StoredFile, index: number): Promise<{ data: Uint8Array; proof: FileProof }> {
+		const bytes = this.#bytesOf(file);
+		const padded = Number(file.paddedSectors);
+		const roots: Uint8Array[] = [];
+		for (let segment = 0; segment < file.segmentsPadded; segment++) {
+			const data = bytes.subarray(segment * SEGMENT_BYTES, (segment + 1) * SEGMENT_BYTES);
+			roots.push(treeRoot(sectorLeaves(data, Math.min(SEGMENT_SECTORS, padded - segment * SEGMENT_SECTORS))));
+		}
+		const data = bytes.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES);
+		const filled = Buffer.alloc(Math.ceil(data.length / SECTOR_BYTES) * SECTOR_BYTES);
+		data.copy(filled);
+		return { data: filled, proof: proofOf(Buffer.concat(roots), index) };
+	}
+
+	flow(): FlowInfo {
+		const leaves = this.#flowLeaves(this.#files.length);
+		return {
+			root: treeRoot(leaves),
+			lengthSectors: BigInt(this.#files.at(-1)?.lengthAfter ?? 1),
+			submissions: this.#files.length,
+		};
+	}
+
+	async sectorProof(sector: SectorIndex, atSeq?: TxSeq): Promise<SectorProof> {
+		const count = atSeq === undefined ? this.#files.length : atSeq + 1;
+		const length = this.#files[count - 1]?.lengthAfter ?? 1;
+		if (count > this.#files.length || sector >= BigInt(length)) throw new PerigeeError('NOT_FOUND');
+		const leaves = this.#flowLeaves(count);
+		const data = sector === 0n ? Buffer.alloc(HASH_BYTES) : this.#sector(Number(sector));
+		return {
+			sector,
+			data,
+			...proofOf(leaves, Number(sector)),
+			flowRoot: treeRoot(leaves),
+			flowLengthSectors: BigInt(length),
+		};
+	}
+
+	health(): readonly HealthReason[] {
+		return this.bends.health ?? [];
+	}
+
+	/** Leaves of the whole flow tree: a full binary tree over the first `count` files (spec log-layer §1.6). */
+	#flowLeaves(count: number): Buffer {
+		const length = this.#files[count - 1]?.lengthAfter ?? 1;
+		const width = 2 ** Math.ceil(Math.log2(length));
+		const leaves = Buffer.concat(Array.from({ length: width }, () => zeroHash(0)));
+		leaves.fill(0, 0, HASH_BYTES);
+		for (const { file, bytes } of this.#files.slice(0, count)) {
+			leaves.set(sectorLeaves(bytes, Number(file.paddedSectors)), Number(file.startSector) * HASH_BYTES);
+		}
+		return leaves;
+	}
+
+	#sector(index: number): Buffer {
+		const sector = Buffer.alloc(SECTOR_BYTES);
+		for (const { file, bytes } of this.#files) {
+			const offset = (index - Number(file.startSector)) * SECTOR_BYTES;
+			if (offset >= 0 && offset < bytes.length) bytes.copy(sector, 0, offset, offset + SECTOR_BYTES);
+		}
+		return sector;
+	}
+
+	#bytesOf(file: StoredFile): Buffer {
+		const kept = this.#files[file.txSeq];
+		if (kept === undefined) throw new PerigeeError('NOT_FOUND');
+		return kept.bytes;
+	}
+}
+
+function proofOf(leaves: Uint8Array, index: number): FileProof {
+	const { lemma, path } = treeProof(leaves, index);
+	return {
+		lemma: Array.from({ length: lemma.length / HASH_BYTES }, (_, at) => lemma.subarray(at * 32, at * 32 + 32)),
+		path: Array.from(path, (step) => step === 1),
+	};
+}

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { createNodeIo } from '../../../src/io/node-io.js';
+import { startWriteback } from '../../../src/native/addon.js';
+import { storageIoCompliance } from './storage-io.compliance.js';
+
+async function temporary(): Promise<{ directory: string; dispose(): Promise<void> }> {
+	const directory = await mkdtemp(join(tmpdir(), 'perigee-io-'));
+	return { directory, dispose: () => rm(directory, { recursive: true, force: true }) };
+}
+
+storageIoCompliance('the file system of this machine', async () => ({
+	io: createNodeIo({ startWriteback }),
+	...(await temporary()),
+}));
+
+describe('nodeIo', () => {
+	it('a disk that takes nothing is ENOSPC', { skip: !existsSync('/dev/full') }, async () => {
+		const file = await createNodeIo().open('/dev/full', 'write');
+		await assert.rejects(file.writev([Buffer.alloc(10)], 0), { code: 'ENOSPC' });
+		await file.close();
+	});
+
+	it('a write that the system takes only in part answers the short count, also over many buffers', async () => {
+		const { directory, dispose } = await temporary();
+		const program = `
+			const { createNodeIo } = await import(${JSON.stringify(import.meta.resolve('../../../src/io/node-io.js'))});
+			const file = await createNodeIo().open(${JSON.stringify(join(directory, 'a'))}, 'create');
+			console.log(await file.writev(Array.from({ length: 3000 }, () => Buffer.alloc(10)), 0));
+		`;
+		const limited = 'trap "" XFSZ; ulimit -f 4; exec "$@"';
+		const node = [process.execPath, '--input-type=module', '-e', program];
+		const { stdout } = await promisify(execFile)('bash', ['-c', limited, 'bash', ...node]);
+		assert.equal(Number(stdout), 4096);
+		await dispose();
+	});
+
+	it('hands write-back hints the descriptor and the range, and none after closing', async () => {
+		const { directory, dispose } = await temporary();
+		const hints: number[][] = [];
+		const io = createNodeIo({ startWriteback: (fd, offset, length) => void hints.push([fd, offset, length]) });
+		const file = await io.open(join(directory, 'a'), 'create');
+		file.startWriteback(4096, 8192);
+		await file.close();
+		file.startWriteback(0, 1);
+		assert.equal(hints.length, 1);
+		assert.deepEqual(hints[0]?.slice(1), [4096, 8192]);
+		await dispose();
+	});
+
+	it('never writes to a file that took over the number of a closed one', async () => {
+		const { directory, dispose } = await temporary();
+		const io = createNodeIo();
+		const first = await io.open(join(directory, 'first'), 'create');
+		const writes = Array.from({ length: 64 }, (_, index) => first.writev([Buffer.alloc(4096, 1)], index * 4096));
+		const closed = first.close();
+		const others = await Promise.all(
+			Array.from({ length: 8 }, (_, index) => io.open(join(directory, `other${index}`), 'create')),
+		);
+		await Promise.all([...writes, closed]);
+		for (const other of others) assert.equal(await other.size(), 0);
+		assert.deepEqual(await io.stat(first.path), { sizeBytes: 64 * 4096 });
+		await Promise.all(others.map((other) => other.close()));
+		await dispose();
+	});
+});
