@@ -14,8 +14,6 @@ export const LIMITS = {
 	groupPayloadBytes: 4 * 1024 * 1024,
 	/** Log files held open for reading at once, all lanes together. */
 	openLogFiles: 256,
-	/** Buffers of one writev call (IOV_MAX of Linux and macOS). */
-	ioVectors: 1024,
 	/** Iterators of the index open at once; further scans wait for one to end. */
 	kvIterators: 16,
 	/** Rows of one chunk of a scan, unless the scan asks for fewer. */

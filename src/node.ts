@@ -44,7 +44,9 @@ export interface RebuildSummary {
 }
 
 /** Version of this package. */
-export const VERSION = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }).version;
+export const VERSION = (
+	JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }
+).version;
 
 /** Builds and starts a node. Errors: DIRECTORY_LOCKED, FORMAT_UNKNOWN, CONFIG_INVALID, and whatever the disk answers. */
 export async function startNode(config: Config): Promise<RunningNode> {
@@ -94,7 +96,12 @@ export async function rebuildView(config: Config): Promise<RebuildSummary> {
 			records += count;
 		});
 		const { submissions } = store.files.flow();
-		return { records, submissions, damagedRanges: store.log.damage.length, seconds: (performance.now() - startMs) / 1000 };
+		return {
+			records,
+			submissions,
+			damagedRanges: store.log.damage.length,
+			seconds: (performance.now() - startMs) / 1000,
+		};
 	} finally {
 		for (let closer = closers.pop(); closer; closer = closers.pop()) await closer();
 	}
@@ -126,7 +133,11 @@ async function buildStore(
 		randomness: systemRandomness,
 		kv: {
 			open: (directory) =>
-				openRocksKv(directory, { cacheBytes: config.storage.viewCacheBytes, writeBufferBytes: WRITE_BUFFER_BYTES, crc32c: addon.crc32c }),
+				openRocksKv(directory, {
+					cacheBytes: config.storage.viewCacheBytes,
+					writeBufferBytes: WRITE_BUFFER_BYTES,
+					crc32c: addon.crc32c,
+				}),
 			destroy: destroyRocks,
 		},
 		makeSettlement: (journal) =>
@@ -165,13 +176,28 @@ function lockDirectory(dataDir: string): addon.DataLock {
 	} catch (error) {
 		const message = error instanceof Error ? error.message : String(error);
 		if (!message.startsWith('held:')) throw error;
-		throw new PerigeeError('DIRECTORY_LOCKED', `${dataDir} is in use by process ${message.slice('held:'.length).trim()}`, { cause: error });
+		throw new PerigeeError(
+			'DIRECTORY_LOCKED',
+			`${dataDir} is in use by process ${message.slice('held:'.length).trim()}`,
+			{ cause: error },
+		);
 	}
 }
 
 /** Tells scripts where the node listens; gone after a clean stop. */
-async function announce(io: StorageIo, dataDir: string, http: HttpServer, closers: (() => Promise<void> | void)[]): Promise<void> {
-	const fields = { pid: process.pid, listeners: { http: http.url }, version: VERSION, format: STORE_FORMAT, simd: addon.simd() };
+async function announce(
+	io: StorageIo,
+	dataDir: string,
+	http: HttpServer,
+	closers: (() => Promise<void> | void)[],
+): Promise<void> {
+	const fields = {
+		pid: process.pid,
+		listeners: { http: http.url },
+		version: VERSION,
+		format: STORE_FORMAT,
+		simd: addon.simd(),
+	};
 	await replaceFile(io, dataDir, NODE_FILE, Buffer.from(`${JSON.stringify(fields, null, 2)}\n`));
 	closers.push(() => io.unlink(`${dataDir}/${NODE_FILE}`));
 }

@@ -23,7 +23,10 @@ const ADDON_FLAGS =
 		' ',
 	);
 
-/** `npm ci`, with install scripts off: every package that is needed works without. */
+/**
+ * Exactly what the lock says, with install scripts off: every package that is needed works without. Not `npm ci`, which refuses a lock
+ * that lacks optional packages of other platforms.
+ */
 const packages = {
 	name: 'packages',
 	title: () => 'installing npm packages',
@@ -34,7 +37,7 @@ const packages = {
 		...Object.keys(directDependencies()).map((name) => `node_modules/${name}/package.json`),
 	],
 	isDone: () => isInstalled(),
-	run: () => runNpm('packages', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']),
+	run: () => runNpm('packages', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']),
 };
 
 /** The RocksDB binding ships ready for some platforms, and its ready form does not run on Node 22 and later. */

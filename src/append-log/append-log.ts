@@ -105,10 +105,14 @@ export class AppendLog {
 			bytes = await this.#shared.files.use(lane, fileNo, (file) => file.read(into, offset));
 		} catch (error) {
 			const code = (error as NodeJS.ErrnoException).code;
-			if (code === 'EMFILE' || code === 'ENFILE') throw new PerigeeError('OVERLOADED', 'too many open files', { cause: error });
-			throw new PerigeeError('DATA_DAMAGED', `log file ${fileNo} of lane ${lane} cannot be read: ${String(code)}`, { cause: error });
+			if (code === 'EMFILE' || code === 'ENFILE')
+				throw new PerigeeError('OVERLOADED', 'too many open files', { cause: error });
+			throw new PerigeeError('DATA_DAMAGED', `log file ${fileNo} of lane ${lane} cannot be read: ${String(code)}`, {
+				cause: error,
+			});
 		}
-		if (bytes < into.length) throw new PerigeeError('DATA_DAMAGED', `log file ${fileNo} of lane ${lane} ends too early`);
+		if (bytes < into.length)
+			throw new PerigeeError('DATA_DAMAGED', `log file ${fileNo} of lane ${lane} ends too early`);
 	}
 
 	/** The error that ended writing, if any. */

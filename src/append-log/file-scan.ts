@@ -47,7 +47,13 @@ export class LogFileScan {
 	#windowFrom = 0;
 	#windowBytes = 0;
 
-	private constructor(file: StorageFile, sizeBytes: number, header: FileHeader | undefined, identity: GroupIdentity, checksums: Checksums) {
+	private constructor(
+		file: StorageFile,
+		sizeBytes: number,
+		header: FileHeader | undefined,
+		identity: GroupIdentity,
+		checksums: Checksums,
+	) {
 		this.#file = file;
 		this.sizeBytes = sizeBytes;
 		this.header = header;
@@ -61,7 +67,8 @@ export class LogFileScan {
 		const bytes = await file.read(start, 0);
 		const header = decodeFileStart(start.subarray(0, Math.min(bytes, FIRST_GROUP_OFFSET)), checksums);
 		// Both copies of the header lost: the first group still names the incarnation, and only the writer knew it.
-		const incarnation = header?.incarnation ?? Uint8Array.from(start.subarray(FIRST_GROUP_OFFSET + 48, FIRST_GROUP_OFFSET + 64));
+		const incarnation =
+			header?.incarnation ?? Uint8Array.from(start.subarray(FIRST_GROUP_OFFSET + 48, FIRST_GROUP_OFFSET + 64));
 		return new LogFileScan(file, sizeBytes, header, { lane, fileNo, incarnation }, checksums);
 	}
 
@@ -87,7 +94,10 @@ export class LogFileScan {
 	async isClosed(): Promise<boolean> {
 		const at = this.sizeBytes - 2 * GROUP_ALIGN_BYTES;
 		if (at < FIRST_GROUP_OFFSET) return false;
-		return ((await this.#groupAt(at, at, 'header')) ?? (await this.#groupAt(at, at + GROUP_ALIGN_BYTES, 'trailer')))?.closeMark === true;
+		return (
+			((await this.#groupAt(at, at, 'header')) ?? (await this.#groupAt(at, at + GROUP_ALIGN_BYTES, 'trailer')))
+				?.closeMark === true
+		);
 	}
 
 	/** Judges a file that has no close mark and no verdict yet; `knownEnd` is what a checkpoint vouches for. */

@@ -48,7 +48,10 @@ export function encodeFileStart(header: FileHeader, checksums: Checksums): Buffe
 	start.writeBigUInt64LE(BigInt(Math.trunc(header.createdMs)), 56);
 	start.writeUInt32LE(header.volume, 64);
 	start.writeUInt32LE(header.previousFileNo, 68);
-	start.writeUInt32LE(checksums.crc32c(start.subarray(0, FILE_HEADER_BYTES - CRC_BYTES)), FILE_HEADER_BYTES - CRC_BYTES);
+	start.writeUInt32LE(
+		checksums.crc32c(start.subarray(0, FILE_HEADER_BYTES - CRC_BYTES)),
+		FILE_HEADER_BYTES - CRC_BYTES,
+	);
 	start.copy(start, FILE_HEADER_COPY_OFFSET, 0, FILE_HEADER_BYTES);
 	return start;
 }
@@ -109,7 +112,8 @@ export function roundUp(value: number, unit: number): number {
 /** Bytes of one record's header. */
 export function recordHeaderBytes(record: RecordInput): number {
 	const payloadBytes = record.payload?.length ?? 0;
-	const payloadPart = payloadBytes > 0 ? 8 + CRC_BYTES * Math.ceil(payloadBytes / BLOCK_BYTES) + (record.mirror ? 4 : 0) : 0;
+	const payloadPart =
+		payloadBytes > 0 ? 8 + CRC_BYTES * Math.ceil(payloadBytes / BLOCK_BYTES) + (record.mirror ? 4 : 0) : 0;
 	return 4 + record.ext.length + (record.origin === undefined ? 0 : 8) + payloadPart;
 }
 
@@ -160,7 +164,17 @@ export function encodeGroup(
 		const place = { lane: identity.lane, fileNo: identity.fileNo, offset: offset + start, lengthBytes: payload.length };
 		records.push(input.keepPayload ? { ...common, place, blockCrcs, payload } : { ...common, place, blockCrcs });
 	});
-	putFixedPart(header, identity, inputs.length === 0, offset, headerBytes, groupBytes, inputs.length, firstLsn, confirmed);
+	putFixedPart(
+		header,
+		identity,
+		inputs.length === 0,
+		offset,
+		headerBytes,
+		groupBytes,
+		inputs.length,
+		firstLsn,
+		confirmed,
+	);
 	const trailer = Buffer.from(header);
 	seal(header, HEADER_MAGIC, headerBytes, checksums);
 	seal(trailer, TRAILER_MAGIC, headerBytes, checksums);
@@ -215,7 +229,8 @@ export function decodeGroup(
 	if (bytes.length < GROUP_FIXED_BYTES + CRC_BYTES) return undefined;
 	if (bytes.readUInt32LE(0) !== (kind === 'header' ? HEADER_MAGIC : TRAILER_MAGIC)) return undefined;
 	if (bytes.readUInt16LE(4) !== FORMAT_VERSION || bytes.readUInt8(6) !== LANES[identity.lane]) return undefined;
-	if (bytes.readUInt32LE(8) !== identity.fileNo || bytes.readBigUInt64LE(16) !== BigInt(expectedOffset)) return undefined;
+	if (bytes.readUInt32LE(8) !== identity.fileNo || bytes.readBigUInt64LE(16) !== BigInt(expectedOffset))
+		return undefined;
 	if (!bytes.subarray(48, 64).equals(identity.incarnation)) return undefined;
 	const headerBytes = bytes.readUInt32LE(12);
 	const groupBytes = bytes.readUInt32LE(24);
@@ -226,7 +241,14 @@ export function decodeGroup(
 	const crcAt = headerBytes - CRC_BYTES;
 	if (bytes.readUInt32LE(crcAt) !== checksums.crc32c(bytes.subarray(0, crcAt))) return undefined;
 	const firstLsn = bytes.readBigUInt64LE(32) as Lsn;
-	const records = decodeRecordHeaders(bytes.subarray(GROUP_FIXED_BYTES, crcAt), count, identity, expectedOffset, groupBytes, firstLsn);
+	const records = decodeRecordHeaders(
+		bytes.subarray(GROUP_FIXED_BYTES, crcAt),
+		count,
+		identity,
+		expectedOffset,
+		groupBytes,
+		firstLsn,
+	);
 	if (!records) return undefined;
 	return {
 		closeMark: (bytes.readUInt8(7) & FLAG_CLOSE_MARK) !== 0,
@@ -240,7 +262,9 @@ export function decodeGroup(
 }
 
 /** The own offset and the start of the trailer that a trailer at any 512-step claims; for finding groups whose header is lost. */
-export function claimedGroupOfTrailer(bytes: Buffer): { readonly offset: number; readonly trailerAt: number } | undefined {
+export function claimedGroupOfTrailer(
+	bytes: Buffer,
+): { readonly offset: number; readonly trailerAt: number } | undefined {
 	if (bytes.length < GROUP_FIXED_BYTES || bytes.readUInt32LE(0) !== TRAILER_MAGIC) return undefined;
 	const offset = Number(bytes.readBigUInt64LE(16));
 	const span = roundUp(bytes.readUInt32LE(12), GROUP_ALIGN_BYTES);
@@ -250,7 +274,14 @@ export function claimedGroupOfTrailer(bytes: Buffer): { readonly offset: number;
 const NO_BYTES = new Uint8Array(0);
 const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
-function putRecordHeader(header: Buffer, from: number, input: RecordInput, blockCrcs: Uint8Array, payloadAt: number, mirrorAt: number): number {
+function putRecordHeader(
+	header: Buffer,
+	from: number,
+	input: RecordInput,
+	blockCrcs: Uint8Array,
+	payloadAt: number,
+	mirrorAt: number,
+): number {
 	const payloadBytes = input.payload?.length ?? 0;
 	let at = from;
 	header.writeUInt8(input.type, at);
@@ -342,7 +373,11 @@ function decodeRecordHeaders(
 		if (Math.max(payloadAt, mirrorAt) + lengthBytes > groupBytes) return undefined;
 		const place = { lane: identity.lane, fileNo: identity.fileNo, offset: groupOffset + payloadAt, lengthBytes };
 		const blockCrcs = Uint8Array.from(bytes.subarray(at, at + crcBytes));
-		records.push(hasMirror ? { ...common, place, mirrorOffset: groupOffset + mirrorAt, blockCrcs } : { ...common, place, blockCrcs });
+		records.push(
+			hasMirror
+				? { ...common, place, mirrorOffset: groupOffset + mirrorAt, blockCrcs }
+				: { ...common, place, blockCrcs },
+		);
 		at += crcBytes;
 	}
 	return at === bytes.length ? records : undefined;

@@ -5,16 +5,24 @@
  * A crash may lose what was not yet applied, never what was. A short write costs only the writes of that group (DISK_FULL).
  * A failed sync or write is final for the whole log (READ_ONLY until a restart).
  *
- * The journal writes its next group only when the one before it is durable; the other lanes go on writing while a sync runs,
- * with at most LIMITS.laneUnsyncedBytes not yet durable.
+ * `journal` and `small` write their next group only when the one before it is durable, so that what waits shares a group; `bulk` and
+ * `sealed` go on writing while a sync runs, with at most LIMITS.laneUnsyncedBytes not yet durable.
  */
 import { deferred, type Deferred } from '../deferred.js';
 import { PerigeeError } from '../errors.js';
 import type { StorageFile } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
 import type { Lsn } from '../units.js';
-import { FIRST_GROUP_OFFSET, FORMAT_VERSION, encodeFileStart, encodeGroup, groupBytesBound, type EncodedGroup } from './format.js';
+import {
+	FIRST_GROUP_OFFSET,
+	FORMAT_VERSION,
+	encodeFileStart,
+	encodeGroup,
+	groupBytesBound,
+	type EncodedGroup,
+} from './format.js';
 import type { LogShared } from './log-shared.js';
+import { RECOVERED } from './recovered.js';
 import { LANES, type Lane, type LaneConsumer, type LogRecord, type RecordInput, type WriteTicket } from './types.js';
 
 interface PendingWrite {
@@ -23,6 +31,7 @@ interface PendingWrite {
 	/** False: nobody waits for durability, so this write alone starts no sync. */
 	readonly urgent: boolean;
 	readonly written: Deferred<readonly LogRecord[]>;
+	readonly durable: Deferred<readonly LogRecord[]>;
 	readonly applied: Deferred<readonly LogRecord[]>;
 	records: readonly LogRecord[];
 }
@@ -81,7 +90,7 @@ export class LaneWriter {
 		this.#options = options;
 		this.#shared = options.shared;
 		this.#lane = options.lane;
-		this.#pipelined = options.lane !== 'journal';
+		this.#pipelined = options.lane === 'bulk' || options.lane === 'sealed';
 		this.#lastFileNo = options.lastFileNo;
 	}
 
@@ -95,11 +104,13 @@ export class LaneWriter {
 			bytesBound: groupBytesBound(this.#asWritten(inputs)),
 			urgent,
 			written: deferred(),
+			durable: deferred(),
 			applied: deferred(),
 			records: [],
 		};
-		// The caller may look at only one of the two promises.
+		// The caller may look at only one of the promises.
 		write.written.promise.catch(() => undefined);
+		write.durable.promise.catch(() => undefined);
 		write.applied.promise.catch(() => undefined);
 		const refusal = this.#refusal();
 		if (refusal) rejectWrite(write, refusal);
@@ -107,7 +118,7 @@ export class LaneWriter {
 			this.#queue.push(write);
 			this.#startWriting();
 		}
-		return { written: write.written.promise, applied: write.applied.promise };
+		return { written: write.written.promise, durable: write.durable.promise, applied: write.applied.promise };
 	}
 
 	/** Begins a file now rather than with the first write. Only right after the open. Errors: as of a write. */
@@ -141,7 +152,8 @@ export class LaneWriter {
 	#refusal(): PerigeeError | undefined {
 		if (this.#shared.failure) return this.#shared.readOnlyError();
 		if (this.#closing) return new PerigeeError('SHUTTING_DOWN');
-		if (this.#queue.length >= LIMITS.laneQueueWrites) return new PerigeeError('OVERLOADED', `${LIMITS.laneQueueWrites} writes already wait for the disk`);
+		if (this.#queue.length >= LIMITS.laneQueueWrites)
+			return new PerigeeError('OVERLOADED', `${LIMITS.laneQueueWrites} writes already wait for the disk`);
 		return undefined;
 	}
 
@@ -249,7 +261,8 @@ export class LaneWriter {
 			this.#syncWanted = false;
 			const seconds = await this.#shared.sync(this.#lane, file.file);
 			if (seconds === undefined) {
-				for (const written of groups) for (const write of written.writes) rejectWrite(write, this.#shared.readOnlyError());
+				for (const written of groups)
+					for (const write of written.writes) rejectWrite(write, this.#shared.readOnlyError());
 				this.#unsynced.splice(0, groups.length);
 				return;
 			}
@@ -258,15 +271,24 @@ export class LaneWriter {
 			this.#unsyncedBytes -= bytes;
 			file.confirmed = groups.at(-1)?.end ?? file.confirmed;
 			const records = groups.flatMap((written) => written.group.records);
+			for (const written of groups) for (const write of written.writes) write.durable.resolve(write.records);
 			this.#shared.observer.committed(this.#lane, groups.length, records.length, bytes, seconds);
 			this.#shared.observer.unsynced(this.#lane, this.#unsyncedBytes);
 			this.#deliver(groups, records, { fileNo: file.fileNo, offset: file.confirmed });
-			if (this.#unsynced.some((written) => written.writes.some((write) => write.urgent)) || this.#unsyncedBytes >= EAGER_SYNC_BYTES) this.#syncWanted = true;
+			if (
+				this.#unsynced.some((written) => written.writes.some((write) => write.urgent)) ||
+				this.#unsyncedBytes >= EAGER_SYNC_BYTES
+			)
+				this.#syncWanted = true;
 			this.#wakeWaiters();
 		}
 	}
 
-	#deliver(groups: readonly WrittenGroup[], records: readonly LogRecord[], end: { fileNo: number; offset: number }): void {
+	#deliver(
+		groups: readonly WrittenGroup[],
+		records: readonly LogRecord[],
+		end: { fileNo: number; offset: number },
+	): void {
 		this.#delivery = this.#delivery.then(async () => {
 			try {
 				await this.#options.consumer(this.#lane, records, end);
@@ -321,13 +343,17 @@ export class LaneWriter {
 				shared.checksums,
 			);
 			const current: CurrentFile = { file, fileNo, end: FIRST_GROUP_OFFSET, confirmed: FIRST_GROUP_OFFSET };
-			if ((await file.writev([start], 0)) < start.length) throw new PerigeeError('DISK_FULL', 'no room for a new log file');
+			if ((await file.writev([start], 0)) < start.length)
+				throw new PerigeeError('DISK_FULL', 'no room for a new log file');
 			const head = this.#options.headRecords();
 			const group = head.length > 0 ? await this.#writeEncoded(current, head) : undefined;
-			if ((await shared.sync(this.#lane, file)) === undefined || !(await shared.syncDirectory(this.#lane))) throw shared.readOnlyError();
+			if ((await shared.sync(this.#lane, file)) === undefined || !(await shared.syncDirectory(this.#lane)))
+				throw shared.readOnlyError();
 			current.confirmed = current.end;
 			this.#options.onHeadDurable();
-			if (group) this.#deliver([], group.records, { fileNo, offset: current.end });
+			// Verdicts are the log's own business; the consumer gets what its room wrote.
+			const records = group?.records.filter((record) => record.type !== RECOVERED) ?? [];
+			if (group) this.#deliver([], records, { fileNo, offset: current.end });
 			return current;
 		} catch (error) {
 			await file.close();
@@ -364,10 +390,13 @@ export class LaneWriter {
 
 function rejectWrite(write: PendingWrite, error: PerigeeError): void {
 	write.written.reject(error);
+	write.durable.reject(error);
 	write.applied.reject(error);
 }
 
 /** One buffer instead of many small ones: a system call with a hundred pieces costs more than a copy of 64 KiB. */
 function joinSmall(group: EncodedGroup): readonly Uint8Array[] {
-	return group.groupBytes <= 65_536 && group.buffers.length > 2 ? [Buffer.concat(group.buffers, group.groupBytes)] : group.buffers;
+	return group.groupBytes <= 65_536 && group.buffers.length > 2
+		? [Buffer.concat(group.buffers, group.groupBytes)]
+		: group.buffers;
 }

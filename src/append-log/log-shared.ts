@@ -67,7 +67,9 @@ export class LogShared {
 	}
 
 	readOnlyError(): PerigeeError {
-		return new PerigeeError('READ_ONLY', `writing stopped: ${this.failure?.message ?? 'unknown'}`, { cause: this.failure });
+		return new PerigeeError('READ_ONLY', `writing stopped: ${this.failure?.message ?? 'unknown'}`, {
+			cause: this.failure,
+		});
 	}
 
 	/** The error for the writers of a group that did not get into its file; decides whether the failure is final. */
@@ -75,7 +77,8 @@ export class LogShared {
 		if (error instanceof PerigeeError) return error;
 		const code = (error as NodeJS.ErrnoException).code;
 		if (code === 'ENOSPC' || code === 'EDQUOT') return new PerigeeError('DISK_FULL', undefined, { cause: error });
-		if (code === 'EMFILE' || code === 'ENFILE') return new PerigeeError('OVERLOADED', 'too many open files', { cause: error });
+		if (code === 'EMFILE' || code === 'ENFILE')
+			return new PerigeeError('OVERLOADED', 'too many open files', { cause: error });
 		this.fail(lane, error);
 		return this.readOnlyError();
 	}

@@ -78,7 +78,9 @@ class LaneReplay {
 			const named = scan.header?.previousFileNo ?? 0;
 			if (previous !== undefined && named > previous) this.reportMissing(named);
 			const from = this.#from?.fileNo === fileNo ? this.#from.offset : FIRST_GROUP_OFFSET;
-			const verdict = stated ?? ((await scan.isClosed()) ? { end: scan.sizeBytes, doubt: [] } : await this.#settle(fileNo, file, scan, from));
+			const verdict =
+				stated ??
+				((await scan.isClosed()) ? { end: scan.sizeBytes, doubt: [] } : await this.#settle(fileNo, file, scan, from));
 			for await (const scanned of scan.groups(from)) {
 				if ('bad' in scanned) this.#unreadable(fileNo, scanned.bad, verdict);
 				else {
@@ -98,7 +100,12 @@ class LaneReplay {
 		return verdict;
 	}
 
-	async #take(scan: LogFileScan, records: readonly LogRecord[], end: LanePosition, verdict: FileVerdict): Promise<void> {
+	async #take(
+		scan: LogFileScan,
+		records: readonly LogRecord[],
+		end: LanePosition,
+		verdict: FileVerdict,
+	): Promise<void> {
 		let doubtful = 0;
 		for (const record of records) {
 			if (record.type === RECOVERED) continue;
@@ -126,7 +133,8 @@ class LaneReplay {
 	}
 
 	#unreadable(fileNo: number, bad: ByteRange, verdict: FileVerdict): void {
-		const inDoubt = verdict.doubt.some((range) => range.from <= bad.from && bad.to <= range.to) || bad.from >= verdict.end;
+		const inDoubt =
+			verdict.doubt.some((range) => range.from <= bad.from && bad.to <= range.to) || bad.from >= verdict.end;
 		if (inDoubt) this.#shared.observer.inDoubt(this.#lane, 1);
 		else this.#damaged({ from: bad.from, to: Math.min(bad.to, verdict.end) }, fileNo);
 	}
@@ -147,7 +155,10 @@ class LaneReplay {
 		try {
 			const scan = await LogFileScan.open(file, this.#lane, fileNo, shared.checksums);
 			if (scan.header && scan.header.version > FORMAT_VERSION) {
-				throw new PerigeeError('FORMAT_UNKNOWN', `${file.path} has format ${scan.header.version}; this version knows up to ${FORMAT_VERSION}`);
+				throw new PerigeeError(
+					'FORMAT_UNKNOWN',
+					`${file.path} has format ${scan.header.version}; this version knows up to ${FORMAT_VERSION}`,
+				);
 			}
 			if (scan.header) this.#sawLsn(scan.header.firstLsn);
 			await use(file, scan);

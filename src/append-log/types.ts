@@ -59,6 +59,8 @@ export interface LanePosition {
 export interface WriteTicket {
 	/** The bytes are in the file (not yet durable); buffers handed in may be used again. */
 	readonly written: Promise<readonly LogRecord[]>;
+	/** Durable: a crash keeps them. */
+	readonly durable: Promise<readonly LogRecord[]>;
 	/** Durable, and the lane's consumer has taken it. */
 	readonly applied: Promise<readonly LogRecord[]>;
 }

@@ -133,7 +133,7 @@ interface SchemaNode {
 }
 
 /** All settings in the order of the schema. */
-export const SETTINGS: readonly Setting[] = collect(CONFIG_SCHEMA as SchemaNode, '');
+export const SETTINGS: readonly Setting[] = collect(CONFIG_SCHEMA, '');
 
 function collect(node: SchemaNode, prefix: string): Setting[] {
 	return Object.entries(node.properties ?? {}).flatMap(([name, child]) => {

@@ -4,7 +4,6 @@
  * to another file right afterwards.
  */
 import * as fs from 'node:fs';
-import { LIMITS } from '../limits.js';
 import type { OpenMode, StorageFile, StorageIo } from './storage-io.js';
 
 /** Starts write-back of `lengthBytes` bytes of an open file from `offset`, without waiting (Linux: sync_file_range). */
@@ -53,41 +52,41 @@ class NodeFile implements StorageFile {
 		this.#startWriteback = startWriteback;
 	}
 
-	async writev(buffers: readonly Uint8Array[], position: number): Promise<number> {
-		let written = 0;
-		for (let first = 0; first < buffers.length; first += LIMITS.ioVectors) {
-			const part = buffers.slice(first, first + LIMITS.ioVectors);
-			const asked = part.reduce((sum, buffer) => sum + buffer.byteLength, 0);
-			if (asked === 0) continue;
-			const count = await this.#use<number>((done) => fs.writev(this.#fd, part, position + written, done));
-			written += count;
-			if (count < asked) break;
-		}
-		return written;
+	/** libuv splits and repeats the system call until one fails: a short count means that the next byte could not be written. */
+	writev(buffers: readonly Uint8Array[], position: number): Promise<number> {
+		if (buffers.length === 0) return Promise.resolve(0);
+		return this.#use(() => call<number>((done) => fs.writev(this.#fd, buffers, position, done)));
 	}
 
-	async read(buffer: Uint8Array, position: number): Promise<number> {
-		let filled = 0;
-		while (filled < buffer.byteLength) {
-			const count = await this.#use<number>((done) =>
-				fs.read(this.#fd, buffer, filled, buffer.byteLength - filled, position + filled, done),
-			);
-			if (count === 0) break;
-			filled += count;
-		}
-		return filled;
+	read(buffer: Uint8Array, position: number): Promise<number> {
+		return this.#use(async () => {
+			let filled = 0;
+			while (filled < buffer.byteLength) {
+				const count = await call<number>((done) =>
+					fs.read(this.#fd, buffer, filled, buffer.byteLength - filled, position + filled, done),
+				);
+				if (count === 0) break;
+				filled += count;
+			}
+			return filled;
+		});
 	}
 
 	fdatasync(): Promise<void> {
-		return this.#use<void>((done) => fs.fdatasync(this.#fd, done));
+		return this.#use(() => call<void>((done) => fs.fdatasync(this.#fd, done)));
 	}
 
 	startWriteback(position: number, length: number): void {
-		if (this.#closing === undefined) this.#startWriteback(this.#fd, position, length);
+		if (this.#closing !== undefined) return;
+		try {
+			this.#startWriteback(this.#fd, position, length);
+		} catch {
+			// Some file systems refuse it. It is a hint: the sync that follows reports whatever matters.
+		}
 	}
 
 	async size(): Promise<number> {
-		const stats = await this.#use<fs.Stats>((done) => fs.fstat(this.#fd, done));
+		const stats = await this.#use(() => call<fs.Stats>((done) => fs.fstat(this.#fd, done)));
 		return stats.size;
 	}
 
@@ -105,11 +104,11 @@ class NodeFile implements StorageFile {
 		await call<void>((done) => fs.close(this.#fd, done));
 	}
 
-	async #use<T>(start: (done: Callback<T>) => void): Promise<T> {
+	async #use<T>(run: () => Promise<T>): Promise<T> {
 		if (this.#closing !== undefined) throw systemError('EBADF', `${this.path} is closed`);
 		this.#running += 1;
 		try {
-			return await call(start);
+			return await run();
 		} finally {
 			this.#running -= 1;
 			if (this.#running === 0) this.#whenIdle?.();

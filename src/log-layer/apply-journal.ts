@@ -4,7 +4,14 @@ import type { JournalItem } from '../settlement/journal.js';
 import type { UploadRecord } from '../settlement/journal-records.js';
 import type { PlacedSubmission } from '../settlement/settlement.js';
 import type { FlowEdge } from './flow-tree.js';
-import { decodeRootRow, decodeSubmissionRow, encodeRootRow, encodeSubmissionRow, rowKeys, type RootRow } from './rows.js';
+import {
+	decodeRootRow,
+	decodeSubmissionRow,
+	encodeRootRow,
+	encodeSubmissionRow,
+	rowKeys,
+	type RootRow,
+} from './rows.js';
 import type { ViewTurn } from './view.js';
 
 const PRESENT = Uint8Array.of(1);
@@ -14,7 +21,8 @@ export async function applyJournalItems(turn: ViewTurn, items: readonly JournalI
 	for (const item of items) {
 		if ('upload' in item) await applyUpload(turn, item.upload);
 		else if (item.event.kind === 'submission') await applySubmission(turn, item.event.submission, edge);
-		else if (item.event.kind === 'revertedTo') throw new PerigeeError('FORMAT_UNKNOWN', 'no settlement of this version takes submissions back');
+		else if (item.event.kind === 'revertedTo')
+			throw new PerigeeError('FORMAT_UNKNOWN', 'no settlement of this version takes submissions back');
 		await turn.relieve();
 	}
 }
@@ -22,8 +30,10 @@ export async function applyJournalItems(turn: ViewTurn, items: readonly JournalI
 async function applySubmission(turn: ViewTurn, submission: PlacedSubmission, edge: FlowEdge): Promise<void> {
 	const { flowId, txSeq, dataRoot } = submission;
 	turn.put(rowKeys.submission(flowId, txSeq), encodeSubmissionRow(submission));
-	for (const subtree of edge.append(submission)) turn.put(rowKeys.flowNode(flowId, subtree.height, subtree.index), subtree.hash);
-	if (edge.lengthSectors !== submission.lengthAfter) throw new PerigeeError('INTERNAL', `submission ${txSeq} does not follow the flow of the view`);
+	for (const subtree of edge.append(submission))
+		turn.put(rowKeys.flowNode(flowId, subtree.height, subtree.index), subtree.hash);
+	if (edge.lengthSectors !== submission.lengthAfter)
+		throw new PerigeeError('INTERNAL', `submission ${txSeq} does not follow the flow of the view`);
 	const key = rowKeys.root(dataRoot);
 	const current = await rootRow(turn, key);
 	const known = current.submissions;

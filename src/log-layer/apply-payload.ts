@@ -4,7 +4,15 @@ import { PerigeeError } from '../errors.js';
 import { fileGeometry } from '../native/addon.js';
 import { HASH_BYTES, rootFromBytes, type DataRoot } from '../units.js';
 import { ObjectTreeBuilder, zeroSegmentRoot } from './object-tree.js';
-import { RECORDS, decodeClosed, decodeDeleted, decodeSegment, decodeWholeObject, type ClosedRecord, type ObjectId } from './records.js';
+import {
+	RECORDS,
+	decodeClosed,
+	decodeDeleted,
+	decodeSegment,
+	decodeWholeObject,
+	type ClosedRecord,
+	type ObjectId,
+} from './records.js';
 import {
 	OBJECT_CLOSED,
 	OBJECT_DELETED,
@@ -32,7 +40,10 @@ export async function applyPayloadRecords(turn: ViewTurn, records: readonly LogR
 async function applyRecord(turn: ViewTurn, record: LogRecord): Promise<void> {
 	switch (record.type) {
 		case RECORDS.objectOpened:
-			turn.put(rowKeys.object(record.origin), encodeObjectRow({ state: OBJECT_OPEN, sizeBytes: 0n, root: new Uint8Array(HASH_BYTES), heldSegments: 0 }));
+			turn.put(
+				rowKeys.object(record.origin),
+				encodeObjectRow({ state: OBJECT_OPEN, sizeBytes: 0n, root: new Uint8Array(HASH_BYTES), heldSegments: 0 }),
+			);
 			return;
 		case RECORDS.segment:
 			return applySegment(turn, record);
@@ -53,7 +64,10 @@ async function applyRecord(turn: ViewTurn, record: LogRecord): Promise<void> {
 			// Known types that no writer of this version writes (docs/format.md §5).
 			return;
 		default:
-			throw new PerigeeError('FORMAT_UNKNOWN', `record type ${record.type} in lane ${record.lane} comes from a newer version`);
+			throw new PerigeeError(
+				'FORMAT_UNKNOWN',
+				`record type ${record.type} in lane ${record.lane} comes from a newer version`,
+			);
 	}
 }
 
@@ -84,9 +98,13 @@ async function applyClosed(turn: ViewTurn, closed: ClosedRecord): Promise<void> 
 			held++;
 		}
 	}
-	for (let padding = segments; held === segments && padding < Number(geometry.segmentsPadded); padding++) await tree.push(zeroSegmentRoot());
+	for (let padding = segments; held === segments && padding < Number(geometry.segmentsPadded); padding++)
+		await tree.push(zeroSegmentRoot());
 	const isWhole = held === segments && Buffer.from(await tree.finish()).equals(closed.root);
-	turn.put(rowKeys.object(objectId), encodeObjectRow({ state: OBJECT_CLOSED, sizeBytes, root: closed.root, heldSegments: held }));
+	turn.put(
+		rowKeys.object(objectId),
+		encodeObjectRow({ state: OBJECT_CLOSED, sizeBytes, root: closed.root, heldSegments: held }),
+	);
 	if (isWhole) await setObject(turn, rootFromBytes(closed.root), { objectId, sizeBytes: Number(sizeBytes) });
 }
 
@@ -96,10 +114,16 @@ async function applyDeleted(turn: ViewTurn, objectId: ObjectId, root: DataRoot):
 		for (const { key } of rows) turn.del(Buffer.from(key));
 		await turn.relieve();
 	}
-	for await (const rows of turn.scan({ from: rowKeys.objectNode(objectId, 0, 0), to: rowKeys.objectNode(objectId, 255, 0) })) {
+	for await (const rows of turn.scan({
+		from: rowKeys.objectNode(objectId, 0, 0),
+		to: rowKeys.objectNode(objectId, 255, 0),
+	})) {
 		for (const { key } of rows) turn.del(Buffer.from(key));
 	}
-	turn.put(rowKeys.object(objectId), encodeObjectRow({ state: OBJECT_DELETED, sizeBytes: 0n, root: new Uint8Array(HASH_BYTES), heldSegments: 0 }));
+	turn.put(
+		rowKeys.object(objectId),
+		encodeObjectRow({ state: OBJECT_DELETED, sizeBytes: 0n, root: new Uint8Array(HASH_BYTES), heldSegments: 0 }),
+	);
 	const key = rowKeys.root(root);
 	const row = await turn.get(key);
 	const current: RootRow = row ? decodeRootRow(row) : {};

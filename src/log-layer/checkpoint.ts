@@ -43,7 +43,12 @@ export async function dropCheckpoint(io: StorageIo, dataDir: string): Promise<vo
 
 function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
 	const { nextLsn, journalState, ...rest } = checkpoint;
-	const fields = { format: STORE_FORMAT, ...rest, nextLsn: String(nextLsn), journalState: Buffer.from(journalState).toString('base64') };
+	const fields = {
+		format: STORE_FORMAT,
+		...rest,
+		nextLsn: String(nextLsn),
+		journalState: Buffer.from(journalState).toString('base64'),
+	};
 	const line = Buffer.from(`${JSON.stringify(fields)}\n`);
 	return Buffer.concat([line, Buffer.from(`crc32c=${crc32c(line).toString(16).padStart(8, '0')}\n`)]);
 }
@@ -53,7 +58,11 @@ function decodeCheckpoint(bytes: Buffer): Checkpoint | undefined {
 	const line = bytes.subarray(0, end);
 	if (bytes.subarray(end).toString() !== `crc32c=${crc32c(line).toString(16).padStart(8, '0')}\n`) return undefined;
 	// The checksum fits, so this is what some version wrote; another format has to be rebuilt.
-	const fields = JSON.parse(line.toString()) as Omit<Checkpoint, 'nextLsn' | 'journalState'> & { format: number; nextLsn: string; journalState: string };
+	const fields = JSON.parse(line.toString()) as Omit<Checkpoint, 'nextLsn' | 'journalState'> & {
+		format: number;
+		nextLsn: string;
+		journalState: string;
+	};
 	if (fields.format !== STORE_FORMAT) return undefined;
 	const lanes: Partial<Record<Lane, LanePosition>> = {};
 	for (const lane of LANE_NAMES) {

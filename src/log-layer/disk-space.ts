@@ -28,7 +28,8 @@ export class DiskSpace {
 	/** `reserveBytes` 0: min(4 GiB, 5 % of the file system). */
 	static async open(io: StorageIo, clock: Clock, directory: string, reserveBytes: number): Promise<DiskSpace> {
 		const { freeBytes, totalBytes } = await io.space(directory);
-		const reserve = reserveBytes > 0 ? reserveBytes : Math.min(DEFAULT_RESERVE_BYTES, Math.floor(totalBytes * DEFAULT_RESERVE_SHARE));
+		const reserve =
+			reserveBytes > 0 ? reserveBytes : Math.min(DEFAULT_RESERVE_BYTES, Math.floor(totalBytes * DEFAULT_RESERVE_SHARE));
 		return new DiskSpace(io, clock, directory, freeBytes, reserve);
 	}
 
@@ -46,7 +47,10 @@ export class DiskSpace {
 	claim(bytes: number): void {
 		this.#look();
 		if (bytes > this.uploadableBytes) {
-			throw new PerigeeError('DISK_FULL', `${this.#freeBytes} bytes are free, of which ${this.reserveBytes} are reserved`);
+			throw new PerigeeError(
+				'DISK_FULL',
+				`${this.#freeBytes} bytes are free, of which ${this.reserveBytes} are reserved`,
+			);
 		}
 		this.#freeBytes -= bytes;
 	}

@@ -1,5 +1,6 @@
 /** The file store as the API sees it: uploads, look-ups, reads, proofs (docs/architecture.md §6, §7). */
 import type { AppendLog } from '../append-log/append-log.js';
+import type { WriteTicket } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
 import { fileGeometry } from '../native/addon.js';
@@ -7,7 +8,16 @@ import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
-import { SEGMENT_BYTES, bytesOfHex, hexOf, rootFromBytes, type DataRoot, type FlowId, type SectorIndex, type TxSeq } from '../units.js';
+import {
+	SEGMENT_BYTES,
+	bytesOfHex,
+	hexOf,
+	rootFromBytes,
+	type DataRoot,
+	type FlowId,
+	type SectorIndex,
+	type TxSeq,
+} from '../units.js';
 import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
 import { flowRootOf, proveSector, type FlowProofParts } from './flow-proofs.js';
@@ -19,8 +29,19 @@ import { objectClosed, objectDeleted, uploadBytes, wholeObject } from './records
 import { RootLocks } from './root-locks.js';
 import { decodeRootRow, rowKeys, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
 import { submissionAt } from './submissions.js';
-import type { FilePiece, FileProof, FileStore, FlowInfo, HealthReason, SectorProof, StoredFile, UploadOptions, UploadResult, UploadSession } from './types.js';
-import { Upload, type ReadyContent } from './upload.js';
+import type {
+	FilePiece,
+	FileProof,
+	FileStore,
+	FlowInfo,
+	HealthReason,
+	SectorProof,
+	StoredFile,
+	UploadOptions,
+	UploadResult,
+	UploadSession,
+} from './types.js';
+import { Upload, type ReadyContent, type UploadParts } from './upload.js';
 import type { View } from './view.js';
 
 export interface FileStoreParts {
@@ -50,10 +71,16 @@ export class LogFileStore implements FileStore {
 	readonly #proofs: FlowProofParts;
 	readonly #locks = new RootLocks();
 	readonly #uploads = new Set<Upload>();
+	readonly #uploadParts: UploadParts;
 	#closing = false;
 
 	constructor(parts: FileStoreParts) {
 		this.#parts = parts;
+		this.#uploadParts = {
+			...parts,
+			bind: (content, options) => this.#bind(content, options),
+			ended: (upload) => this.#uploads.delete(upload),
+		};
 		this.#flowId = parts.settlement.identity().flowId;
 		this.#reader = new ObjectReader(parts.log, parts.view, (object, segment) => {
 			if (parts.damage.add(object.objectId, segment)) parts.onDamage();
@@ -71,8 +98,9 @@ export class LogFileStore implements FileStore {
 		if (this.#uploads.size >= this.#parts.maxUploads) throw new PerigeeError('TOO_MANY_UPLOADS');
 		const announced = options.announcedBytes ?? 0;
 		if (announced > this.#parts.maxFileBytes) throw new PerigeeError('BODY_TOO_LARGE');
-		if (announced > this.#parts.disk.uploadableBytes) throw new PerigeeError('DISK_FULL', `${announced} bytes do not fit beside the reserve`);
-		const upload: Upload = new Upload({ ...this.#parts, bind: (content, bound) => this.#bind(content, bound), ended: () => this.#uploads.delete(upload) }, options);
+		if (announced > this.#parts.disk.uploadableBytes)
+			throw new PerigeeError('DISK_FULL', `${announced} bytes do not fit beside the reserve`);
+		const upload = new Upload(this.#uploadParts, options);
 		this.#uploads.add(upload);
 		return upload;
 	}
@@ -99,13 +127,18 @@ export class LogFileStore implements FileStore {
 		return this.#reader.small(await this.#heldObject(file.root), from, to);
 	}
 
-	async segmentProof(file: StoredFile, index: number): Promise<{ readonly data: Uint8Array; readonly proof: FileProof }> {
+	async segmentProof(
+		file: StoredFile,
+		index: number,
+	): Promise<{ readonly data: Uint8Array; readonly proof: FileProof }> {
 		if (!Number.isSafeInteger(index) || index < 0 || index >= file.segments) {
 			throw new PerigeeError('NOT_FOUND', `the file has ${file.segments} segments`);
 		}
 		const object = await this.#heldObject(file.root);
 		const root = bytesOfHex(file.root);
-		const proof = object.place ? { lemma: [root], path: [] } : await objectProof(this.#parts.view, object.objectId, BigInt(object.sizeBytes), root, index);
+		const proof = object.place
+			? { lemma: [root], path: [] }
+			: await objectProof(this.#parts.view, object.objectId, BigInt(object.sizeBytes), root, index);
 		if (!proof) throw new PerigeeError('DATA_DAMAGED', 'rows of the proof are missing');
 		const from = index * SEGMENT_BYTES;
 		const to = Math.min(from + SEGMENT_BYTES, file.sizeBytes);
@@ -141,10 +174,26 @@ export class LogFileStore implements FileStore {
 	health(): readonly HealthReason[] {
 		const reasons: HealthReason[] = [];
 		const { log, disk, damage } = this.#parts;
-		if (log.failure) reasons.push({ code: 'READ_ONLY', message: `writing stopped: ${log.failure.message}`, ready: false });
-		if (disk.uploadableBytes === 0) reasons.push({ code: 'DISK_FULL', message: `${disk.freeBytes} bytes are free, ${disk.reserveBytes} are reserved`, ready: false });
-		if (damage.count > 0) reasons.push({ code: 'DATA_DAMAGED', message: `${damage.count} segments do not match their checksums`, ready: true });
-		if (log.damage.length > 0) reasons.push({ code: 'LOG_DAMAGED', message: `${log.damage.length} stretches of the log cannot be read`, ready: true });
+		if (log.failure)
+			reasons.push({ code: 'READ_ONLY', message: `writing stopped: ${log.failure.message}`, ready: false });
+		if (disk.uploadableBytes === 0)
+			reasons.push({
+				code: 'DISK_FULL',
+				message: `${disk.freeBytes} bytes are free, ${disk.reserveBytes} are reserved`,
+				ready: false,
+			});
+		if (damage.count > 0)
+			reasons.push({
+				code: 'DATA_DAMAGED',
+				message: `${damage.count} segments do not match their checksums`,
+				ready: true,
+			});
+		if (log.damage.length > 0)
+			reasons.push({
+				code: 'LOG_DAMAGED',
+				message: `${log.damage.length} stretches of the log cannot be read`,
+				ready: true,
+			});
 		if (this.#closing) reasons.push({ code: 'SHUTTING_DOWN', message: 'the node is stopping', ready: false });
 		return reasons;
 	}
@@ -161,31 +210,64 @@ export class LogFileStore implements FileStore {
 		return this.#locks.run(root, async () => {
 			const row = await this.#rootRow(root);
 			const wasHeld = row?.object !== undefined && this.#parts.damage.of(row.object.objectId) === undefined;
-			if (!wasHeld) await this.#store(content);
-			else if ('objectId' in content.stored) {
+			const storing = wasHeld ? undefined : this.#store(content);
+			if (wasHeld && 'objectId' in content.stored) {
 				// The bytes came a second time; compaction reclaims them.
-				this.#parts.log.write('bulk', [objectDeleted({ objectId: content.stored.objectId, root: new Uint8Array(32) })], false);
+				this.#parts.log.write(
+					'bulk',
+					[objectDeleted({ objectId: content.stored.objectId, root: new Uint8Array(32) })],
+					false,
+				);
 			}
-			const txSeq = await this.#submission(content, root, row, options);
+			// The data is durable before anything names it; the view may take both in any order.
+			await storing?.durable;
+			const { txSeq, known } = await this.#submission(content, root, row, options);
+			await storing?.applied;
 			const geometry = fileGeometry(BigInt(content.sizeBytes));
-			return { root, ...txSeq, sizeBytes: content.sizeBytes, segments: Number(geometry.segments), name: options.name, existed: wasHeld && txSeq.known };
+			return {
+				root,
+				txSeq,
+				sizeBytes: content.sizeBytes,
+				segments: Number(geometry.segments),
+				name: options.name,
+				existed: wasHeld && known,
+			};
 		});
 	}
 
-	async #store({ tree, sizeBytes, stored }: ReadyContent): Promise<void> {
-		if ('bytes' in stored) await this.#parts.log.write('small', [wholeObject(tree.root, stored.bytes)]).applied;
-		else await this.#parts.log.write('bulk', [objectClosed({ objectId: stored.objectId, sizeBytes: BigInt(sizeBytes), root: tree.root })]).applied;
+	#store({ tree, sizeBytes, stored }: ReadyContent): WriteTicket {
+		if ('bytes' in stored) return this.#parts.log.write('small', [wholeObject(tree.root, stored.bytes)]);
+		return this.#parts.log.write('bulk', [
+			objectClosed({ objectId: stored.objectId, sizeBytes: BigInt(sizeBytes), root: tree.root }),
+		]);
 	}
 
 	/** The submission of this content: the one there is, with the new name recorded, or a new one. */
-	async #submission(content: ReadyContent, root: DataRoot, row: RootRow | undefined, options: UploadOptions): Promise<{ txSeq: TxSeq; known: boolean }> {
+	async #submission(
+		content: ReadyContent,
+		root: DataRoot,
+		row: RootRow | undefined,
+		options: UploadOptions,
+	): Promise<{ txSeq: TxSeq; known: boolean }> {
 		const { name, contentType } = options;
 		const known = row && (await this.#sameSubmission(root, row, BigInt(content.sizeBytes)));
 		if (known) {
-			await this.#parts.journal.recordUpload({ flowId: known.flowId, txSeq: known.txSeq, root, timeMs: this.#parts.clock.nowMs(), name, contentType });
+			await this.#parts.journal.recordUpload({
+				flowId: known.flowId,
+				txSeq: known.txSeq,
+				root,
+				timeMs: this.#parts.clock.nowMs(),
+				name,
+				contentType,
+			});
 			return { txSeq: known.txSeq, known: true };
 		}
-		const submission = { lengthBytes: BigInt(content.sizeBytes), tags: NO_TAGS, nodes: content.tree.nodes, submitter: this.#parts.submitter };
+		const submission = {
+			lengthBytes: BigInt(content.sizeBytes),
+			tags: NO_TAGS,
+			nodes: content.tree.nodes,
+			submitter: this.#parts.submitter,
+		};
 		const { txSeq } = await this.#parts.settlement.submit(submission, { name, contentType });
 		return { txSeq, known: false };
 	}
@@ -194,7 +276,8 @@ export class LogFileStore implements FileStore {
 	async #sameSubmission(root: DataRoot, row: RootRow, lengthBytes: bigint): Promise<SubmissionRow | undefined> {
 		const { submissions } = row;
 		if (!submissions) return undefined;
-		const fits = (found: SubmissionRow | undefined): boolean => found?.lengthBytes === lengthBytes && found.tags.length === 0;
+		const fits = (found: SubmissionRow | undefined): boolean =>
+			found?.lengthBytes === lengthBytes && found.tags.length === 0;
 		const first = await submissionAt(this.#parts.view, submissions.flowId, submissions.firstSeq);
 		if (fits(first)) return first;
 		if (!submissions.more) return undefined;
@@ -203,7 +286,11 @@ export class LogFileStore implements FileStore {
 		for await (const rows of this.#parts.view.scan({ from, to })) {
 			for (const { key } of rows) {
 				const bytes = Buffer.from(key);
-				const found = await submissionAt(this.#parts.view, bytes.readUInt32BE(33) as FlowId, Number(bytes.readBigUInt64BE(37)));
+				const found = await submissionAt(
+					this.#parts.view,
+					bytes.readUInt32BE(33) as FlowId,
+					Number(bytes.readBigUInt64BE(37)),
+				);
 				if (fits(found)) return found;
 			}
 		}
@@ -251,7 +338,8 @@ export class LogFileStore implements FileStore {
 
 	async #extent(atSeq?: TxSeq): Promise<FlowExtent> {
 		const flow = this.#parts.settlement.flow();
-		if (atSeq === undefined) return { flowId: this.#flowId, lengthSectors: flow.lengthSectors, submissions: flow.submissions };
+		if (atSeq === undefined)
+			return { flowId: this.#flowId, lengthSectors: flow.lengthSectors, submissions: flow.submissions };
 		const submission = atSeq < flow.submissions ? await submissionAt(this.#parts.view, this.#flowId, atSeq) : undefined;
 		if (!submission) throw new PerigeeError('NOT_FOUND', `there is no submission ${atSeq}`);
 		return { flowId: this.#flowId, lengthSectors: submission.lengthAfter, submissions: atSeq + 1 };

@@ -20,7 +20,11 @@ export interface FlowProofParts {
 }
 
 /** Proof of `sector` against the flow root of `extent`. Errors: NOT_FOUND behind its end, NOT_HELD, DATA_DAMAGED. */
-export async function proveSector(parts: FlowProofParts, extent: FlowExtent, sector: SectorIndex): Promise<SectorProof> {
+export async function proveSector(
+	parts: FlowProofParts,
+	extent: FlowExtent,
+	sector: SectorIndex,
+): Promise<SectorProof> {
 	if (sector < 0n || sector >= extent.lengthSectors) {
 		throw new PerigeeError('NOT_FOUND', `sector ${sector} lies behind the end of the flow, ${extent.lengthSectors}`);
 	}
@@ -31,13 +35,26 @@ export async function proveSector(parts: FlowProofParts, extent: FlowExtent, sec
 	const siblings = await tree.siblings(sector, 0);
 	if (!siblings) throw new PerigeeError('NOT_HELD', 'the proof needs hashes of data that is not held here');
 	const path = siblings.map((_, height) => ((sector >> BigInt(height)) & 1n) === 0n);
-	const root = siblings.reduce((hash, sibling, height) => (path[height] ? hashPair(hash, sibling) : hashPair(sibling, hash)), leaf);
-	return { sector, data, lemma: [leaf, ...siblings, root], path, flowRoot: root, flowLengthSectors: extent.lengthSectors };
+	const root = siblings.reduce(
+		(hash, sibling, height) => (path[height] ? hashPair(hash, sibling) : hashPair(sibling, hash)),
+		leaf,
+	);
+	return {
+		sector,
+		data,
+		lemma: [leaf, ...siblings, root],
+		path,
+		flowRoot: root,
+		flowLengthSectors: extent.lengthSectors,
+	};
 }
 
 /** Root of the flow of `extent`. */
 export async function flowRootOf(view: View, extent: FlowExtent): Promise<Uint8Array> {
-	const root = await new FlowTree(view, extent, () => Promise.resolve(undefined)).hash(flowHeight(extent.lengthSectors), 0n);
+	const root = await new FlowTree(view, extent, () => Promise.resolve(undefined)).hash(
+		flowHeight(extent.lengthSectors),
+		0n,
+	);
 	if (!root) throw new Error('the root of a flow needs no data');
 	return root;
 }
@@ -67,7 +84,13 @@ class SegmentLeaves {
 		const segment = Number(sector / BigInt(SEGMENT_SECTORS));
 		if (segment * SEGMENT_BYTES >= object.sizeBytes) return zeroHash(height);
 		if (height >= SEGMENT_HEIGHT && !object.place) {
-			return objectSubtree(this.#parts.view, object.objectId, BigInt(object.sizeBytes), segment, height - SEGMENT_HEIGHT);
+			return objectSubtree(
+				this.#parts.view,
+				object.objectId,
+				BigInt(object.sizeBytes),
+				segment,
+				height - SEGMENT_HEIGHT,
+			);
 		}
 		const leaves = await this.#leavesOf(submission, object, segment);
 		const first = Number(sector % BigInt(SEGMENT_SECTORS));

@@ -35,7 +35,12 @@ export interface FlowSegment {
 export type HeldObject = (submission: SubmissionRow, segment: number) => Promise<RootObject | undefined>;
 
 /** Flow segment `index` of an extent. */
-export async function flowSegmentAt(rows: RowReader, extent: FlowExtent, index: bigint, held: HeldObject): Promise<FlowSegment> {
+export async function flowSegmentAt(
+	rows: RowReader,
+	extent: FlowExtent,
+	index: bigint,
+	held: HeldObject,
+): Promise<FlowSegment> {
 	const from = index * BigInt(SEGMENT_SECTORS);
 	const to = from + BigInt(SEGMENT_SECTORS);
 	const pieces: FlowPiece[] = [];
@@ -56,7 +61,9 @@ function availabilityOf(from: bigint, lengthSectors: bigint, pieces: readonly Fl
 	for (let seal = 0; seal < SEALS; seal++) {
 		const start = from + BigInt(seal) * SEAL_SECTORS;
 		const end = start + SEAL_SECTORS;
-		const isMissing = pieces.some((piece) => !piece.object && piece.sector < end && start < piece.sector + BigInt(piece.sectors));
+		const isMissing = pieces.some(
+			(piece) => !piece.object && piece.sector < end && start < piece.sector + BigInt(piece.sectors),
+		);
 		if (end <= lengthSectors && !isMissing) bits |= 1n << BigInt(seal);
 	}
 	return bits;

@@ -98,7 +98,13 @@ export class FlowTree {
 		if (this.#segment?.index !== segment) {
 			const from = segment * BigInt(SEGMENT_SECTORS);
 			const placed: PlacedNode[] = [];
-			for await (const row of submissionsIn(this.#rows, this.#extent.flowId, this.#extent.submissions, from, from + BigInt(SEGMENT_SECTORS))) {
+			for await (const row of submissionsIn(
+				this.#rows,
+				this.#extent.flowId,
+				this.#extent.submissions,
+				from,
+				from + BigInt(SEGMENT_SECTORS),
+			)) {
 				placed.push(...placedNodes(row));
 			}
 			this.#segment = { index: segment, placed };
@@ -193,7 +199,8 @@ export class FlowEdge {
 			this.#nodes.splice(-2);
 			const merged = { height: left.height + 1, hash: hashPair(left.hash, right.hash) };
 			this.#nodes.push(merged);
-			if (isStoredHeight(merged.height)) complete.push({ ...merged, index: (this.#lengthSectors >> BigInt(merged.height)) - 1n });
+			if (isStoredHeight(merged.height))
+				complete.push({ ...merged, index: (this.#lengthSectors >> BigInt(merged.height)) - 1n });
 		}
 	}
 }
@@ -209,4 +216,3 @@ function gapHeight(from: bigint, to: bigint): number {
 export async function flowRootOf(tree: FlowTree, lengthSectors: bigint): Promise<Uint8Array | undefined> {
 	return tree.hash(flowHeight(lengthSectors), 0n);
 }
-

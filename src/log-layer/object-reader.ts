@@ -73,7 +73,8 @@ export class ObjectReader {
 			const end = Math.min(to, (Math.floor(at / PIECE_BYTES) + 1) * PIECE_BYTES);
 			const start = at;
 			at = end;
-			if (!object.place && !rows.has(Math.floor((Math.min(end, object.sizeBytes) - 1) / SEGMENT_BYTES))) rows = await this.#rows(object, start, to);
+			if (!object.place && !rows.has(Math.floor((Math.min(end, object.sizeBytes) - 1) / SEGMENT_BYTES)))
+				rows = await this.#rows(object, start, to);
 			return this.#piece(object, rows, start, end);
 		};
 		try {
@@ -93,10 +94,17 @@ export class ObjectReader {
 		}
 	}
 
-	async #piece(object: RootObject, rows: ReadonlyMap<number, PlainPlace>, from: number, to: number): Promise<FilePiece> {
+	async #piece(
+		object: RootObject,
+		rows: ReadonlyMap<number, PlainPlace>,
+		from: number,
+		to: number,
+	): Promise<FilePiece> {
 		const lent = await this.#pool.take();
 		try {
-			const parts = object.place ? [{ place: object.place, segment: 0, from, to: Math.min(to, object.sizeBytes) }] : partsOf(rows, from, Math.min(to, object.sizeBytes));
+			const parts = object.place
+				? [{ place: object.place, segment: 0, from, to: Math.min(to, object.sizeBytes) }]
+				: partsOf(rows, from, Math.min(to, object.sizeBytes));
 			const first = Math.floor(from / BLOCK_BYTES) * BLOCK_BYTES;
 			const buffer = lent.bytes;
 			for (const run of runsOf(parts)) {
@@ -120,10 +128,16 @@ export class ObjectReader {
 		let at = 0;
 		for (const part of run) {
 			const { start, end } = spanOf(part);
-			const crcs = part.place.blockCrcs.subarray((start / BLOCK_BYTES) * CRC_BYTES, Math.ceil(end / BLOCK_BYTES) * CRC_BYTES);
+			const crcs = part.place.blockCrcs.subarray(
+				(start / BLOCK_BYTES) * CRC_BYTES,
+				Math.ceil(end / BLOCK_BYTES) * CRC_BYTES,
+			);
 			if (checkBlocksBytes(buffer.subarray(at, at + end - start), crcs) >= 0) {
 				this.#onDamage(object, part.segment, part.place);
-				throw new PerigeeError('DATA_DAMAGED', `segment ${part.segment} is damaged in log file ${fileNo} of lane ${lane}`);
+				throw new PerigeeError(
+					'DATA_DAMAGED',
+					`segment ${part.segment} is damaged in log file ${fileNo} of lane ${lane}`,
+				);
 			}
 			at += end - start;
 		}
@@ -140,7 +154,8 @@ export class ObjectReader {
 		const firstSegment = Math.floor(from / SEGMENT_BYTES);
 		const endSegment = Math.min(Math.ceil(Math.min(to, object.sizeBytes) / SEGMENT_BYTES), firstSegment + ROWS_AHEAD);
 		const keys: Buffer[] = [];
-		for (let segment = firstSegment; segment < endSegment; segment++) keys.push(rowKeys.segment(object.objectId, segment));
+		for (let segment = firstSegment; segment < endSegment; segment++)
+			keys.push(rowKeys.segment(object.objectId, segment));
 		const values = await this.#view.getMany(keys);
 		const rows = new Map<number, PlainPlace>();
 		values.forEach((value, index) => {

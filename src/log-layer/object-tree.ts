@@ -87,7 +87,13 @@ export function zeroSegmentRoot(): Uint8Array {
  * Proof of padded segment `index` of an object of several segments (spec log-layer §1.5).
  * Answers undefined when a row that it needs is missing.
  */
-export async function objectProof(view: View, objectId: ObjectId, sizeBytes: bigint, dataRoot: Uint8Array, index: number): Promise<FileProof | undefined> {
+export async function objectProof(
+	view: View,
+	objectId: ObjectId,
+	sizeBytes: bigint,
+	dataRoot: Uint8Array,
+	index: number,
+): Promise<FileProof | undefined> {
 	const geometry = fileGeometry(sizeBytes);
 	const segments = Number(geometry.segments);
 	let count = Number(geometry.segmentsPadded);
@@ -96,7 +102,10 @@ export async function objectProof(view: View, objectId: ObjectId, sizeBytes: big
 	let position = index;
 	for (let level = 0; ; level++) {
 		const row = Math.floor(position / BAND_LEAVES);
-		const leaves = level === 0 ? await segmentRoots(view, objectId, row, segments, count) : await view.getMany([rowKeys.objectNode(objectId, level, row)]).then(([found]) => found);
+		const leaves =
+			level === 0
+				? await segmentRoots(view, objectId, row, segments, count)
+				: await view.getMany([rowKeys.objectNode(objectId, level, row)]).then(([found]) => found);
 		if (!leaves || leaves.length !== HASH_BYTES * Math.min(BAND_LEAVES, count - row * BAND_LEAVES)) return undefined;
 		const within = position % BAND_LEAVES;
 		if (level === 0) lemma.push(leaves.slice(within * HASH_BYTES, (within + 1) * HASH_BYTES));
@@ -114,12 +123,22 @@ export async function objectProof(view: View, objectId: ObjectId, sizeBytes: big
 }
 
 /** Roots of the padded segments of one row of the lowest band, one behind the other. */
-async function segmentRoots(view: View, objectId: ObjectId, row: number, segments: number, segmentsPadded: number): Promise<Buffer | undefined> {
+async function segmentRoots(
+	view: View,
+	objectId: ObjectId,
+	row: number,
+	segments: number,
+	segmentsPadded: number,
+): Promise<Buffer | undefined> {
 	const from = row * BAND_LEAVES;
 	const to = Math.min(from + BAND_LEAVES, segmentsPadded);
 	const roots = Buffer.alloc((to - from) * HASH_BYTES);
 	let next = from;
-	for await (const rows of view.scan({ from: rowKeys.segment(objectId, from), to: rowKeys.segment(objectId, Math.min(to, segments)), chunkRows: BAND_LEAVES })) {
+	for await (const rows of view.scan({
+		from: rowKeys.segment(objectId, from),
+		to: rowKeys.segment(objectId, Math.min(to, segments)),
+		chunkRows: BAND_LEAVES,
+	})) {
 		for (const { key, value } of rows) {
 			if (!rowKeys.segment(objectId, next).equals(key)) return undefined;
 			roots.set(decodeSegmentRow(value).root, (next - from) * HASH_BYTES);
@@ -132,7 +151,13 @@ async function segmentRoots(view: View, objectId: ObjectId, row: number, segment
 }
 
 /** Root of the 2^levels segments from `first` on (aligned), zero beyond the file; undefined when rows are missing. */
-export async function objectSubtree(view: View, objectId: ObjectId, sizeBytes: bigint, first: number, levels: number): Promise<Uint8Array | undefined> {
+export async function objectSubtree(
+	view: View,
+	objectId: ObjectId,
+	sizeBytes: bigint,
+	first: number,
+	levels: number,
+): Promise<Uint8Array | undefined> {
 	const geometry = fileGeometry(sizeBytes);
 	const segments = Number(geometry.segments);
 	const segmentsPadded = Number(geometry.segmentsPadded);
@@ -141,7 +166,9 @@ export async function objectSubtree(view: View, objectId: ObjectId, sizeBytes: b
 	const firstOfBand = first / BAND_LEAVES ** band;
 	const row = Math.floor(firstOfBand / BAND_LEAVES);
 	const leaves =
-		band === 0 ? await segmentRoots(view, objectId, row, segments, segmentsPadded) : (await view.getMany([rowKeys.objectNode(objectId, band, row)]))[0];
+		band === 0
+			? await segmentRoots(view, objectId, row, segments, segmentsPadded)
+			: (await view.getMany([rowKeys.objectNode(objectId, band, row)]))[0];
 	if (!leaves) return undefined;
 	const within = firstOfBand % BAND_LEAVES;
 	const part = leaves.subarray(within * HASH_BYTES, (within + span) * HASH_BYTES);

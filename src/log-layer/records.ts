@@ -49,7 +49,11 @@ export function segmentRecord(record: SegmentRecord, payload: Uint8Array, blockC
 
 export function decodeSegment(record: LogRecord): SegmentRecord {
 	const reader = new ByteReader(record.ext, 'a segment record');
-	const decoded = { objectId: reader.u64('object'), segment: reader.safeU64('segment'), root: reader.bytes(HASH_BYTES, 'root') };
+	const decoded = {
+		objectId: reader.u64('object'),
+		segment: reader.safeU64('segment'),
+		root: reader.bytes(HASH_BYTES, 'root'),
+	};
 	reader.end();
 	return decoded;
 }
@@ -61,14 +65,22 @@ export function objectClosed(record: ClosedRecord): RecordInput {
 
 export function decodeClosed(record: LogRecord): ClosedRecord {
 	const reader = new ByteReader(record.ext, 'an object closed record');
-	const decoded = { objectId: reader.u64('object'), sizeBytes: reader.u64('size'), root: reader.bytes(HASH_BYTES, 'root') };
+	const decoded = {
+		objectId: reader.u64('object'),
+		sizeBytes: reader.u64('size'),
+		root: reader.bytes(HASH_BYTES, 'root'),
+	};
 	reader.end();
 	return decoded;
 }
 
 /** A file of at most one segment: opens and closes its object. */
 export function wholeObject(root: Uint8Array, payload: Uint8Array): RecordInput {
-	return { type: RECORDS.wholeObject, ext: new ByteWriter(33).u8(KIND_FILE).fixed(root, HASH_BYTES).toBytes(), payload };
+	return {
+		type: RECORDS.wholeObject,
+		ext: new ByteWriter(33).u8(KIND_FILE).fixed(root, HASH_BYTES).toBytes(),
+		payload,
+	};
 }
 
 export function decodeWholeObject(record: LogRecord): { readonly root: Uint8Array } {
@@ -86,7 +98,10 @@ export interface DeletedRecord {
 }
 
 export function objectDeleted(record: DeletedRecord): RecordInput {
-	return { type: RECORDS.objectDeleted, ext: new ByteWriter(40).u64(record.objectId).fixed(record.root, HASH_BYTES).toBytes() };
+	return {
+		type: RECORDS.objectDeleted,
+		ext: new ByteWriter(40).u64(record.objectId).fixed(record.root, HASH_BYTES).toBytes(),
+	};
 }
 
 export function decodeDeleted(record: LogRecord): DeletedRecord {

@@ -6,7 +6,16 @@ import { LANES, type Lane, type Place } from '../append-log/types.js';
 import { ByteReader, ByteWriter } from '../bytes.js';
 import { TABLES } from '../db/tables.js';
 import type { PlacedSubmission, SubmissionNode } from '../settlement/settlement.js';
-import { HASH_BYTES, bytesOfHex, rootFromBytes, type DataRoot, type FlowId, type Lsn, type SectorIndex, type TxSeq } from '../units.js';
+import {
+	HASH_BYTES,
+	bytesOfHex,
+	rootFromBytes,
+	type DataRoot,
+	type FlowId,
+	type Lsn,
+	type SectorIndex,
+	type TxSeq,
+} from '../units.js';
 import type { ObjectId } from './records.js';
 
 const ADDRESS_BYTES = 20;
@@ -171,7 +180,10 @@ const SUBMISSION_UPLOAD = 4;
 
 export function encodeSubmissionRow(row: SubmissionRow): Uint8Array {
 	const known = row.submitter.some((byte) => byte !== 0);
-	const flags = (row.tags.length > 0 ? SUBMISSION_TAGS : 0) | (known ? SUBMISSION_SUBMITTER : 0) | (row.upload ? SUBMISSION_UPLOAD : 0);
+	const flags =
+		(row.tags.length > 0 ? SUBMISSION_TAGS : 0) |
+		(known ? SUBMISSION_SUBMITTER : 0) |
+		(row.upload ? SUBMISSION_UPLOAD : 0);
 	const out = new ByteWriter(128)
 		.u8(flags)
 		.raw(bytesOfHex(row.dataRoot))
@@ -200,7 +212,10 @@ export function decodeSubmissionRow(flowId: FlowId, txSeq: TxSeq, bytes: Uint8Ar
 	const timeMs = reader.safeVarint('time');
 	const blockNumber = reader.safeVarint('block');
 	const heights = [...reader.bytes(reader.u8('nodes'), 'heights')];
-	const nodes: SubmissionNode[] = heights.map((height) => ({ height, root: heights.length > 1 ? reader.bytes(HASH_BYTES, 'node') : root }));
+	const nodes: SubmissionNode[] = heights.map((height) => ({
+		height,
+		root: heights.length > 1 ? reader.bytes(HASH_BYTES, 'node') : root,
+	}));
 	const row = {
 		flowId,
 		txSeq,
@@ -219,7 +234,12 @@ export function decodeSubmissionRow(flowId: FlowId, txSeq: TxSeq, bytes: Uint8Ar
 }
 
 export function encodeObjectRow(row: ObjectRow): Uint8Array {
-	return new ByteWriter(52).u8(row.state).varint(row.sizeBytes).fixed(row.root, HASH_BYTES).varint(row.heldSegments).toBytes();
+	return new ByteWriter(52)
+		.u8(row.state)
+		.varint(row.sizeBytes)
+		.fixed(row.root, HASH_BYTES)
+		.varint(row.heldSegments)
+		.toBytes();
 }
 
 export function decodeObjectRow(bytes: Uint8Array): ObjectRow {
@@ -245,7 +265,14 @@ export function decodeSegmentRow(bytes: Uint8Array): SegmentRow {
 }
 
 function putPlace(out: ByteWriter, place: PlainPlace): void {
-	out.u8(LANES[place.lane]).varint(place.origin).varint(place.fileNo).varint(place.offset).varint(place.lengthBytes).varint(place.blockCrcs.length).raw(place.blockCrcs);
+	out
+		.u8(LANES[place.lane])
+		.varint(place.origin)
+		.varint(place.fileNo)
+		.varint(place.offset)
+		.varint(place.lengthBytes)
+		.varint(place.blockCrcs.length)
+		.raw(place.blockCrcs);
 }
 
 function takePlace(reader: ByteReader): PlainPlace {
@@ -261,11 +288,18 @@ function takePlace(reader: ByteReader): PlainPlace {
 	};
 }
 
-function putUpload(out: ByteWriter, upload: { readonly name: string; readonly contentType: string; readonly timeMs: number }): void {
+function putUpload(
+	out: ByteWriter,
+	upload: { readonly name: string; readonly contentType: string; readonly timeMs: number },
+): void {
 	out.text(upload.name).text(upload.contentType).varint(upload.timeMs);
 }
 
-function takeUpload(reader: ByteReader): { readonly name: string; readonly contentType: string; readonly timeMs: number } {
+function takeUpload(reader: ByteReader): {
+	readonly name: string;
+	readonly contentType: string;
+	readonly timeMs: number;
+} {
 	return {
 		name: reader.text(reader.safeVarint('name length'), 'name'),
 		contentType: reader.text(reader.safeVarint('type length'), 'type'),

@@ -11,12 +11,21 @@ const NAME = 'store.json';
 const MAX_BYTES = 64 * 1024;
 
 /** The store's 16-byte id: from store.json, else from a log file, else drawn and written down. Errors: FORMAT_UNKNOWN. */
-export async function openIdentity(io: StorageIo, clock: Clock, randomness: Randomness, checksums: Checksums, dataDir: string): Promise<Uint8Array> {
+export async function openIdentity(
+	io: StorageIo,
+	clock: Clock,
+	randomness: Randomness,
+	checksums: Checksums,
+	dataDir: string,
+): Promise<Uint8Array> {
 	const bytes = await readFileIfThere(io, `${dataDir}/${NAME}`, MAX_BYTES);
 	const known = bytes && parseIdentity(bytes);
 	if (known) {
 		if (known.format > STORE_FORMAT) {
-			throw new PerigeeError('FORMAT_UNKNOWN', `${dataDir} has format ${known.format}; this version knows up to ${STORE_FORMAT}`);
+			throw new PerigeeError(
+				'FORMAT_UNKNOWN',
+				`${dataDir} has format ${known.format}; this version knows up to ${STORE_FORMAT}`,
+			);
 		}
 		return known.storeId;
 	}
@@ -29,7 +38,12 @@ export async function openIdentity(io: StorageIo, clock: Clock, randomness: Rand
 function parseIdentity(bytes: Buffer): { readonly format: number; readonly storeId: Uint8Array } | undefined {
 	try {
 		const fields = JSON.parse(bytes.toString()) as { readonly format?: unknown; readonly storeId?: unknown };
-		if (typeof fields.format !== 'number' || typeof fields.storeId !== 'string' || !/^[0-9a-f]{32}$/.test(fields.storeId)) return undefined;
+		if (
+			typeof fields.format !== 'number' ||
+			typeof fields.storeId !== 'string' ||
+			!/^[0-9a-f]{32}$/.test(fields.storeId)
+		)
+			return undefined;
 		return { format: fields.format, storeId: Buffer.from(fields.storeId, 'hex') };
 	} catch {
 		// A damaged store.json costs nothing: the log files name the store too.

@@ -270,16 +270,26 @@ class StoreCore {
 		this.settlement = options.makeSettlement(this.journal);
 	}
 
-	static async open(options: StoreOptions, kv: KvEngine, storeId: Uint8Array, checkpoint: Checkpoint | undefined): Promise<StoreCore> {
+	static async open(
+		options: StoreOptions,
+		kv: KvEngine,
+		storeId: Uint8Array,
+		checkpoint: Checkpoint | undefined,
+	): Promise<StoreCore> {
 		const core = new StoreCore(options, kv, storeId, checkpoint);
 		if (checkpoint) {
 			const row = await kv.get(rowKeys.checkpoint());
 			const id = row ? Number(Buffer.from(row).toString()) : 0;
-			if (!(id >= checkpoint.id)) throw new ViewDamagedError(`the view stands at checkpoint ${id}, not at ${checkpoint.id}`);
+			if (!(id >= checkpoint.id))
+				throw new ViewDamagedError(`the view stands at checkpoint ${id}, not at ${checkpoint.id}`);
 			core.journal.restoreState({ end: checkpoint.lanes.journal, state: checkpoint.journalState });
 		}
 		const { lengthSectors, submissions } = core.settlement.flow();
-		core.#edge = await FlowEdge.at(core.view, { flowId: core.settlement.identity().flowId, lengthSectors, submissions });
+		core.#edge = await FlowEdge.at(core.view, {
+			flowId: core.settlement.identity().flowId,
+			lengthSectors,
+			submissions,
+		});
 		return core;
 	}
 

@@ -13,7 +13,12 @@ export async function submissionAt(rows: RowReader, flowId: FlowId, txSeq: numbe
 }
 
 /** The first of the submissions [0, count) that ends behind `sector`; undefined when all end before it. They lie in flow order. */
-export async function firstEndingBehind(rows: RowReader, flowId: FlowId, count: number, sector: bigint): Promise<SubmissionRow | undefined> {
+export async function firstEndingBehind(
+	rows: RowReader,
+	flowId: FlowId,
+	count: number,
+	sector: bigint,
+): Promise<SubmissionRow | undefined> {
 	let low = 0;
 	let high = count;
 	let found: SubmissionRow | undefined;
@@ -32,7 +37,13 @@ export async function firstEndingBehind(rows: RowReader, flowId: FlowId, count: 
 }
 
 /** Submissions that cover sectors of [from, to), in order, out of the first `count`. */
-export async function* submissionsIn(rows: RowReader, flowId: FlowId, count: number, from: bigint, to: bigint): AsyncGenerator<SubmissionRow> {
+export async function* submissionsIn(
+	rows: RowReader,
+	flowId: FlowId,
+	count: number,
+	from: bigint,
+	to: bigint,
+): AsyncGenerator<SubmissionRow> {
 	let row = await firstEndingBehind(rows, flowId, count, from);
 	while (row && row.startSector < to) {
 		yield row;

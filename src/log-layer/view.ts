@@ -73,7 +73,8 @@ export class View {
 	async *scan(range: KvRange): AsyncGenerator<readonly KvRow[]> {
 		const rows = this.#kv.scan(range)[Symbol.asyncIterator]();
 		try {
-			for (let next = await this.#guarded(() => rows.next()); !next.done; next = await this.#guarded(() => rows.next())) yield next.value;
+			for (let next = await this.#guarded(() => rows.next()); !next.done; next = await this.#guarded(() => rows.next()))
+				yield next.value;
 		} finally {
 			await rows.return?.();
 		}
@@ -103,7 +104,11 @@ export class View {
 		} catch (error) {
 			if (!(error instanceof ViewDamagedError)) throw error;
 			this.#observer.damaged(error);
-			throw new PerigeeError('DATA_DAMAGED', `the index is damaged and is rebuilt at the next start: ${error.message}`, { cause: error });
+			throw new PerigeeError(
+				'DATA_DAMAGED',
+				`the index is damaged and is rebuilt at the next start: ${error.message}`,
+				{ cause: error },
+			);
 		}
 	}
 

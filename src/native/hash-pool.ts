@@ -97,6 +97,7 @@ export class HashPool {
 		this.#observer = options.observer;
 		this.#pool = new Piscina({
 			filename: (options.workerModule ?? new URL('./hash-worker.js', import.meta.url)).href,
+			name: 'hashTask',
 			minThreads: workers,
 			maxThreads: workers,
 			concurrentTasksPerWorker: TASKS_PER_WORKER,
@@ -154,8 +155,8 @@ export class HashPool {
 		return this.#closing;
 	}
 
-	#refusal(inputs: readonly HashInput[], signal: AbortSignal | undefined): unknown {
-		if (signal?.aborted) return signal.reason;
+	#refusal(inputs: readonly HashInput[], signal: AbortSignal | undefined): Error | undefined {
+		if (signal?.aborted) return signal.reason as Error;
 		if (this.#closing !== undefined) return new PerigeeError('SHUTTING_DOWN');
 		if (this.#broken !== undefined) return this.#broken;
 		if (inputs.length === 0 || inputs.length > LIMITS.hashTaskSegments) {
@@ -315,8 +316,8 @@ function workerError(error: unknown): PerigeeError {
 	return new PerigeeError('INTERNAL', 'a hashing worker died, twice with the same task', { cause: error });
 }
 
-function refusedTicket(error: unknown): HashTicket {
-	const hashes = Promise.reject<readonly SegmentHash[]>(error as Error);
+function refusedTicket(refusal: Error): HashTicket {
+	const hashes = Promise.reject<readonly SegmentHash[]>(refusal);
 	hashes.catch(() => undefined);
 	return { hashes, settled: Promise.resolve() };
 }

@@ -8,7 +8,7 @@ const slabBytes = new Uint8Array(slabs);
 const views = regionViews(regions);
 
 /** Answers undefined, or why the native call refused. What is thrown here would count as the death of the worker. */
-export default function hashTask(task: number): string | undefined {
+export function hashTask(task: number): string | undefined {
 	const { region, count } = unpackTask(task);
 	const view = views[region];
 	if (view === undefined) return `no region ${region}`;

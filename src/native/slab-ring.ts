@@ -22,7 +22,7 @@ export interface Slot {
 
 interface Waiter {
 	resolve(slot: Slot): void;
-	reject(error: unknown): void;
+	reject(error: Error): void;
 }
 
 export class SlabRing {

@@ -4,12 +4,15 @@
  */
 import { workerData } from 'node:worker_threads';
 import { type HashWorkerData, regionViews, unpackTask } from '../../src/native/hash-task.js';
-import hashTask from '../../src/native/hash-worker.js';
+import { hashTask as realTask } from '../../src/native/hash-worker.js';
 import { SEGMENT_BYTES } from '../../src/units.js';
-import { DIE, DIE_ONCE, HOLD } from './hash-faults.js';
+import { DIE, DIE_ONCE, HOLD, NO_START } from './hash-faults.js';
 
-export default function faultyTask(task: number): string | undefined {
-	const { slabs, regions } = workerData as HashWorkerData;
+const { slabs } = workerData as HashWorkerData;
+if (new Int32Array(slabs, slabs.byteLength - SEGMENT_BYTES)[0] === NO_START) throw new Error('told not to start');
+
+export function hashTask(task: number): string | undefined {
+	const { regions } = workerData as HashWorkerData;
 	const { region, count } = unpackTask(task);
 	for (const slot of regionViews(regions)[region]?.slots.subarray(0, count) ?? []) {
 		const words = new Int32Array(slabs, slot * SEGMENT_BYTES, 3);
@@ -22,5 +25,5 @@ export default function faultyTask(task: number): string | undefined {
 		} else if (words[0] !== DIE) continue;
 		process.exit(7);
 	}
-	return hashTask(task);
+	return realTask(task);
 }

@@ -35,14 +35,14 @@ export class LossyKv implements KvEngine {
 	async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
 		this.#assertOpen();
 		const wanted = keys.map(textOf);
-		await null;
+		await Promise.resolve();
 		return wanted.map((key) => this.#read(key));
 	}
 
 	async batch(operations: readonly KvOperation[]): Promise<void> {
 		this.#assertOpen();
 		const copy = operations.map(copyOf);
-		await null;
+		await Promise.resolve();
 		this.before?.('batch');
 		applyTo(this.#current, copy);
 		for (const operation of copy) this.#damaged.delete(textOf(operation.key));
@@ -57,11 +57,13 @@ export class LossyKv implements KvEngine {
 		let remaining = range.limitRows ?? Number.POSITIVE_INFINITY;
 		while (remaining > 0) {
 			this.#assertOpen();
-			await null;
-			const keys = this.#keysBetween(from, to, Math.min(chunkRows, remaining), range.reverse ?? false);
+			await Promise.resolve();
+			const asked = Math.min(chunkRows, remaining);
+			const keys = this.#keysBetween(from, to, asked, range.reverse ?? false);
 			const last = keys.at(-1);
 			if (last === undefined) return;
 			yield keys.map((key) => ({ key: bytesOf(key), value: this.#read(key) as Uint8Array }));
+			if (keys.length < asked) return;
 			remaining -= keys.length;
 			if (range.reverse) to = last;
 			else from = `${last}\0`;
@@ -70,7 +72,7 @@ export class LossyKv implements KvEngine {
 
 	async flush(): Promise<void> {
 		this.#assertOpen();
-		await null;
+		await Promise.resolve();
 		this.before?.('flush');
 		for (const batch of this.#unflushed) applyTo(this.#durable, batch);
 		this.#unflushed = [];

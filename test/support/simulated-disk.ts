@@ -207,3 +207,8 @@ export function walkFiles(directory: DiskDirectory, visit: (path: string, file: 
 		else visit(path, node);
 	}
 }
+
+/** An error as Node gives it for a failed system call. */
+export function systemError(code: string, path: string): NodeJS.ErrnoException {
+	return Object.assign(new Error(`${code}: ${path}`), { code });
+}

@@ -6,14 +6,8 @@
 import { posix } from 'node:path';
 import type { OpenMode, StorageFile, StorageIo } from '../../src/io/storage-io.js';
 import { Prng } from './prng.js';
-import {
-	DiskDirectory,
-	DiskFile,
-	type DiskNode,
-	surviveTree,
-	walkFiles,
-	type WriteInFlight,
-} from './simulated-disk.js';
+import { DiskDirectory, DiskFile, type DiskNode, surviveTree, systemError, walkFiles } from './simulated-disk.js';
+import { SimulatedFile } from './simulated-file.js';
 
 export type CallKind = Exclude<keyof StorageIo | keyof StorageFile, 'path'>;
 
@@ -265,7 +259,7 @@ export class SimulatedIo implements StorageIo {
 		failed?: () => unknown,
 	): Promise<T> {
 		const fault = this.ask(kind, path);
-		await null;
+		await Promise.resolve();
 		this.assertRunning();
 		if (fault?.type === 'error') {
 			failed?.();
@@ -330,7 +324,7 @@ export class SimulatedIo implements StorageIo {
 
 	#empty(node: DiskNode): void {
 		if (node instanceof DiskFile) return;
-		for (const [name, child] of [...node.current]) {
+		for (const [name, child] of node.current) {
 			this.#empty(child);
 			node.change([name, undefined]);
 			this.#dropLink(child);
@@ -377,95 +371,10 @@ export class SimulatedIo implements StorageIo {
 	}
 }
 
-class SimulatedFile implements StorageFile {
-	readonly path: string;
-	readonly #io: SimulatedIo;
-	readonly #file: DiskFile;
-	readonly #mode: OpenMode;
-	#closed = false;
-
-	constructor(io: SimulatedIo, path: string, file: DiskFile, mode: OpenMode) {
-		this.#io = io;
-		this.path = path;
-		this.#file = file;
-		this.#mode = mode;
-	}
-
-	writev(buffers: readonly Uint8Array[], position: number): Promise<number> {
-		const flight: WriteInFlight = { offset: position, buffers };
-		const land = (): boolean => this.#file.inFlight.delete(flight);
-		const write = (shortBytes: number | undefined): number => {
-			land();
-			this.#assertOpen();
-			if (this.#mode === 'read') throw systemError('EBADF', this.path);
-			return this.#write(buffers, position, shortBytes);
-		};
-		const written = this.#io.call('writev', this.path, write, land);
-		if (!this.#io.crashed) this.#file.inFlight.add(flight);
-		return written;
-	}
-
-	read(buffer: Uint8Array, position: number): Promise<number> {
-		return this.#io.call('read', this.path, () => {
-			this.#assertOpen();
-			const bytes = this.#file.current.bytes.subarray(position, position + buffer.byteLength);
-			buffer.set(bytes);
-			return bytes.byteLength;
-		});
-	}
-
-	fdatasync(): Promise<void> {
-		const sync = (): void => {
-			this.#assertOpen();
-			this.#file.sync();
-		};
-		return this.#io.call('fdatasync', this.path, sync, () => this.#io.failSync(this.#file));
-	}
-
-	startWriteback(): void {
-		if (!this.#closed) this.#io.hint('startWriteback', this.path);
-	}
-
-	size(): Promise<number> {
-		return this.#io.call('size', this.path, () => {
-			this.#assertOpen();
-			return this.#file.current.size;
-		});
-	}
-
-	close(): Promise<void> {
-		return this.#io.call('close', this.path, () => {
-			if (this.#closed) return;
-			this.#closed = true;
-			this.#io.closed(this.#file);
-		});
-	}
-
-	#write(buffers: readonly Uint8Array[], position: number, shortBytes: number | undefined): number {
-		const data = Buffer.concat(buffers);
-		const size = this.#file.current.size;
-		const roomEnd = size + this.#io.freeBytes;
-		const fitting = Math.max(0, Math.min(data.byteLength, roomEnd - position));
-		if (fitting === 0 && data.byteLength > 0) throw systemError('ENOSPC', this.path);
-		const count = Math.min(fitting, shortBytes ?? fitting);
-		this.#io.grow(Math.max(0, position + count - size));
-		this.#file.write(position, data.subarray(0, count));
-		return count;
-	}
-
-	#assertOpen(): void {
-		if (this.#closed) throw systemError('EBADF', this.path);
-	}
-}
-
 function namesOf(path: string): string[] {
 	if (!path.startsWith('/')) throw systemError('EINVAL', path);
 	return posix
 		.normalize(path)
 		.split('/')
 		.filter((name) => name !== '');
-}
-
-function systemError(code: string, path: string): NodeJS.ErrnoException {
-	return Object.assign(new Error(`${code}: ${path}`), { code });
 }

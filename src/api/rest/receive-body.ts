@@ -1,6 +1,6 @@
 /** The hot path of uploads: from the request's socket into an upload session, chunk by chunk, without a stream between. */
 import type { IncomingMessage } from 'node:http';
-import { PerigeeError } from '../../errors.js';
+import { asPerigeeError, PerigeeError } from '../../errors.js';
 import type { UploadSession } from '../../log-layer/types.js';
 import type { UploadWatch, WatchedUpload } from './upload-watch.js';
 
@@ -17,7 +17,7 @@ export interface BodyLimits {
 export function receiveBody(request: IncomingMessage, session: UploadSession, limits: BodyLimits): Promise<number> {
 	return new Promise((resolve, reject) => {
 		let receivedBytes = 0;
-		let failure: unknown;
+		let failure: PerigeeError | undefined;
 		let settled = false;
 		const watched: WatchedUpload = {
 			moved: true,
@@ -64,7 +64,7 @@ export function receiveBody(request: IncomingMessage, session: UploadSession, li
 			fail(new PerigeeError('CLIENT_GONE', `The client broke off after ${receivedBytes} bytes.`));
 		}
 		function fail(error: unknown): void {
-			failure ??= error;
+			failure ??= asPerigeeError(error);
 			request.pause();
 			// A write under way still uses its chunk: only when it has settled may the session be aborted.
 			if (!watched.waitsForNode) settle();

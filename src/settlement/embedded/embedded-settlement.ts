@@ -172,10 +172,19 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 
 	#startPumping(): void {
 		if (this.#pumping) return;
-		this.#pumping = this.#pump().finally(() => {
-			this.#pumping = undefined;
-			if (this.#hasWork()) this.#startPumping();
-		});
+		this.#pumping = this.#pump()
+			.catch((error: unknown) => this.#rejectWaiting(error))
+			.finally(() => {
+				this.#pumping = undefined;
+				if (this.#hasWork()) this.#startPumping();
+			});
+	}
+
+	/** After a fault of the ledger itself nobody must wait for it in vain. */
+	#rejectWaiting(error: unknown): void {
+		this.#idleDue = false;
+		this.#waitingBytes = 0;
+		for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
 	}
 
 	#hasWork(): boolean {

@@ -41,14 +41,14 @@ export function checkSubmission(submission: Submission): void {
 	}
 }
 
-/** Checks that the flow of `flowLength` sectors has room. Errors: SUBMISSION_INVALID. */
+/** Checks that the flow of `flowLength` sectors has room behind it. Errors: SUBMISSION_INVALID. */
 export function checkRoom(nodes: readonly SubmissionNode[], flowLength: bigint): void {
 	const sectors = sectorsOf(nodes);
-	// Alignment moves the start by less than the largest subtree, and by less than a segment.
-	if (flowLength + 2n * sectors + 1024n <= MAX_FLOW_SECTORS) return;
-	if (startOf(nodes, flowLength) + sectors > MAX_FLOW_SECTORS) {
+	const height = BigInt(nodes[0]?.height ?? 0);
+	// What is moved to the next segment for crossing its border would cross the flow's end, a segment border too, if it had no room there.
+	const start = ((flowLength + (1n << height) - 1n) >> height) << height;
+	if (start + sectors > MAX_FLOW_SECTORS)
 		refuse(`The flow has no room for ${sectors} sectors behind its ${flowLength}.`);
-	}
 }
 
 function checkNodes(nodes: readonly SubmissionNode[]): void {
@@ -72,7 +72,7 @@ function checkNodes(nodes: readonly SubmissionNode[]): void {
 }
 
 /** Sectors that a submission takes without alignment. */
-export function sectorsOf(nodes: readonly SubmissionNode[]): bigint {
+function sectorsOf(nodes: readonly SubmissionNode[]): bigint {
 	return nodes.reduce((sum, node) => sum + (1n << BigInt(node.height)), 0n);
 }
 
@@ -81,16 +81,6 @@ function lowerSectors(nodes: readonly SubmissionNode[], sectors: bigint): bigint
 	if (sectors < 16n) return sectors - 1n;
 	if (nodes.length === 1) return sectors - sectors / 16n;
 	return sectors - (1n << BigInt((nodes[0]?.height ?? 0) - 3));
-}
-
-/** First sector of a submission (spec log-layer §2.1). Only for flows near their end: else the native placement tells it. */
-function startOf(nodes: readonly SubmissionNode[], flowLength: bigint): bigint {
-	const sectors = sectorsOf(nodes);
-	const align = (sector: bigint, height: bigint) => ((sector + (1n << height) - 1n) >> height) << height;
-	const height = BigInt(nodes[0]?.height ?? 0);
-	const start = align(flowLength, height);
-	const straddles = start % 1024n !== 0n && start / 1024n !== (start + sectors - 1n) / 1024n;
-	return straddles ? align(align(start, 10n), height) : start;
 }
 
 /** Root of the file: right fold of the node roots (spec log-layer §1.4). */

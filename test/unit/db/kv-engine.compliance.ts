@@ -183,7 +183,10 @@ export function kvEngineCompliance(name: string, subject: () => Promise<KvEngine
 		test('close waits for what is under way; later calls are refused', async (kv) => {
 			const written = kv.batch(abc);
 			const read = kv.getMany([Buffer.from('a')]);
-			await Promise.all([kv.close(), written, read]);
+			const flushed = kv.flush();
+			const scanned = rowsOf(kv);
+			await kv.close();
+			await Promise.all([written, read, flushed, scanned]);
 			const refused = { code: 'SHUTTING_DOWN' };
 			await assert.rejects(kv.get(Buffer.from('a')), refused);
 			await assert.rejects(kv.batch(abc), refused);

@@ -54,6 +54,18 @@ describe('nodeIo', () => {
 		await dispose();
 	});
 
+	it('a write-back hint that the system refuses disturbs nothing', async () => {
+		const { directory, dispose } = await temporary();
+		const refuse = (): never => {
+			throw new Error('sync_file_range: not supported');
+		};
+		const file = await createNodeIo({ startWriteback: refuse }).open(join(directory, 'a'), 'create');
+		file.startWriteback(0, 4096);
+		assert.equal(await file.writev([Buffer.from('abc')], 0), 3);
+		await file.close();
+		await dispose();
+	});
+
 	it('never writes to a file that took over the number of a closed one', async () => {
 		const { directory, dispose } = await temporary();
 		const io = createNodeIo();

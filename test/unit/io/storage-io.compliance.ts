@@ -117,7 +117,10 @@ export function storageIoCompliance(name: string, subject: () => Promise<Storage
 		test('a closed file refuses calls, and closing waits for those under way', async (io, directory) => {
 			const file = await io.open(`${directory}/a`, 'create');
 			const write = file.writev([Buffer.from('abc')], 0);
-			await Promise.all([write, file.close()]);
+			await write;
+			const behindTheEnd = file.read(Buffer.alloc(100), 0);
+			await file.close();
+			assert.equal(await behindTheEnd, 3);
 			assert.equal(await readText(io, `${directory}/a`), 'abc');
 			await assert.rejects(file.writev([Buffer.from('x')], 0), coded('EBADF'));
 			await assert.rejects(file.read(Buffer.alloc(1), 0), coded('EBADF'));

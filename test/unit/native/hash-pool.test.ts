@@ -5,7 +5,7 @@ import { crc32cBlocks, fileRoot, sectorLeaves, treeRoot } from '../../../src/nat
 import { type HashInput, HashPool, type HashPoolObserver, type SegmentHash } from '../../../src/native/hash-pool.js';
 import { SlabRing, type Slot } from '../../../src/native/slab-ring.js';
 import { SEGMENT_BYTES, SEGMENT_SECTORS } from '../../../src/units.js';
-import { DIE, DIE_ONCE, HOLD } from '../../support/hash-faults.js';
+import { DIE, DIE_ONCE, HOLD, NO_START } from '../../support/hash-faults.js';
 import { Prng } from '../../support/prng.js';
 
 const FAULTY = new URL('../../support/hash-fault-worker.js', import.meta.url);
@@ -154,6 +154,15 @@ describe('HashPool', () => {
 			await ticket.settled;
 			const next = fill(ring, Uint8Array.of(1));
 			assert.deepEqual((await pool.hash([next]).hashes)[0], expected(next));
+		}));
+
+	it('workers that cannot start again are an error for what runs, what waits and what comes, not a hang', () =>
+		withPool({ workerModule: FAULTY }, async ({ ring, pool }) => {
+			new Int32Array(ring.buffer, ring.buffer.byteLength - SEGMENT_BYTES)[0] = NO_START;
+			const tickets = [marked(ring, DIE), marked(ring, DIE), marked(ring, DIE)].map((input) => pool.hash([input]));
+			for (const ticket of tickets) await assert.rejects(ticket.hashes, { code: 'INTERNAL' });
+			await Promise.all(tickets.map((ticket) => ticket.settled));
+			await assert.rejects(pool.hash([fill(ring, Uint8Array.of(1))]).hashes, { code: 'INTERNAL' });
 		}));
 
 	it('an abort rejects at once, but the slot is settled only when the native call under way has ended', () =>

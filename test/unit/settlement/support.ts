@@ -141,7 +141,7 @@ export class MemoryLane {
 			return records;
 		});
 		this.#delivery = applied.catch(() => undefined);
-		return { written: applied, applied };
+		return { written: applied, durable: applied, applied };
 	};
 
 	readonly readPayload = (record: LogRecord): Promise<Uint8Array> => {

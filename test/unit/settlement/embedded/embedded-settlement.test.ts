@@ -257,10 +257,13 @@ test('close waits for what is under way and refuses what comes later', async () 
 	const first = node.settlement.submit(submissionOf([0], 'a'));
 	await new Promise(setImmediate);
 	const second = node.settlement.submit(submissionOf([0], 'b'));
+	let settled = 0;
+	for (const submission of [first, second]) void submission.then(() => settled++);
 	const closing = node.settlement.close();
 	await assert.rejects(node.settlement.submit(submissionOf([0], 'c')), { code: 'SHUTTING_DOWN' });
 	lane.release();
 	await closing;
+	assert.equal(settled, 2);
 	assert.deepEqual([(await first).txSeq, (await second).txSeq], [0, 1]);
 	assert.equal(clock.scheduled, 0);
 });
@@ -337,7 +340,14 @@ test('a clock that was set back does not turn the ledger back', async () => {
 	const first = await node.settlement.submit(submissionOf([0]));
 	await node.settlement.close();
 	clock = new SimulatedClock(testGenesis.timeMs - 86_400_000);
+	const delays: number[] = [];
+	const schedule = clock.schedule.bind(clock);
+	clock.schedule = (delayMs, callback) => {
+		delays.push(delayMs);
+		return schedule(delayMs, callback);
+	};
 	node = await open();
+	assert.deepEqual(delays, [HALF_HOUR_MS]);
 	const second = await node.settlement.submit(submissionOf([0]));
 	assert.equal(second.timeMs, first.timeMs);
 	assert.equal(second.blockNumber, first.blockNumber + 1);
@@ -378,6 +388,21 @@ test('a state that is ahead of or behind the position it is replayed from is ref
 	await assert.rejects(open({ ...saved, end: moved(-1) }), refused);
 	await assert.rejects(open({ ...saved, end: moved(1) }), refused);
 	await (await open(saved)).settlement.close();
+});
+
+test('a fault inside the ledger reaches everyone who waits, and the next submission is tried again', async () => {
+	let broken = true;
+	const flaky = (data: Uint8Array) => {
+		if (broken) throw new Error('hashing');
+		return hashing.keccak256(data);
+	};
+	await node.settlement.close();
+	broken = false;
+	node = await open(undefined, { hashing: { ...hashing, keccak256: flaky } });
+	broken = true;
+	await assert.rejects(node.settlement.submit(submissionOf([0])), /hashing/);
+	broken = false;
+	assert.equal((await node.settlement.submit(submissionOf([0]))).txSeq, 0);
 });
 
 test('a submission before the start is refused', async () => {

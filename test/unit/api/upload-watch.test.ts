@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { UploadWatch, type WatchedUpload } from '../../../src/api/rest/upload-watch.js';
+import { SimulatedClock } from '../../support/simulated-clock.js';
+
+function watched(): WatchedUpload & { idle: number } {
+	const upload = { moved: false, waitsForNode: false, idle: 0, onIdle: () => void upload.idle++ };
+	return upload;
+}
+
+test('an upload that stands still for the idle time is told once', () => {
+	const clock = new SimulatedClock();
+	const watch = new UploadWatch({ idleTimeoutMs: 1000, clock });
+	const upload = watched();
+	watch.add(upload);
+	clock.advance(999);
+	assert.equal(upload.idle, 0);
+	clock.advance(1);
+	assert.equal(upload.idle, 1);
+	clock.advance(10_000);
+	assert.equal(upload.idle, 1);
+});
+
+test('movement, and waiting for the node, keep an upload alive', () => {
+	const clock = new SimulatedClock();
+	const watch = new UploadWatch({ idleTimeoutMs: 1000, clock });
+	const moving = watched();
+	const held = { ...watched(), waitsForNode: true };
+	watch.add(moving);
+	watch.add(held);
+	for (let step = 0; step < 20; step++) {
+		moving.moved = true;
+		clock.advance(900);
+	}
+	assert.equal(moving.idle, 0);
+	assert.equal(held.idle, 0);
+});
+
+test('no timer runs while nothing is watched', () => {
+	const clock = new SimulatedClock();
+	const watch = new UploadWatch({ idleTimeoutMs: 1000, clock });
+	assert.equal(clock.scheduled, 0);
+	const upload = watched();
+	watch.add(upload);
+	assert.equal(clock.scheduled, 1);
+	watch.remove(upload);
+	assert.equal(clock.scheduled, 0);
+	watch.add(upload);
+	clock.advance(1000);
+	assert.equal(clock.scheduled, 0);
+});
