@@ -1,4 +1,5 @@
 /** Takes what the journal brings into the view: submissions with their place in the flow, and the names of uploads. */
+import { ViewDamagedError } from '../db/kv-engine.js';
 import { PerigeeError } from '../errors.js';
 import type { JournalItem } from '../settlement/journal.js';
 import type { UploadRecord } from '../settlement/journal-records.js';
@@ -33,7 +34,7 @@ async function applySubmission(turn: ViewTurn, submission: PlacedSubmission, edg
 	for (const subtree of edge.append(submission))
 		turn.put(rowKeys.flowNode(flowId, subtree.height, subtree.index), subtree.hash);
 	if (edge.lengthSectors !== submission.lengthAfter)
-		throw new PerigeeError('INTERNAL', `submission ${txSeq} does not follow the flow of the view`);
+		throw new ViewDamagedError(`submission ${txSeq} does not follow the flow of the view`);
 	const key = rowKeys.root(dataRoot);
 	const current = await rootRow(turn, key);
 	const known = current.submissions;
@@ -51,7 +52,7 @@ async function applyUpload(turn: ViewTurn, upload: UploadRecord): Promise<void> 
 	const named = { name, contentType, timeMs };
 	const submissionKey = rowKeys.submission(flowId, txSeq);
 	const row = await turn.get(submissionKey);
-	if (!row) throw new PerigeeError('INTERNAL', `an upload names submission ${txSeq}, which the view does not know`);
+	if (!row) throw new ViewDamagedError(`an upload names submission ${txSeq}, which the view does not know`);
 	const submission = decodeSubmissionRow(flowId, txSeq, row);
 	const key = rowKeys.root(root);
 	const current = await rootRow(turn, key);

@@ -16,6 +16,12 @@ export class DamageList {
 		return true;
 	}
 
+	/** The object is no longer used: other bytes have taken its place. */
+	forget(objectId: ObjectId): void {
+		this.#count -= this.#segments.get(objectId)?.size ?? 0;
+		this.#segments.delete(objectId);
+	}
+
 	/** Damaged segments of an object. */
 	of(objectId: ObjectId): ReadonlySet<number> | undefined {
 		return this.#segments.get(objectId);

@@ -173,7 +173,7 @@ export class LogFileStore implements FileStore {
 
 	health(): readonly HealthReason[] {
 		const reasons: HealthReason[] = [];
-		const { log, disk, damage } = this.#parts;
+		const { log, disk, damage, view } = this.#parts;
 		if (log.failure)
 			reasons.push({ code: 'READ_ONLY', message: `writing stopped: ${log.failure.message}`, ready: false });
 		if (disk.uploadableBytes === 0)
@@ -192,6 +192,12 @@ export class LogFileStore implements FileStore {
 			reasons.push({
 				code: 'LOG_DAMAGED',
 				message: `${log.damage.length} stretches of the log cannot be read`,
+				ready: true,
+			});
+		if (view.damage)
+			reasons.push({
+				code: 'VIEW_DAMAGED',
+				message: 'the index is damaged; it is rebuilt at the next start',
 				ready: true,
 			});
 		if (this.#closing) reasons.push({ code: 'SHUTTING_DOWN', message: 'the node is stopping', ready: false });
@@ -223,6 +229,8 @@ export class LogFileStore implements FileStore {
 			await storing?.durable;
 			const { txSeq, known } = await this.#submission(content, root, row, options);
 			await storing?.applied;
+			// What was damaged is in no object any more that has a name.
+			if (storing && row?.object) this.#parts.damage.forget(row.object.objectId);
 			const geometry = fileGeometry(BigInt(content.sizeBytes));
 			return {
 				root,

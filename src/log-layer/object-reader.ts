@@ -124,7 +124,13 @@ export class ObjectReader {
 		const [first] = run;
 		if (!first) return;
 		const { lane, fileNo, offset } = first.place;
-		await this.#log.read(lane, fileNo, offset + spanOf(first).start, buffer);
+		try {
+			await this.#log.read(lane, fileNo, offset + spanOf(first).start, buffer);
+		} catch (error) {
+			const isDamage = error instanceof PerigeeError && error.code === 'DATA_DAMAGED';
+			if (isDamage) for (const part of run) this.#onDamage(object, part.segment, part.place);
+			throw error;
+		}
 		let at = 0;
 		for (const part of run) {
 			const { start, end } = spanOf(part);

@@ -172,6 +172,7 @@ class OpenStore implements Store {
 			parts.useLog(log);
 			await parts.settlement.start();
 			const store = new OpenStore(options, parts, log, disk);
+			parts.onViewDamage = () => void store.#distrustView();
 			store.#schedule();
 			return store;
 		} catch (error) {
@@ -192,9 +193,11 @@ class OpenStore implements Store {
 		this.#parts.onMuchLog = () => undefined;
 		await this.files.close();
 		await this.settlement.close();
-		await this.#checkpointing;
+		// One that fails has told its caller.
+		await this.#checkpointing?.catch(() => undefined);
 		await this.log.close();
-		if (!this.log.failure && this.#parts.hasChanged) await this.#tryCheckpoint();
+		if (this.#parts.view.damage) await this.#distrustView();
+		else if (!this.log.failure && this.#parts.hasChanged) await this.#tryCheckpoint();
 		await this.#parts.view.close();
 	}
 
@@ -215,9 +218,19 @@ class OpenStore implements Store {
 		}
 	}
 
+	/** Without a checkpoint the next open rebuilds the view. */
+	async #distrustView(): Promise<void> {
+		try {
+			await dropCheckpoint(this.#options.io, this.#options.dataDir);
+		} catch (error) {
+			this.#options.observer.checkpointFailed(error);
+		}
+	}
+
 	async #writeCheckpoint(): Promise<void> {
 		const { io, clock, dataDir, observer } = this.#options;
 		if (this.log.failure) throw new PerigeeError('READ_ONLY', this.log.failure.message);
+		if (this.#parts.view.damage) throw this.#parts.view.damage;
 		const startMs = clock.monotonicMs();
 		const checkpoint = this.#parts.capture(this.log.nextLsn, clock.nowMs());
 		await this.#parts.view.change((turn) => {
@@ -226,6 +239,8 @@ class OpenStore implements Store {
 		});
 		await this.#parts.view.flush();
 		await writeCheckpoint(io, dataDir, checkpoint);
+		// It may have been found while this was written.
+		if (this.#parts.view.damage) await this.#distrustView();
 		observer.checkpointed((clock.monotonicMs() - startMs) / 1000);
 	}
 }
@@ -250,6 +265,8 @@ class StoreCore {
 	readonly applied: Partial<Record<Lane, LanePosition>>;
 	/** Called when enough log has gathered for a checkpoint. */
 	onMuchLog: () => void = () => undefined;
+	/** Called when the view turns out to be damaged. */
+	onViewDamage: () => void = () => undefined;
 	readonly #observer: StoreObserver;
 	#edge!: FlowEdge;
 	#log: AppendLog | undefined;
@@ -261,7 +278,14 @@ class StoreCore {
 		this.#observer = options.observer;
 		this.#checkpointId = checkpoint?.id ?? 0;
 		this.applied = { ...checkpoint?.lanes };
-		this.view = new View(kv, options.observer.view);
+		const { view } = options.observer;
+		this.view = new View(kv, {
+			batch: (rows) => view.batch(rows),
+			damaged: (error) => {
+				view.damaged(error);
+				this.onViewDamage();
+			},
+		});
 		this.journal = new Journal({
 			write: (records) => this.#openLog().write('journal', records),
 			readPayload: () => Promise.reject(new Error('the log hands the journal its payloads')),
@@ -285,7 +309,7 @@ class StoreCore {
 			core.journal.restoreState({ end: checkpoint.lanes.journal, state: checkpoint.journalState });
 		}
 		const { lengthSectors, submissions } = core.settlement.flow();
-		core.#edge = await FlowEdge.at(core.view, {
+		core.#edge = await FlowEdge.at(kv, {
 			flowId: core.settlement.identity().flowId,
 			lengthSectors,
 			submissions,

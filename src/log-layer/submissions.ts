@@ -1,4 +1,5 @@
 /** Looks submissions up: by sequence, and by the sector of the flow that they cover. */
+import { ViewDamagedError } from '../db/kv-engine.js';
 import type { FlowId, TxSeq } from '../units.js';
 import { decodeSubmissionRow, rowKeys, type SubmissionRow } from './rows.js';
 
@@ -25,7 +26,7 @@ export async function firstEndingBehind(
 	while (low < high) {
 		const middle = Math.floor((low + high) / 2);
 		const row = await submissionAt(rows, flowId, middle);
-		if (!row) throw new Error(`submission ${middle} of flow ${flowId} has no row`);
+		if (!row) throw new ViewDamagedError(`submission ${middle} of flow ${flowId} has no row`);
 		if (row.lengthAfter > sector) {
 			found = row;
 			high = middle;

@@ -27,8 +27,8 @@ export interface UploadResult {
 /** One upload in progress. Calls must not overlap. After an error it is dead; `abort` is then a no-op. */
 export interface UploadSession {
 	/**
-	 * Takes the next bytes; they are copied before it returns, unless it answers a promise: then the chunk is in use until
-	 * that promise settles, and the caller pauses its source until then.
+	 * Takes the next bytes over: nobody may change them before the upload has ended. When it answers a promise, the caller
+	 * pauses its source until that settles. At most one segment of chunks waits here between two calls.
 	 */
 	write(chunk: Uint8Array): Promise<void> | undefined;
 	/** Ends the upload: resolves when everything is durable and visible. Nothing is visible after a rejection. */

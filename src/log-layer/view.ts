@@ -48,10 +48,16 @@ export class View {
 	#running: Promise<void> | undefined;
 	/** Counts committed batches: a read that overlapped one must not fill the cache. */
 	#commits = 0;
+	#damage: Error | undefined;
 
 	constructor(kv: KvEngine, observer: ViewObserver) {
 		this.#kv = kv;
 		this.#observer = observer;
+	}
+
+	/** The first damage found, if any: nothing in this view may be trusted beyond this run. */
+	get damage(): Error | undefined {
+		return this.#damage;
 	}
 
 	/** Errors: DATA_DAMAGED when the row does not match its checksum; the next open then rebuilds the view. */
@@ -61,7 +67,8 @@ export class View {
 		if (cached !== undefined) return cached ?? undefined;
 		const commits = this.#commits;
 		const row = await this.#guarded(() => this.#kv.get(key));
-		if (commits === this.#commits) this.#cache.set(name, row ?? null);
+		// Commits keep only the rows of these tables up to date.
+		if (commits === this.#commits && isCached(key)) this.#cache.set(name, row ?? null);
 		return row;
 	}
 
@@ -103,13 +110,18 @@ export class View {
 			return await read();
 		} catch (error) {
 			if (!(error instanceof ViewDamagedError)) throw error;
-			this.#observer.damaged(error);
+			this.#noteDamage(error);
 			throw new PerigeeError(
 				'DATA_DAMAGED',
 				`the index is damaged and is rebuilt at the next start: ${error.message}`,
 				{ cause: error },
 			);
 		}
+	}
+
+	#noteDamage(error: ViewDamagedError): void {
+		this.#damage ??= error;
+		this.#observer.damaged(error);
 	}
 
 	async #run(): Promise<void> {
@@ -123,6 +135,7 @@ export class View {
 				for (const { done } of turn) done.resolve();
 			} catch (error) {
 				const reason = error instanceof Error ? error : new Error(String(error));
+				if (reason instanceof ViewDamagedError) this.#noteDamage(reason);
 				for (const { done } of turn) done.reject(reason);
 			}
 		}

@@ -2,6 +2,7 @@
  * Hashes segments of the slab ring on worker threads: requests that come while all workers are busy gather, and up to 16 segments of
  * whichever uploads make one task, which is one native call.
  */
+import { setMaxListeners } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { asPerigeeError, PerigeeError } from '../errors.js';
@@ -181,6 +182,7 @@ export class HashPool {
 			request.settle();
 			this.#checkIdle();
 		};
+		setMaxListeners(0, signal); // one signal serves all requests of an upload; their number is bounded here
 		signal.addEventListener('abort', cancel, { once: true });
 		void settled.then(() => signal.removeEventListener('abort', cancel));
 	}

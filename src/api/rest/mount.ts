@@ -15,6 +15,13 @@ export async function mount(app: FastifyInstance, context: RestContext, endpoint
 	// Bodies of PUT are files of any type: the handler takes the socket as it is, and no parser looks at the type.
 	app.addHttpMethod('PUT', { hasBody: false, overrideExisting: true });
 	app.removeAllContentTypeParsers();
+	const unmatched = new RouteMeter(context.metrics, 'unmatched');
+	app.setNotFoundHandler((request, reply) => {
+		answerFailure(context, request, reply, unmatched, unroutable(app, request));
+	});
+	app.setErrorHandler((error, request, reply) => {
+		answerFailure(context, request, reply, unmatched, frameworkError(error));
+	});
 	for (const endpoint of endpoints) {
 		if (endpoint.multipart !== true) mountOne(app, context, endpoint);
 	}
@@ -25,13 +32,6 @@ export async function mount(app: FastifyInstance, context: RestContext, endpoint
 		for (const endpoint of endpoints) {
 			if (endpoint.multipart === true) mountOne(forms, context, endpoint);
 		}
-	});
-	const unmatched = new RouteMeter(context.metrics, 'unmatched');
-	app.setNotFoundHandler((request, reply) => {
-		answerFailure(context, request, reply, unmatched, unroutable(app, request));
-	});
-	app.setErrorHandler((error, request, reply) => {
-		answerFailure(context, request, reply, unmatched, frameworkError(error));
 	});
 }
 

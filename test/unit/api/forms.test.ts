@@ -99,7 +99,7 @@ test('when a later file fails, the problem names the files that were stored', as
 		rest,
 		formOf([
 			{ filename: 'good', body: 'abc' },
-			{ filename: 'bad/..', body: 'x' },
+			{ filename: 'a'.repeat(1025), body: 'x' },
 			{ filename: 'empty', body: '' },
 		]),
 	);
@@ -177,6 +177,8 @@ test('a form that stands still, or whose sender goes away, is given up', async (
 	clock.advance(2000);
 	assert.match(await still.until('UPLOAD_TIMEOUT'), /^HTTP\/1.1 408 /);
 	await eventually(() => rest.store.openUploads === 0, 'the upload is given up');
+	clock.advance(LIMITS.httpLingerMs);
+	await still.closed();
 	const gone = await RawConnection.open(rest);
 	gone.send(Buffer.concat([Buffer.from(head), begin]));
 	await eventually(() => rest.store.openUploads === 1, 'the upload begins');

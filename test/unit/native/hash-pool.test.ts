@@ -184,6 +184,26 @@ describe('HashPool', () => {
 			await ticket.settled;
 		}));
 
+	it('one signal may end many requests: each is told, and nobody is warned of a leak', () =>
+		withPool({ workerModule: FAULTY }, async ({ ring, pool }) => {
+			const warnings: Error[] = [];
+			const note = (warning: Error): void => void warnings.push(warning);
+			process.on('warning', note);
+			const hold = marked(ring, HOLD);
+			const running = pool.hash([hold]);
+			await held(hold);
+			const controller = new AbortController();
+			const inputs = Array.from({ length: 25 }, () => fill(ring, Uint8Array.of(1)));
+			const tickets = inputs.map((input) => pool.hash([input], controller.signal));
+			controller.abort();
+			for (const ticket of tickets) await assert.rejects(ticket.hashes, { name: 'AbortError' });
+			letGo(hold);
+			await Promise.all([running.settled, ...tickets.map((ticket) => ticket.settled)]);
+			await new Promise((resolve) => setImmediate(resolve));
+			process.off('warning', note);
+			assert.deepEqual(warnings, []);
+		}));
+
 	it('an abort of what still waits takes it out of the queue and settles at once', () =>
 		withPool({ workerModule: FAULTY }, async ({ ring, pool }) => {
 			const holds = [marked(ring, HOLD), marked(ring, HOLD)];

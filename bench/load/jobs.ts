@@ -1,0 +1,63 @@
+/** What the load client can be told to do, and what it answers. Both servers of a comparison get the same jobs. */
+
+interface JobBase {
+	/** Of the server, on 127.0.0.1. */
+	readonly port: number;
+}
+
+/** PUT of one large file over one connection; its content follows from the seed (content.ts). */
+export interface UploadJob extends JobBase {
+	readonly kind: 'upload';
+	readonly name: string;
+	/** A multiple of 1 MiB. */
+	readonly sizeBytes: number;
+	readonly seed: number;
+}
+
+/** GET of one large file over one connection. */
+export interface DownloadJob extends JobBase {
+	readonly kind: 'download';
+	readonly path: string;
+	readonly sizeBytes: number;
+	/** Compares every byte with the content of this seed; not for measuring. */
+	readonly checkSeed?: number;
+}
+
+/** PUTs of many small files, each different. */
+export interface SmallPutsJob extends JobBase {
+	readonly kind: 'small-puts';
+	readonly connections: number;
+	readonly count: number;
+	readonly sizeBytes: number;
+	/** No two jobs on one server may have the same. */
+	readonly seed: number;
+}
+
+/** GETs of small files, or of random ranges of a large one. */
+export interface GetsJob extends JobBase {
+	readonly kind: 'gets';
+	readonly connections: number;
+	readonly count: number;
+	/** Each request picks one at random. */
+	readonly paths: readonly string[];
+	/** Asks for this many bytes from a random place of a file of `fileBytes`. */
+	readonly range?: { readonly fileBytes: number; readonly bytes: number };
+	readonly seed: number;
+	/** Answers a digest over all bodies; not for measuring. */
+	readonly digest?: boolean;
+}
+
+export type Job = UploadJob | DownloadJob | SmallPutsJob | GetsJob;
+
+export interface JobResult {
+	/** From the first request to the last answer, connections being open. */
+	readonly seconds: number;
+	readonly requests: number;
+	/** Of bodies, sent or received. */
+	readonly bytes: number;
+	readonly latencyMs: { readonly p50: number; readonly p99: number };
+	/** Uploads: the Location of each answer, in the order of the requests. */
+	readonly locations: readonly string[];
+	/** SHA-256 over the SHA-256 of each body, in the order of the requests. */
+	readonly digest?: string;
+}

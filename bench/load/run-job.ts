@@ -1,0 +1,192 @@
+/** Does the jobs of jobs.ts. */
+import { createHash } from 'node:crypto';
+import { ContentCheck, makeRandom, newPiece, PIECE_BYTES, stampPiece } from './content.js';
+import { type Answer, expectStatus, HttpConnection } from './http-connection.js';
+import type { DownloadJob, GetsJob, Job, JobResult, SmallPutsJob, UploadJob } from './jobs.js';
+
+/** Pieces of an upload handed to the socket at once: enough to keep it busy. */
+const PIECES_IN_FLIGHT = 4;
+const NUMBER_DIGITS = 8;
+
+export async function runJob(job: Job): Promise<JobResult> {
+	switch (job.kind) {
+		case 'upload':
+			return await upload(job);
+		case 'download':
+			return await download(job);
+		case 'small-puts':
+			return await smallPuts(job);
+		case 'gets':
+			return await gets(job);
+	}
+}
+
+async function upload(job: UploadJob): Promise<JobResult> {
+	const connection = await HttpConnection.open(job.port);
+	const startMs = performance.now();
+	const answered = connection.answer({ keepBody: true });
+	connection.write(head('PUT', `/v1/upload/${job.name}`, [`Content-Length: ${job.sizeBytes}`]));
+	const sent = sendContent(connection, job);
+	const answer = await answered;
+	const seconds = secondsSince(startMs);
+	expectStatus(answer, 201);
+	await sent;
+	connection.close();
+	return { ...single(seconds, job.sizeBytes), locations: [locationOf(answer)] };
+}
+
+function sendContent(connection: HttpConnection, job: UploadJob): Promise<void> {
+	const count = job.sizeBytes / PIECE_BYTES;
+	if (!Number.isInteger(count)) throw new RangeError(`${job.sizeBytes} bytes are no whole MiB`);
+	return new Promise((resolve) => {
+		let next = 0;
+		let taken = 0;
+		const send = (piece: Buffer): void => {
+			if (next === count) return;
+			stampPiece(piece, job.seed, next++);
+			connection.write(piece, () => {
+				taken += 1;
+				if (taken === count) resolve();
+				else send(piece);
+			});
+		};
+		for (let index = 0; index < PIECES_IN_FLIGHT; index++) send(newPiece());
+	});
+}
+
+async function download(job: DownloadJob): Promise<JobResult> {
+	const connection = await HttpConnection.open(job.port);
+	const check = job.checkSeed === undefined ? undefined : new ContentCheck(job.checkSeed);
+	let bytes = 0;
+	const startMs = performance.now();
+	const answered = connection.answer({
+		onBody(piece) {
+			bytes += piece.length;
+			check?.take(piece);
+		},
+	});
+	connection.write(head('GET', job.path));
+	const answer = await answered;
+	const seconds = secondsSince(startMs);
+	expectStatus(answer, 200);
+	if (bytes !== job.sizeBytes) throw new Error(`${bytes} bytes came, ${job.sizeBytes} were expected`);
+	connection.close();
+	return single(seconds, bytes);
+}
+
+async function smallPuts(job: SmallPutsJob): Promise<JobResult> {
+	const locations = new Array<string>(job.count);
+	const seed = digits(job.seed);
+	const name = `/v1/upload/${seed}`;
+	const template = Buffer.concat([
+		head('PUT', `${name}${digits(0)}`, [`Content-Length: ${job.sizeBytes}`]),
+		newPiece().subarray(0, job.sizeBytes),
+	]);
+	const numberAt = 'PUT '.length + name.length;
+	const bodyAt = template.length - job.sizeBytes;
+	const timing = await runRequests(job, () => {
+		const request = Buffer.from(template);
+		return {
+			request(index) {
+				request.latin1Write(digits(index), numberAt);
+				request.writeUInt32LE(job.seed, bodyAt);
+				request.writeUInt32LE(index, bodyAt + 4);
+				return request;
+			},
+			answered(index, answer) {
+				expectStatus(answer, 201);
+				locations[index] = locationOf(answer);
+			},
+		};
+	});
+	return { ...timing, bytes: job.count * job.sizeBytes, locations };
+}
+
+async function gets(job: GetsJob): Promise<JobResult> {
+	const random = makeRandom(job.seed);
+	const picks = Uint32Array.from({ length: job.count }, () => random() % job.paths.length);
+	const { range } = job;
+	const offsets = Float64Array.from({ length: job.count }, () =>
+		range ? Math.floor((random() / 2 ** 32) * (range.fileBytes - range.bytes)) : 0,
+	);
+	const whole = range ? [] : job.paths.map((path) => head('GET', path));
+	const digests = new Array<Buffer>(job.count);
+	let bytes = 0;
+	const timing = await runRequests(job, () => ({
+		request(index) {
+			const pick = picks[index] ?? 0;
+			const offset = offsets[index] ?? 0;
+			if (!range) return whole[pick] ?? Buffer.alloc(0);
+			return head('GET', job.paths[pick] ?? '', [`Range: bytes=${offset}-${offset + range.bytes - 1}`]);
+		},
+		onBody(piece) {
+			bytes += piece.length;
+		},
+		answered(index, answer) {
+			expectStatus(answer, range ? 206 : 200);
+			if (job.digest === true) digests[index] = createHash('sha256').update(answer.body).digest();
+		},
+		keepBody: job.digest === true,
+	}));
+	const digest = job.digest === true ? createHash('sha256').update(Buffer.concat(digests)).digest('hex') : undefined;
+	return { ...timing, bytes, locations: [], ...(digest === undefined ? {} : { digest }) };
+}
+
+/** What one connection does again and again. */
+interface Script {
+	request(index: number): Uint8Array;
+	answered(index: number, answer: Answer): void;
+	onBody?(piece: Buffer): void;
+	readonly keepBody?: boolean;
+}
+
+/** Sends `count` requests over the connections, each sending its next when it has its answer. */
+async function runRequests(
+	job: { readonly port: number; readonly connections: number; readonly count: number },
+	makeScript: () => Script,
+): Promise<Pick<JobResult, 'seconds' | 'requests' | 'latencyMs'>> {
+	const open = Array.from({ length: job.connections }, () => HttpConnection.open(job.port));
+	const connections = await Promise.all(open);
+	const latencies = new Float64Array(job.count);
+	let next = 0;
+	const work = async (connection: HttpConnection): Promise<void> => {
+		const script = makeScript();
+		for (let index = next++; index < job.count; index = next++) {
+			const sentMs = performance.now();
+			const answered = connection.answer(script);
+			connection.write(script.request(index));
+			const answer = await answered;
+			latencies[index] = performance.now() - sentMs;
+			script.answered(index, answer);
+		}
+	};
+	const startMs = performance.now();
+	await Promise.all(connections.map(work));
+	const seconds = secondsSince(startMs);
+	for (const connection of connections) connection.close();
+	latencies.sort();
+	const quantile = (share: number): number => latencies[Math.floor((job.count - 1) * share)] ?? 0;
+	return { seconds, requests: job.count, latencyMs: { p50: quantile(0.5), p99: quantile(0.99) } };
+}
+
+function single(seconds: number, bytes: number): JobResult {
+	return { seconds, requests: 1, bytes, latencyMs: { p50: seconds * 1000, p99: seconds * 1000 }, locations: [] };
+}
+
+function head(method: string, path: string, headers: readonly string[] = []): Buffer {
+	return Buffer.from([`${method} ${path} HTTP/1.1`, 'Host: bench', ...headers, '', ''].join('\r\n'), 'latin1');
+}
+
+function locationOf(answer: Answer): string {
+	const location = /^location: *(\S+)/im.exec(answer.text)?.[1];
+	if (location === undefined) throw new Error(`an upload was answered without Location: ${answer.text}`);
+	return location;
+}
+
+function digits(value: number): string {
+	return String(value).padStart(NUMBER_DIGITS, '0');
+}
+
+function secondsSince(startMs: number): number {
+	return (performance.now() - startMs) / 1000;
+}

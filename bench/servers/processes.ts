@@ -1,0 +1,114 @@
+/** Starts and stops the processes of a measurement: a node, the bare reference server, the load client. */
+import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Job, JobResult } from '../load/jobs.js';
+
+/** Both servers get the size that bin/perigee.cjs sets. */
+const THREADPOOL_SIZE = '8';
+
+export interface ServerProcess {
+	readonly name: 'perigee' | 'bare';
+	readonly port: number;
+	readonly pid: number;
+	/** Stops it cleanly and waits for its end. */
+	stop(): Promise<void>;
+}
+
+export interface StartOptions {
+	readonly dataDir: string;
+	/** Flags of the runtime, for profiles. */
+	readonly nodeArgs?: readonly string[];
+}
+
+/** A node on a free port. */
+export async function startPerigee({ dataDir, nodeArgs = [] }: StartOptions): Promise<ServerProcess> {
+	const args = ['start', '--data-dir', dataDir, '--http', '127.0.0.1:0', '--log-level', 'error', '--json'];
+	const child = spawn(process.execPath, [...nodeArgs, moduleFile('./perigee-server.js'), ...args], {
+		stdio: ['ignore', 'pipe', 'inherit'],
+		env: { ...process.env, UV_THREADPOOL_SIZE: THREADPOOL_SIZE },
+	});
+	const line = await firstLine(child);
+	const { url } = JSON.parse(line) as { readonly url: string };
+	return serverOf('perigee', child, Number(new URL(url).port));
+}
+
+/** The reference: plain files behind node:http (bare-server.ts). */
+export async function startBare({ dataDir, nodeArgs = [] }: StartOptions): Promise<ServerProcess> {
+	const child = spawn(process.execPath, [...nodeArgs, moduleFile('./bare-server.js'), dataDir], {
+		stdio: ['ignore', 'pipe', 'inherit'],
+		env: { ...process.env, UV_THREADPOOL_SIZE: THREADPOOL_SIZE },
+	});
+	return serverOf('bare', child, Number(await firstLine(child)));
+}
+
+export interface LoadClient {
+	readonly pid: number;
+	/** Errors: whatever went wrong in the client. */
+	run(job: Job): Promise<JobResult>;
+	stop(): Promise<void>;
+}
+
+export async function startLoadClient(): Promise<LoadClient> {
+	const child = fork(moduleFile('../load/load-client.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+	await once(child, 'spawn');
+	return {
+		pid: pidOf(child),
+		async run(job) {
+			const ended = new AbortController();
+			const died = once(child, 'exit', { signal: ended.signal }).then(() => ({ error: 'the load client died' }));
+			died.catch(() => undefined);
+			child.send(job);
+			const message = once(child, 'message', { signal: ended.signal });
+			message.catch(() => undefined);
+			const [answer] = (await Promise.race([message, died.then((value) => [value])])) as [
+				{ readonly result?: JobResult; readonly error?: string },
+			];
+			ended.abort();
+			if (!answer.result) throw new Error(answer.error ?? 'the load client answered nothing');
+			return answer.result;
+		},
+		async stop() {
+			child.disconnect();
+			await exitOf(child);
+		},
+	};
+}
+
+function serverOf(name: ServerProcess['name'], child: ChildProcess, port: number): ServerProcess {
+	return {
+		name,
+		port,
+		pid: pidOf(child),
+		async stop() {
+			child.kill('SIGTERM');
+			await exitOf(child);
+		},
+	};
+}
+
+async function firstLine(child: ChildProcess): Promise<string> {
+	if (!child.stdout) throw new Error('no standard output');
+	const lines = createInterface({ input: child.stdout });
+	const [line] = (await Promise.race([
+		once(lines, 'line'),
+		once(child, 'exit').then(([code]) => {
+			throw new Error(`a server did not start (code ${String(code)})`);
+		}),
+	])) as [string];
+	return line;
+}
+
+async function exitOf(child: ChildProcess): Promise<void> {
+	if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+}
+
+function pidOf(child: ChildProcess): number {
+	if (child.pid === undefined) throw new Error('the process did not start');
+	return child.pid;
+}
+
+function moduleFile(relative: string): string {
+	return fileURLToPath(new URL(relative, import.meta.url));
+}
