@@ -102,10 +102,9 @@ impl FileTree {
         require!(has == needs, "{has} segment roots for a file of {size} bytes, which has {needs} segments");
         let (has, needs) = (last_segment.len(), geometry.last_segment_bytes);
         require!(has == needs, "{has} bytes for the last segment of a file of {size} bytes, which has {needs}");
-        let mut hashes = [[0; 32]; SEGMENT_LEAVES];
-        let hashes = &mut hashes[..has.div_ceil(SECTOR_BYTES)];
-        sector_leaves(simd, last_segment, hashes);
-        let subtrees = padded_subtrees(simd, hashes, geometry.last_segment_leaves)?;
+        let mut hashes = vec![[0; 32]; has.div_ceil(SECTOR_BYTES)];
+        sector_leaves(simd, last_segment, &mut hashes);
+        let subtrees = padded_subtrees(simd, &hashes, geometry.last_segment_leaves)?;
         let root = fold_right(subtrees.iter().map(|subtree| subtree.root))?;
         require!(self.last == Some(root), "the last segment's bytes do not have the root that was pushed for it");
         let mut frontier = self.frontier.clone();

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, require};
 use crate::keccak::{Hash, PAIR_BYTES, SECTOR_BYTES, Simd, hash_pair, hash_pairs, hash_sector, hash_sectors};
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// Levels of [`zero_hash`].
@@ -56,64 +57,44 @@ pub fn sector_leaves(simd: Simd, data: &[u8], hashes: &mut [Hash]) {
     }
 }
 
-/// Two buffers that the levels of a tree take turns in.
-struct Levels {
-    simd: Simd,
-    nodes: Vec<Hash>,
-    parents: Vec<Hash>,
-}
-
-impl Levels {
-    fn new(simd: Simd, leaves: &[Hash]) -> Self {
-        let mut nodes = Vec::with_capacity(leaves.len() + 1);
-        nodes.extend_from_slice(leaves);
-        Self { simd, nodes, parents: vec![[0; 32]; leaves.len() / 2 + 1] }
+/// The next level of a tree. A node without right sibling gets `right`, or is carried up as it is.
+fn parents(simd: Simd, nodes: &[Hash], right: Option<Hash>) -> Vec<Hash> {
+    let (pairs, _) = nodes.as_flattened().as_chunks::<PAIR_BYTES>();
+    let mut parents = vec![[0; 32]; pairs.len()];
+    hash_pairs(simd, pairs, &mut parents);
+    if let [odd] = &nodes[2 * pairs.len()..] {
+        parents.push(right.map_or(*odd, |right| hash_pair(odd, &right)));
     }
-
-    /// Replaces the nodes by their parents. A node without right sibling gets `right`, or is carried up as it is.
-    fn rise(&mut self, right: Option<Hash>) {
-        if let (true, Some(right)) = (self.nodes.len() % 2 == 1, right) {
-            self.nodes.push(right);
-        }
-        let (pairs, _) = self.nodes.as_flattened().as_chunks::<PAIR_BYTES>();
-        let parents = self.nodes.len().div_ceil(2);
-        self.parents.resize(parents, [0; 32]);
-        hash_pairs(self.simd, pairs, &mut self.parents[..pairs.len()]);
-        if pairs.len() < parents {
-            self.parents[parents - 1] = self.nodes[self.nodes.len() - 1];
-        }
-        std::mem::swap(&mut self.nodes, &mut self.parents);
-    }
+    parents
 }
 
 /// Root of the carry-up tree over at least one leaf (spec log-layer §1.4).
 pub fn tree_root(simd: Simd, leaves: &[Hash]) -> Result<Hash, Error> {
     require!(!leaves.is_empty(), "a tree has at least one leaf");
-    let mut levels = Levels::new(simd, leaves);
-    while levels.nodes.len() > 1 {
-        levels.rise(None);
+    let mut nodes = Cow::Borrowed(leaves);
+    while nodes.len() > 1 {
+        nodes = parents(simd, &nodes, None).into();
     }
-    Ok(levels.nodes[0])
+    Ok(nodes[0])
 }
 
 /// The proof of leaf `index` in the carry-up tree over `leaves` (spec log-layer §1.5).
 pub fn tree_proof(simd: Simd, leaves: &[Hash], index: usize) -> Result<Proof, Error> {
     require!(index < leaves.len(), "leaf {index} of a tree of {} leaves", leaves.len());
     let mut proof = Proof { lemma: Vec::new(), path: Vec::new() };
-    let mut levels = Levels::new(simd, leaves);
-    let mut position = index;
+    let (mut nodes, mut position) = (Cow::Borrowed(leaves), index);
     if leaves.len() > 1 {
         proof.lemma.push(leaves[index]);
     }
-    while levels.nodes.len() > 1 {
-        if let Some(sibling) = levels.nodes.get(position ^ 1) {
+    while nodes.len() > 1 {
+        if let Some(sibling) = nodes.get(position ^ 1) {
             proof.lemma.push(*sibling);
             proof.path.push(position % 2 == 0);
         }
-        levels.rise(None);
+        nodes = parents(simd, &nodes, None).into();
         position /= 2;
     }
-    proof.lemma.push(levels.nodes[0]);
+    proof.lemma.push(nodes[0]);
     Ok(proof)
 }
 
@@ -131,30 +112,24 @@ pub fn perfect_root(simd: Simd, leaves: &[Hash], height: usize, zero_level: usiz
     if leaves.is_empty() {
         return zero_hash(zero_level + height);
     }
-    let mut levels = Levels::new(simd, leaves);
-    for level in zero_level..zero_level + height {
-        levels.rise(Some(ZERO_HASHES[level]));
+    let mut nodes = Cow::Borrowed(leaves);
+    for zero in &ZERO_HASHES[zero_level..zero_level + height] {
+        nodes = parents(simd, &nodes, Some(*zero)).into();
     }
-    Ok(levels.nodes[0])
+    Ok(nodes[0])
 }
 
 /// Siblings, from the bottom up, of leaf `index` in the tree of [`perfect_root`].
-pub fn perfect_siblings(
-    simd: Simd,
-    leaves: &[Hash],
-    height: usize,
-    zero_level: usize,
-    index: u64,
-) -> Result<Vec<Hash>, Error> {
+pub fn perfect_siblings(simd: Simd, leaves: &[Hash], height: usize, zero_level: usize, index: u64) -> Result<Vec<Hash>, Error> {
     require_perfect(leaves, height, zero_level)?;
     require!(index < 1 << height, "leaf {index} of a tree of height {height}");
-    let mut levels = Levels::new(simd, leaves);
+    let mut nodes = Cow::Borrowed(leaves);
     let mut siblings = Vec::with_capacity(height);
     for step in 0..height {
         let zero = ZERO_HASHES[zero_level + step];
-        let sibling = usize::try_from(index >> step ^ 1).ok().and_then(|sibling| levels.nodes.get(sibling));
+        let sibling = usize::try_from(index >> step ^ 1).ok().and_then(|sibling| nodes.get(sibling));
         siblings.push(*sibling.unwrap_or(&zero));
-        levels.rise(Some(zero));
+        nodes = parents(simd, &nodes, Some(zero)).into();
     }
     Ok(siblings)
 }

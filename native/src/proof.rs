@@ -78,7 +78,8 @@ fn check_position(geometry: &Geometry, index: u64, proof: &Proof, check_padding:
         }
         let half = left.next_power_of_two() / 2;
         if *is_left {
-            // A whole subtree of zero segments; an incomplete one cannot be, since real segments fill more than half.
+            // Padding is less than the power of two that the file's length is rounded up to a multiple of (spec log-layer
+            // §1.2), so a subtree of nothing but padding is complete.
             let zero = zero_hash(half.ilog2() as usize + 10).map_err(|_| Refusal::Position)?;
             if check_padding && position + half >= geometry.segments && *sibling != zero {
                 padding = Err(Refusal::Padding);

@@ -26,13 +26,13 @@ pub fn hash_segment(simd: Simd, data: &[u8], leaves: usize, checksums: &mut [u32
     let sectors = length.div_ceil(SECTOR_BYTES);
     require!((sectors..=SEGMENT_LEAVES).contains(&leaves), "{leaves} leaves: {sectors} to {SEGMENT_LEAVES} for {length} bytes");
     require!(room >= block_count(length), "room for {room} checksums: {length} bytes have {}", block_count(length));
-    let mut hashes = [[0; 32]; SEGMENT_LEAVES];
+    let mut hashes = vec![[0; 32]; sectors];
     let (blocks, rest) = data.as_chunks();
     let (hashed_blocks, _) = hashes.as_chunks_mut();
     for ((block, hashes), checksum) in blocks.iter().zip(hashed_blocks).zip(checksums.iter_mut()) {
         *checksum = hash_block(simd, block, hashes);
     }
     block_checksums(rest, &mut checksums[blocks.len()..]);
-    sector_leaves(simd, rest, &mut hashes[blocks.len() * BLOCK_SECTORS..sectors]);
-    padded_root(simd, &hashes[..sectors], leaves)
+    sector_leaves(simd, rest, &mut hashes[blocks.len() * BLOCK_SECTORS..]);
+    padded_root(simd, &hashes, leaves)
 }

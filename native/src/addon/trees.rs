@@ -32,11 +32,7 @@ pub fn tree_proof(leaves: Arg, index: Arg) -> Result<TreeProof> {
 }
 
 /// Root of the perfect tree of 2^height leaves: the given ones, then `zeroHash(zeroLevel)`.
-#[napi(
-    catch_unwind,
-    ts_args_type = "leaves: Uint8Array, height: number, zeroLevel: number",
-    ts_return_type = "Uint8Array"
-)]
+#[napi(catch_unwind, ts_args_type = "leaves: Uint8Array, height: number, zeroLevel: number", ts_return_type = "Uint8Array")]
 pub fn perfect_root(leaves: Arg, height: Arg, zero_level: Arg) -> Result<Bytes> {
     let (height, zero_level) = (height.size("height")?, zero_level.size("zeroLevel")?);
     Ok(merkle::perfect_root(Simd::chosen()?, leaves.hashes("leaves")?, height, zero_level)?.into())

@@ -9,8 +9,8 @@ mod scalar;
 mod simd;
 
 use crate::checksum::{BLOCK_BYTES, crc32c};
-pub use simd::Simd;
 use simd::Kernel;
+pub use simd::Simd;
 
 /// A Keccak-256 hash.
 pub type Hash = [u8; 32];

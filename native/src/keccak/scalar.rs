@@ -1,7 +1,7 @@
 //! Keccak-256 of one message at a time, in plain Rust: the reference for the vector kernels and the kernel for everything
 //! that does not come in batches.
 
-use super::{ROUND_CONSTANTS, RATE_BYTES, RATE_WORDS};
+use super::{RATE_BYTES, RATE_WORDS, ROUND_CONSTANTS};
 
 /// The Keccak state: 25 words, word `x + 5 * y` for column `x` and row `y`.
 type State = [u64; 25];

@@ -29,7 +29,7 @@ import { decodeState, encodeState, initialState, type LedgerState } from './ledg
 import { checkSubmission } from './submission-rules.js';
 
 /** The flow id of the embedded settlement. */
-export const EMBEDDED_FLOW = 0 as FlowId;
+const EMBEDDED_FLOW = 0 as FlowId;
 
 /** Idle time after which the ledger's blocks are written: 17,520 entries, 18 MB of journal, in a year without a submission. */
 const IDLE_ENTRY_MS = 30 * 60_000;

@@ -391,17 +391,23 @@ test('a state that is ahead of or behind the position it is replayed from is ref
 });
 
 test('a fault inside the ledger reaches everyone who waits, and the next submission is tried again', async () => {
-	let broken = true;
-	const flaky = (data: Uint8Array) => {
-		if (broken) throw new Error('hashing');
-		return hashing.keccak256(data);
+	const faulty = (run: () => Promise<unknown>) => assert.rejects(run, /fault/);
+	const fault = (): never => {
+		throw new Error('fault');
 	};
+	const parts = { ...hashing };
 	await node.settlement.close();
-	broken = false;
-	node = await open(undefined, { hashing: { ...hashing, keccak256: flaky } });
-	broken = true;
-	await assert.rejects(node.settlement.submit(submissionOf([0])), /hashing/);
-	broken = false;
+	node = await open(undefined, { hashing: parts });
+	parts.flowAppend = fault;
+	await faulty(() => node.settlement.submit(submissionOf([0])));
+	parts.flowAppend = hashing.flowAppend;
+	parts.keccak256 = (data) => (data.length > 200 ? fault() : hashing.keccak256(data));
+	await faulty(() => node.settlement.submit(submissionOf([0])));
+	parts.keccak256 = hashing.keccak256;
+	const nowMs = clock.nowMs.bind(clock);
+	clock.nowMs = fault;
+	await Promise.all([0, 1].map(() => faulty(() => node.settlement.submit(submissionOf([0])))));
+	clock.nowMs = nowMs;
 	assert.equal((await node.settlement.submit(submissionOf([0]))).txSeq, 0);
 });
 

@@ -1,0 +1,178 @@
+/** A real store (files of this machine, RocksDB, one hashing worker) in a directory of its own, for tests. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+import { destroyRocks, openRocksKv } from '../../src/db/rocks.js';
+import { type Clock, systemClock } from '../../src/io/clock.js';
+import { createNodeIo } from '../../src/io/node-io.js';
+import { systemRandomness } from '../../src/io/randomness.js';
+import { openStore, type Store, type StoreObserver } from '../../src/log-layer/store.js';
+import type { UploadOptions, UploadResult } from '../../src/log-layer/types.js';
+import * as addon from '../../src/native/addon.js';
+import { HashPool } from '../../src/native/hash-pool.js';
+import { SlabRing } from '../../src/native/slab-ring.js';
+import { EmbeddedSettlement } from '../../src/settlement/embedded/embedded-settlement.js';
+import { createGenesis } from '../../src/settlement/embedded/genesis.js';
+import { hexOf } from '../../src/units.js';
+
+const ROCKS = { cacheBytes: 4 * 2 ** 20, writeBufferBytes: 2 ** 20, crc32c: addon.crc32c };
+const ALL_ROWS = { from: Uint8Array.of(0x02), to: Uint8Array.of(0xff) };
+
+export interface TestStoreOptions {
+	readonly maxFileBytes?: number;
+	readonly maxUploads?: number;
+	readonly reserveBytes?: number;
+	readonly rebuild?: boolean;
+	/** Default: time stands still, so that nothing happens by itself. */
+	readonly clock?: Clock;
+}
+
+export interface TestStore extends Store {
+	readonly dataDir: string;
+	/** What the store told its observer, in order: `rebuilding`, `replayed <lane>`, `damaged view`, … */
+	readonly told: readonly string[];
+}
+
+/** Shared by all stores of a test file: the hashing pool and its ring. */
+export interface TestStores {
+	readonly ring: SlabRing;
+	/** Opens the store of a directory; by default of a new one. */
+	open(options?: TestStoreOptions, dataDir?: string): Promise<TestStore>;
+	newDirectory(): Promise<string>;
+}
+
+/** Call it once at the top of a test file: stores that are still open at its end are closed, and their directories removed. */
+export function useTestStores(): TestStores {
+	const directories: string[] = [];
+	const open = new Set<Store>();
+	const ring = new SlabRing(2);
+	let pool: HashPool;
+	before(async () => {
+		pool = await HashPool.start({ ring, workers: 1 });
+	});
+	after(async () => {
+		for (const store of open) await store.close();
+		ring.close();
+		await pool.close();
+		for (const directory of directories) await rm(directory, { recursive: true, force: true });
+	});
+	const newDirectory = async (): Promise<string> => {
+		const directory = await mkdtemp(join(tmpdir(), 'perigee-store-'));
+		directories.push(directory);
+		return directory;
+	};
+	return {
+		ring,
+		newDirectory,
+		async open(options = {}, dataDir) {
+			const directory = dataDir ?? (await newDirectory());
+			const told: string[] = [];
+			const store = await openIn(directory, options, ring, pool, told);
+			open.add(store);
+			const close = store.close.bind(store);
+			const closeOnce = async (): Promise<void> => {
+				if (open.delete(store)) await close();
+			};
+			return Object.assign(store, { dataDir: directory, told, close: closeOnce });
+		},
+	};
+}
+
+async function openIn(
+	dataDir: string,
+	options: TestStoreOptions,
+	ring: SlabRing,
+	pool: HashPool,
+	told: string[],
+): Promise<Store> {
+	const clock = options.clock ?? stillClock();
+	return openStore({
+		dataDir,
+		io: createNodeIo({ startWriteback: addon.startWriteback }),
+		clock,
+		randomness: systemRandomness,
+		kv: { open: (directory) => openRocksKv(directory, ROCKS), destroy: destroyRocks },
+		makeSettlement: (journal) =>
+			new EmbeddedSettlement({
+				journal,
+				clock,
+				hashing: addon,
+				genesis: createGenesis(
+					{ chainId: 1n, blocksPerEpoch: 10, blockIntervalMs: 10_000, pricePerSector: 0n },
+					clock,
+					systemRandomness,
+				),
+			}),
+		ring,
+		pool,
+		observer: observerInto(told),
+		reserveBytes: options.reserveBytes ?? 1,
+		maxFileBytes: options.maxFileBytes ?? 2 ** 40,
+		maxUploads: options.maxUploads ?? 64,
+		rebuild: options.rebuild ?? false,
+	});
+}
+
+/** Stands still unless told; timers never ring. */
+function stillClock(): Clock {
+	const nowMs = systemClock.nowMs();
+	return { nowMs: () => nowMs, monotonicMs: () => 0, schedule: () => () => undefined };
+}
+
+function observerInto(told: string[]): StoreObserver {
+	return {
+		log: {
+			committed: () => undefined,
+			unsynced: () => undefined,
+			shortWrite: (lane) => void told.push(`short write ${lane}`),
+			failed: (lane, error) => void told.push(`failed ${lane}: ${error.message}`),
+			damaged: ({ lane, fileNo }) => void told.push(`damaged ${lane} ${fileNo}`),
+			inDoubt: (lane, records) => void told.push(`in doubt ${lane} ${records}`),
+		},
+		view: { batch: () => undefined, damaged: () => void told.push('damaged view') },
+		replayed: (lane) => void told.push(`replayed ${lane}`),
+		rebuilding: (reason) => void told.push(`rebuilding: ${reason}`),
+		checkpointed: () => void told.push('checkpointed'),
+		checkpointFailed: (error) => void told.push(`checkpoint failed: ${String(error)}`),
+		damageFound: () => void told.push('damage found'),
+	};
+}
+
+/** Uploads `content` in writes of `writeBytes`; each write has a buffer of its own. */
+export async function put(
+	store: Store,
+	content: Uint8Array,
+	options: Partial<UploadOptions> = {},
+	writeBytes = 65_536,
+): Promise<UploadResult> {
+	const upload = store.files.beginUpload({ name: '', contentType: '', ...options });
+	for (let at = 0; at < content.length; at += writeBytes) {
+		await upload.write(Uint8Array.prototype.slice.call(content, at, at + writeBytes));
+	}
+	return upload.finish();
+}
+
+/** All bytes of [from, to) of a file. */
+export async function readBack(store: Store, result: Pick<UploadResult, 'txSeq'>, from = 0, to?: number): Promise<Buffer> {
+	const file = await store.files.fileBySeq(result.txSeq);
+	if (!file) throw new Error(`there is no submission ${result.txSeq}`);
+	const pieces: Buffer[] = [];
+	for await (const piece of store.files.read(file, from, to ?? file.sizeBytes)) {
+		pieces.push(Buffer.from(piece.bytes));
+		piece.release();
+	}
+	return Buffer.concat(pieces);
+}
+
+/** Every row of the view of a closed store, but those about checkpoints: key → value, as hex. */
+export async function dumpView(dataDir: string): Promise<Map<string, string>> {
+	const kv = await openRocksKv(`${dataDir}/view`, ROCKS);
+	try {
+		const dump = new Map<string, string>();
+		for await (const rows of kv.scan(ALL_ROWS)) for (const { key, value } of rows) dump.set(hexOf(key), hexOf(value));
+		return dump;
+	} finally {
+		await kv.close();
+	}
+}
