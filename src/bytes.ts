@@ -15,22 +15,26 @@ export class ByteWriter {
 	}
 
 	u8(value: number): this {
-		this.#bytes.writeUInt8(value, this.#reserve(1));
+		const at = this.#reserve(1);
+		this.#bytes.writeUInt8(value, at);
 		return this;
 	}
 
 	u16(value: number): this {
-		this.#bytes.writeUInt16LE(value, this.#reserve(2));
+		const at = this.#reserve(2);
+		this.#bytes.writeUInt16LE(value, at);
 		return this;
 	}
 
 	u32(value: number): this {
-		this.#bytes.writeUInt32LE(value, this.#reserve(4));
+		const at = this.#reserve(4);
+		this.#bytes.writeUInt32LE(value, at);
 		return this;
 	}
 
 	u64(value: number | bigint): this {
-		this.#bytes.writeBigUInt64LE(BigInt(value), this.#reserve(8));
+		const at = this.#reserve(8);
+		this.#bytes.writeBigUInt64LE(BigInt(value), at);
 		return this;
 	}
 
@@ -40,12 +44,13 @@ export class ByteWriter {
 
 	/** Unsigned LEB128: 7 bits a byte, lowest first. */
 	varint(value: number | bigint): this {
-		let rest = BigInt(value);
-		while (rest > 0x7fn) {
-			this.u8(Number(rest & 0x7fn) | 0x80);
-			rest >>= 7n;
+		let rest = Number(value);
+		if (!Number.isSafeInteger(rest)) return this.#longVarint(BigInt(value));
+		while (rest > 0x7f) {
+			this.u8((rest & 0x7f) | 0x80);
+			rest = Math.floor(rest / 128);
 		}
-		return this.u8(Number(rest));
+		return this.u8(rest);
 	}
 
 	/** A varint of the length, then the UTF-8 bytes. */
@@ -61,7 +66,8 @@ export class ByteWriter {
 	}
 
 	raw(value: Uint8Array): this {
-		this.#bytes.set(value, this.#reserve(value.length));
+		const at = this.#reserve(value.length);
+		this.#bytes.set(value, at);
 		return this;
 	}
 
@@ -70,6 +76,16 @@ export class ByteWriter {
 		return Uint8Array.prototype.slice.call(this.#bytes, from, this.#length);
 	}
 
+	#longVarint(value: bigint): this {
+		let rest = value;
+		while (rest > 0x7fn) {
+			this.u8(Number(rest & 0x7fn) | 0x80);
+			rest >>= 7n;
+		}
+		return this.u8(Number(rest));
+	}
+
+	/** Call it before `#bytes` is looked at: it may put a larger buffer there. */
 	#reserve(count: number): number {
 		const at = this.#length;
 		this.#length += count;
@@ -136,9 +152,13 @@ export class ByteReader {
 
 	/** A varint that must be exact as a number. */
 	safeVarint(field: string): number {
-		const value = this.varint(field);
-		if (value > BigInt(Number.MAX_SAFE_INTEGER)) this.fail(`${field} is ${value}, beyond 2^53`);
-		return Number(value);
+		let value = 0;
+		for (let unit = 1; unit <= 2 ** 49; unit *= 128) {
+			const byte = this.u8(field);
+			value += (byte & 0x7f) * unit;
+			if (byte < 0x80) return Number.isSafeInteger(value) ? value : this.fail(`${field} is beyond 2^53`);
+		}
+		return this.fail(`${field} is beyond 2^53`);
 	}
 
 	bytes(count: number, field: string): Uint8Array {

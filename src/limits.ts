@@ -80,8 +80,6 @@ export const LIMITS = {
 	settingValueBytes: 65_536,
 	/** All settings together. */
 	settingsBytes: 1024 * 1024,
-	/** Records of the journal whose payloads are read at once during a replay. */
-	journalReplayReads: 64,
 	/** Rows of the view kept in memory for repeated look-ups. */
 	cachedRows: 16_384,
 	/** Read buffers of 1 MiB lent out at once; more readers wait. Idle ones kept. */

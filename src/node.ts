@@ -145,6 +145,10 @@ async function buildStore(
 				journal,
 				clock: systemClock,
 				hashing: addon,
+				observer: {
+					committed: () => undefined,
+					idleFailed: (error) => log.warn({ err: error }, 'idle time could not be written to the ledger; it is tried again'),
+				},
 				genesis: createGenesis(
 					{
 						chainId: EMBEDDED_CHAIN_ID,

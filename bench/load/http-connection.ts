@@ -101,7 +101,7 @@ export class HttpConnection {
 			return bytes.subarray(bytes.length);
 		}
 		this.#headBytes = Buffer.alloc(0);
-		const text = all.latin1Slice(0, end);
+		const text = all.toString('latin1', 0, end);
 		const length = /^content-length: *(\d+)/im.exec(text)?.[1];
 		if (length === undefined) throw new Error(`an answer without Content-Length: ${text}`);
 		this.#head = { status: Number(text.slice(9, 12)), text };

@@ -88,7 +88,7 @@ async function smallPuts(job: SmallPutsJob): Promise<JobResult> {
 		const request = Buffer.from(template);
 		return {
 			request(index) {
-				request.latin1Write(digits(index), numberAt);
+				request.write(digits(index), numberAt, 'latin1');
 				request.writeUInt32LE(job.seed, bodyAt);
 				request.writeUInt32LE(index, bodyAt + 4);
 				return request;

@@ -87,27 +87,31 @@ function send(request: IncomingMessage, response: ServerResponse, name: string):
 		const start = Number(range[1]);
 		const end = Number(range[2]);
 		response.writeHead(206, { 'Content-Length': end + 1 - start, 'Content-Type': 'application/octet-stream' });
-		stream(path, response, start, end);
+		stream(path, response, { start, end });
 		return;
 	}
-	fs.stat(path, (error, stats) => {
+	fs.open(path, 'r', (error, file) => {
 		if (error) return fail(response, 404, error.message);
-		if (stats.size <= SMALL_FILE_BYTES) return sendSmall(path, response);
-		response.writeHead(200, { 'Content-Length': stats.size, 'Content-Type': 'application/octet-stream' });
-		stream(path, response, 0, stats.size - 1);
+		fs.fstat(file, (statError, stats) => {
+			if (statError) return fail(response, 500, statError.message);
+			if (stats.size <= SMALL_FILE_BYTES) return sendSmall(file, stats.size, response);
+			response.writeHead(200, { 'Content-Length': stats.size, 'Content-Type': 'application/octet-stream' });
+			stream(path, response, { fd: file });
+		});
 	});
 }
 
-function sendSmall(path: string, response: ServerResponse): void {
-	fs.readFile(path, (error, bytes) => {
-		if (error) return fail(response, 404, error.message);
-		response.writeHead(200, { 'Content-Length': bytes.length, 'Content-Type': 'application/octet-stream' });
+function sendSmall(file: number, sizeBytes: number, response: ServerResponse): void {
+	fs.read(file, Buffer.allocUnsafe(sizeBytes), 0, sizeBytes, 0, (error, count, bytes) => {
+		fs.close(file);
+		if (error || count < sizeBytes) return fail(response, 500, error?.message ?? 'the file shrank');
+		response.writeHead(200, { 'Content-Length': sizeBytes, 'Content-Type': 'application/octet-stream' });
 		response.end(bytes);
 	});
 }
 
-function stream(path: string, response: ServerResponse, start: number, end: number): void {
-	const source = fs.createReadStream(path, { start, end, highWaterMark: STREAM_CHUNK_BYTES });
+function stream(path: string, response: ServerResponse, part: { fd: number } | { start: number; end: number }): void {
+	const source = fs.createReadStream(path, { ...part, highWaterMark: STREAM_CHUNK_BYTES });
 	source.on('error', () => response.destroy());
 	source.pipe(response);
 }

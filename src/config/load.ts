@@ -188,18 +188,25 @@ function nearest(word: string, candidates: readonly string[]): string | undefine
 	return best;
 }
 
-/** Levenshtein distance. */
+/** Insertions, deletions, replacements and swaps of neighbours between two words. */
 function distance(left: string, right: string): number {
-	let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
+	const rows = [Array.from({ length: right.length + 1 }, (_, index) => index)];
+	const at = (row: number, column: number): number => rows[row]?.[column] ?? 0;
 	for (let row = 1; row <= left.length; row++) {
 		const current = [row];
+		rows.push(current);
 		for (let column = 1; column <= right.length; column++) {
-			const swap = (previous[column - 1] ?? 0) + (left[row - 1] === right[column - 1] ? 0 : 1);
-			current.push(Math.min(swap, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+			const differs = left[row - 1] === right[column - 1] ? 0 : 1;
+			const swapped = row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
+			current[column] = Math.min(
+				at(row - 1, column - 1) + differs,
+				at(row - 1, column) + 1,
+				at(row, column - 1) + 1,
+				swapped ? at(row - 2, column - 2) + 1 : Number.POSITIVE_INFINITY,
+			);
 		}
-		previous = current;
 	}
-	return previous[right.length] ?? 0;
+	return at(left.length, right.length);
 }
 
 function fail(message: string): never {

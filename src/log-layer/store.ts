@@ -58,6 +58,8 @@ export interface StoreOptions {
 	readonly observer: StoreObserver;
 	/** 0: chosen by the size of the file system. */
 	readonly reserveBytes: number;
+	/** A log file ends before it grows beyond this; absent: by the reserve. */
+	readonly rollBytes?: number;
 	readonly maxFileBytes: number;
 	readonly maxUploads: number;
 	/** Throw the view away first. */
@@ -167,7 +169,7 @@ class OpenStore implements Store {
 				nextLsn: checkpoint?.nextLsn ?? (1n as Lsn),
 				consumer: parts.consume,
 				journalHead: () => parts?.journal.headRecords() ?? [],
-				rollBytes: Math.min(ROLL_MOST_BYTES, Math.max(ROLL_LEAST_BYTES, disk.reserveBytes / 4)),
+				rollBytes: options.rollBytes ?? Math.min(ROLL_MOST_BYTES, Math.max(ROLL_LEAST_BYTES, disk.reserveBytes / 4)),
 			});
 			parts.useLog(log);
 			await parts.settlement.start();
@@ -288,7 +290,6 @@ class StoreCore {
 		});
 		this.journal = new Journal({
 			write: (records) => this.#openLog().write('journal', records),
-			readPayload: () => Promise.reject(new Error('the log hands the journal its payloads')),
 			sink: (items) => this.view.change((turn) => applyJournalItems(turn, items, this.#edge)),
 		});
 		this.settlement = options.makeSettlement(this.journal);

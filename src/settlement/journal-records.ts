@@ -15,7 +15,7 @@ import {
 	rootFromBytes,
 	type TxSeq,
 } from '../units.js';
-import { ByteReader, ByteWriter } from './bytes.js';
+import { ByteReader, ByteWriter } from '../bytes.js';
 import type { UploadName } from './settlement.js';
 
 /** Record types of the journal. */

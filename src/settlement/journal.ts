@@ -9,7 +9,7 @@ import type { Lane, LanePosition, LogRecord, RecordInput, WriteTicket } from '..
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import type { FlowId, Lsn } from '../units.js';
-import { ByteReader, ByteWriter } from './bytes.js';
+import { ByteReader, ByteWriter } from '../bytes.js';
 import {
 	decodeLedgerEntry,
 	decodeSetting,
@@ -24,9 +24,6 @@ import {
 	type UploadRecord,
 } from './journal-records.js';
 import type { SettlementEvent } from './settlement.js';
-
-/** A record of the journal; live ones carry their payload in memory. */
-export type JournalRecord = LogRecord & { readonly payload?: Uint8Array };
 
 /** What the view takes, in order. One record may give several items; they share its lsn. */
 export type JournalItem =
@@ -59,16 +56,8 @@ export interface JournalAppend {
 export interface JournalOptions {
 	/** Writes records as one group, urgently. */
 	readonly write: (records: readonly RecordInput[]) => WriteTicket;
-	/** Payload of a replayed record, checked against its CRCs. */
-	readonly readPayload: (record: LogRecord) => Promise<Uint8Array>;
 	readonly sink: JournalSink;
 }
-
-/** What a record means before the drivers have looked at it. */
-type Decoded =
-	| { readonly lsn: Lsn; readonly entry: LedgerEntryRecord }
-	| { readonly lsn: Lsn; readonly upload: UploadRecord }
-	| { readonly lsn: Lsn; readonly setting: SettingRecord };
 
 const STATE_VERSION = 1;
 
@@ -138,21 +127,32 @@ export class Journal {
 	 * Takes durable records of the lane in order; one call at a time.
 	 * Errors: those of the sink, and FORMAT_UNKNOWN for records that this version does not know or that do not fit together.
 	 */
-	readonly consume = async (_lane: Lane, records: readonly JournalRecord[], end: LanePosition): Promise<void> => {
+	readonly consume = async (_lane: Lane, records: readonly LogRecord[], end: LanePosition): Promise<void> => {
 		const items: JournalItem[] = [];
 		const settings: SettingRecord[] = [];
 		const drivers = new Set<JournalDriver>();
-		for (let from = 0; from < records.length; from += LIMITS.journalReplayReads) {
-			const chunk = records.slice(from, from + LIMITS.journalReplayReads);
-			for (const decoded of await Promise.all(chunk.map((record) => this.#decode(record)))) {
-				if (!decoded) continue;
-				if ('setting' in decoded) settings.push(decoded.setting);
-				else if ('upload' in decoded) items.push(decoded);
-				else {
-					const driver = this.#driverOf(decoded.entry.flowId);
+		for (const record of records) {
+			const { lsn } = record;
+			const body = record.ext.length > 0 ? record.ext : (record.payload ?? NO_BYTES);
+			switch (record.type) {
+				case JOURNAL_RECORDS.ledgerEntry: {
+					const { flowId, entry } = decodeLedgerEntry(body);
+					const driver = this.#driverOf(flowId);
 					drivers.add(driver);
-					for (const event of driver.take(decoded.entry.entry)) items.push({ lsn: decoded.lsn, event });
+					for (const event of driver.take(entry)) items.push({ lsn, event });
+					break;
 				}
+				case JOURNAL_RECORDS.upload:
+					items.push({ lsn, upload: decodeUpload(body) });
+					break;
+				case JOURNAL_RECORDS.setting:
+					settings.push(decodeSetting(body));
+					break;
+				default:
+					throw new PerigeeError(
+						'FORMAT_UNKNOWN',
+						`The journal holds a record of type ${record.type}, which this version does not know`,
+					);
 			}
 		}
 		await this.#options.sink(items, end);
@@ -218,30 +218,6 @@ export class Journal {
 		return latest;
 	}
 
-	async #decode(record: JournalRecord): Promise<Decoded | undefined> {
-		const { lsn, type } = record;
-		switch (type) {
-			case JOURNAL_RECORDS.ledgerEntry:
-				return { lsn, entry: decodeLedgerEntry(await this.#body(record)) };
-			case JOURNAL_RECORDS.upload:
-				return { lsn, upload: decodeUpload(await this.#body(record)) };
-			case JOURNAL_RECORDS.setting:
-				return { lsn, setting: decodeSetting(await this.#body(record)) };
-			case RECOVERED:
-				return undefined;
-			default:
-				throw new PerigeeError(
-					'FORMAT_UNKNOWN',
-					`The journal holds a record of type ${type}, which this version does not know`,
-				);
-		}
-	}
-
-	#body(record: JournalRecord): Uint8Array | Promise<Uint8Array> {
-		if (record.ext.length > 0) return record.ext;
-		return record.payload ?? this.#options.readPayload(record);
-	}
-
 	#driverOf(flowId: FlowId): JournalDriver {
 		const driver = this.#drivers.get(flowId);
 		if (!driver)
@@ -253,8 +229,7 @@ export class Journal {
 	}
 }
 
-/** The log's own record about a recovery; it says nothing to the journal. */
-const RECOVERED = 0x01;
+const NO_BYTES = new Uint8Array(0);
 
 function applySetting(settings: Map<string, Uint8Array>, key: string, value: Uint8Array): void {
 	if (value.length === 0) settings.delete(key);

@@ -120,7 +120,7 @@ export interface Settlement {
 	/**
 	 * Orders a submission (its data is already durable here) and records the upload's name beside it.
 	 * Resolves when both are durable in the journal and applied to the view.
-	 * Errors: SUBMISSION_INVALID, OVERLOADED, DISK_FULL, READ_ONLY, SHUTTING_DOWN.
+	 * Errors: SUBMISSION_INVALID, BAD_NAME, OVERLOADED, DISK_FULL, READ_ONLY, SHUTTING_DOWN.
 	 */
 	submit(submission: Submission, upload?: UploadName): Promise<PlacedSubmission>;
 	/** Stops taking submissions and waits for those under way. */

@@ -1,8 +1,8 @@
 /**
  * The transaction record of 0G nodes: SSZ bytes and the hash that stands for a submission between peers (spec log-layer §3.3).
  */
+import { ByteWriter } from '../bytes.js';
 import { HASH_BYTES } from '../units.js';
-import { ByteWriter } from './bytes.js';
 import type { LedgerHashing } from './embedded/hashing.js';
 import type { SubmissionNode } from './settlement.js';
 

@@ -9,7 +9,7 @@ import { PerigeeError } from '../../errors.js';
 import type { Clock } from '../../io/clock.js';
 import { LIMITS } from '../../limits.js';
 import type { FlowId } from '../../units.js';
-import { ByteWriter } from '../bytes.js';
+import { ByteWriter } from '../../bytes.js';
 import type { Journal, JournalDriver } from '../journal.js';
 import { checkUploadName, type SettingRecord, type UploadRecord } from '../journal-records.js';
 import type {

@@ -3,7 +3,7 @@
  * before that block's submissions: so the hash of e is always at hand, no epoch is ever made late, and each has a range.
  */
 import { HASH_BYTES } from '../../units.js';
-import { ByteWriter } from '../bytes.js';
+import { ByteWriter } from '../../bytes.js';
 import type { EpochContext } from '../settlement.js';
 import { EMPTY_HASH, type LedgerHashing } from './hashing.js';
 

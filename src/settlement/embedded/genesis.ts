@@ -2,8 +2,8 @@
 import type { Clock } from '../../io/clock.js';
 import type { Randomness } from '../../io/randomness.js';
 import { HASH_BYTES } from '../../units.js';
-import type { ByteReader, ByteWriter } from '../bytes.js';
-import { ByteWriter as Writer } from '../bytes.js';
+import type { ByteReader, ByteWriter } from '../../bytes.js';
+import { ByteWriter as Writer } from '../../bytes.js';
 import type { LedgerHashing } from './hashing.js';
 
 export interface LedgerGenesis {

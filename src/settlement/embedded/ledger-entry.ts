@@ -9,7 +9,7 @@
  * `time` is that of its last block. `state hash` is the state's hash after the entry.
  */
 import { HASH_BYTES } from '../../units.js';
-import { ByteReader, ByteWriter } from '../bytes.js';
+import { ByteReader, ByteWriter } from '../../bytes.js';
 import { LEDGER_ENTRY_BYTES } from '../journal-records.js';
 import type { Submission, SubmissionNode } from '../settlement.js';
 import { GENESIS_BYTES, type LedgerGenesis, readGenesis, writeGenesis } from './genesis.js';

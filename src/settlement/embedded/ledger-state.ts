@@ -1,6 +1,6 @@
 /** The whole state of the embedded ledger, its bytes and its hash (docs/format.md §6). */
 import { HASH_BYTES } from '../../units.js';
-import { ByteReader, ByteWriter } from '../bytes.js';
+import { ByteReader, ByteWriter } from '../../bytes.js';
 import type { EpochContext } from '../settlement.js';
 import { EMPTY_HISTORY, firstContext, HISTORY_ROOTS, type RootHistory } from './epochs.js';
 import { genesisHash, type LedgerGenesis, readGenesis, writeGenesis } from './genesis.js';

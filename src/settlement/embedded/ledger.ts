@@ -5,7 +5,7 @@
 import { PerigeeError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
 import { type FlowId, HASH_BYTES, hexOf, rootFromBytes, type SectorIndex, type TxSeq } from '../../units.js';
-import { ByteWriter } from '../bytes.js';
+import { ByteWriter } from '../../bytes.js';
 import type { EpochContext, PlacedSubmission, SettlementEvent, Submission } from '../settlement.js';
 import { emptyBlockHash, insertRoots, makeContext, type RootHistory } from './epochs.js';
 import type { LedgerGenesis } from './genesis.js';

@@ -117,6 +117,7 @@ test('a body that is announced too large is refused before it is read', async (t
 	const answer = await connection.until('BODY_TOO_LARGE');
 	assert.match(answer, /^HTTP\/1.1 413 /);
 	assert.match(answer, /Connection: close/);
+	connection.socket.destroy();
 	assert.equal(rest.store.abortedUploads, 0);
 	assert.equal((await put(rest, Buffer.alloc(1000, 1))).length, 66);
 });

@@ -5,7 +5,7 @@ import type { PerigeeError } from '../../../src/errors.js';
 import * as addon from '../../../src/native/addon.js';
 import type { LedgerGenesis } from '../../../src/settlement/embedded/genesis.js';
 import type { LedgerHashing } from '../../../src/settlement/embedded/hashing.js';
-import type { JournalItem, JournalRecord } from '../../../src/settlement/journal.js';
+import type { JournalItem } from '../../../src/settlement/journal.js';
 import type { Submission, SubmissionNode } from '../../../src/settlement/settlement.js';
 import type { Lsn } from '../../../src/units.js';
 
@@ -94,15 +94,12 @@ export function pair(left: Uint8Array, right: Uint8Array): Uint8Array {
 	return keccak_256(Buffer.concat([left, right]));
 }
 
-export type Consumer = (lane: 'journal', records: readonly JournalRecord[], end: LanePosition) => Promise<void>;
+export type Consumer = (lane: 'journal', records: readonly LogRecord[], end: LanePosition) => Promise<void>;
 
 /** The journal lane in memory: one group at a time, durable at once unless it is held or told to fail. */
 export class MemoryLane {
 	/** Durable groups, oldest first. */
 	readonly groups: (readonly LogRecord[])[] = [];
-	readonly payloads = new Map<Lsn, Uint8Array>();
-	/** Payloads that a replay asked for. */
-	payloadsRead = 0;
 	consumer: Consumer = () => Promise.resolve();
 	#nextLsn = 1n;
 	#delivery: Promise<unknown> = Promise.resolve();
@@ -136,18 +133,11 @@ export class MemoryLane {
 			if (failure) throw failure;
 			const records = inputs.map((input) => this.#record(input));
 			this.groups.push(records);
-			const live = records.map((record, index) => ({ ...record, ...payloadOf(inputs[index]) }));
-			await this.consumer('journal', live, { fileNo: 1, offset: this.groups.length });
+			await this.consumer('journal', records, { fileNo: 1, offset: this.groups.length });
 			return records;
 		});
 		this.#delivery = applied.catch(() => undefined);
 		return { written: applied, durable: applied, applied };
-	};
-
-	readonly readPayload = (record: LogRecord): Promise<Uint8Array> => {
-		const payload = this.payloads.get(record.lsn);
-		this.payloadsRead++;
-		return payload ? Promise.resolve(payload) : Promise.reject(new Error(`no payload of ${record.lsn}`));
 	};
 
 	/** Hands the groups behind `end` to a consumer, as a replay does. */
@@ -160,12 +150,17 @@ export class MemoryLane {
 
 	#record(input: RecordInput): LogRecord {
 		const lsn = this.#nextLsn++ as Lsn;
-		if (input.payload) this.payloads.set(lsn, input.payload.slice());
-		return { lane: 'journal', type: input.type, lsn, origin: lsn, ext: input.ext, blockCrcs: new Uint8Array(0) };
+		const record = {
+			lane: 'journal' as const,
+			type: input.type,
+			lsn,
+			origin: lsn,
+			ext: input.ext,
+			blockCrcs: new Uint8Array(0),
+		};
+		return input.payload ? { ...record, payload: input.payload.slice() } : record;
 	}
 }
-
-const payloadOf = (input?: RecordInput) => (input?.payload ? { payload: input.payload } : {});
 
 /** A view that only remembers. */
 export class RecordingSink {

@@ -58,7 +58,7 @@ async function open(
 	options: Partial<EmbeddedSettlementOptions> = {},
 ): Promise<Opened> {
 	const sink = new RecordingSink();
-	const journal = new Journal({ write: lane.write, readPayload: lane.readPayload, sink: sink.take });
+	const journal = new Journal({ write: lane.write, sink: sink.take });
 	const settlement = new EmbeddedSettlement({ journal, clock, hashing, genesis: testGenesis, observer, ...options });
 	if (saved) journal.restoreState(saved);
 	await lane.replay(journal.consume, saved?.end);
@@ -105,7 +105,7 @@ test('two new ledgers have different flow addresses', () => {
 	const randomness = new SeededRandomness(1);
 	const addresses = [1, 2].map(() => {
 		const genesis = createGenesis(choices, clock, randomness);
-		const journal = new Journal({ write: lane.write, readPayload: lane.readPayload, sink: node.sink.take });
+		const journal = new Journal({ write: lane.write, sink: node.sink.take });
 		return hexOf(new EmbeddedSettlement({ journal, clock, hashing, genesis }).identity().flowAddress);
 	});
 	assert.notEqual(addresses[0], addresses[1]);
@@ -170,7 +170,7 @@ test('a block holds no more than the limits allow; the rest follows in further b
 	);
 	for (const group of lane.groups) {
 		assert.ok(group.length <= LIMITS.groupRecords);
-		for (const { lsn } of group) assert.ok((lane.payloads.get(lsn)?.length ?? 0) <= LIMITS.recordPayloadBytes);
+		for (const { payload } of group) assert.ok((payload?.length ?? 0) <= LIMITS.recordPayloadBytes);
 	}
 });
 
@@ -412,7 +412,7 @@ test('a fault inside the ledger reaches everyone who waits, and the next submiss
 });
 
 test('a submission before the start is refused', async () => {
-	const journal = new Journal({ write: lane.write, readPayload: lane.readPayload, sink: node.sink.take });
+	const journal = new Journal({ write: lane.write, sink: node.sink.take });
 	const settlement = new EmbeddedSettlement({ journal, clock, hashing, genesis: testGenesis });
 	await assert.rejects(settlement.submit(submissionOf([0])), /not started/);
 });

@@ -1,0 +1,91 @@
+/** Flags of the benchmark, and the two sets of sizes. */
+import { parseArgs } from 'node:util';
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+
+export interface BenchSizes {
+	readonly cachedHashBytes: number;
+	readonly cachedHashPasses: number;
+	readonly largeHashBytes: number;
+	readonly sdkBytes: number;
+	readonly largeFileBytes: number;
+	readonly memoryFileBytes: number;
+	readonly rangeCount: number;
+	readonly smallFiles: number;
+	readonly smallGets: number;
+	/** For each connection. */
+	readonly smallPuts: number;
+}
+
+const FULL: BenchSizes = {
+	cachedHashBytes: MIB / 2,
+	cachedHashPasses: 100,
+	largeHashBytes: GIB,
+	sdkBytes: 64 * MIB,
+	largeFileBytes: GIB,
+	memoryFileBytes: 4 * GIB,
+	rangeCount: 1000,
+	smallFiles: 2000,
+	smallGets: 30_000,
+	smallPuts: 300,
+};
+
+const QUICK: BenchSizes = {
+	cachedHashBytes: MIB / 2,
+	cachedHashPasses: 20,
+	largeHashBytes: 64 * MIB,
+	sdkBytes: MIB,
+	largeFileBytes: 128 * MIB,
+	memoryFileBytes: 256 * MIB,
+	rangeCount: 100,
+	smallFiles: 200,
+	smallGets: 2000,
+	smallPuts: 30,
+};
+
+export interface BenchOptions {
+	readonly isQuick: boolean;
+	readonly sizes: BenchSizes;
+	readonly rounds: number;
+	/** Ids of rows; all when empty. */
+	readonly only: readonly string[];
+	readonly json: boolean;
+	readonly list: boolean;
+	/** Where the reports go. */
+	readonly out: string | undefined;
+}
+
+export const USAGE = `usage: npm run bench -- [flags]
+  --quick          small sizes and one round: a look, not a measurement
+  --only <row>     this row alone; may be repeated
+  --rounds <n>     rounds of each row (5; with --quick 1)
+  --json           print JSON instead of the table
+  --out <folder>   where bench.json and bench.md go (reports/; with --quick or --only reports/local/)
+  --list           print the rows`;
+
+/** Errors: whatever parseArgs says about flags that are not known. */
+export function parseOptions(argv: readonly string[]): BenchOptions {
+	const { values } = parseArgs({
+		args: [...argv],
+		options: {
+			quick: { type: 'boolean', default: false },
+			only: { type: 'string', multiple: true, default: [] },
+			rounds: { type: 'string' },
+			json: { type: 'boolean', default: false },
+			list: { type: 'boolean', default: false },
+			out: { type: 'string' },
+		},
+	});
+	const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+	if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000) throw new Error('--rounds is a number from 1 to 1000');
+	return {
+		isQuick: values.quick,
+		sizes: values.quick ? QUICK : FULL,
+		rounds,
+		only: values.only,
+		json: values.json,
+		list: values.list,
+		out: values.out,
+	};
+}

@@ -1,0 +1,66 @@
+/** `npm run bench`: measures every row of docs/benchmarks.md and prints the table. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describeMachine } from './machine.js';
+import { type BenchOptions, parseOptions, USAGE } from './options.js';
+import { type Report, renderMarkdown, renderTable, type ReportRow, reportRow } from './report.js';
+import type { BenchContext, Row } from './row.js';
+import { kernelRows } from './rows/kernels.js';
+import { largeFileRows } from './rows/large-files.js';
+import { ledgerRow } from './rows/ledger.js';
+import { processRows } from './rows/process.js';
+import { smallFileRows } from './rows/small-files.js';
+
+const ROWS: readonly Row[] = [...kernelRows, ...largeFileRows, ...smallFileRows, ...processRows, ledgerRow];
+
+const argv = process.argv.slice(2);
+try {
+	const options = parseOptions(argv);
+	const rows = pickRows(options.only);
+	if (options.list) console.log(rows.map(({ id, title }) => `${id}: ${title}`).join('\n'));
+	else await run(options, rows);
+} catch (error) {
+	console.error(error instanceof Error ? error.message : error);
+	console.error(USAGE);
+	process.exitCode = 1;
+}
+
+async function run(options: BenchOptions, rows: readonly Row[]): Promise<void> {
+	process.chdir(fileURLToPath(new URL('../../', import.meta.url)));
+	const machine = describeMachine(argv);
+	const workDir = await mkdtemp(join(tmpdir(), 'perigee-bench-'));
+	const results: ReportRow[] = [];
+	try {
+		for (const row of rows) {
+			const context: BenchContext = { ...options, workDir, progress: (text) => progress(`${row.id}: ${text}`) };
+			context.progress('begins');
+			results.push(reportRow(row, await row.measure(context)));
+			progress('');
+		}
+	} finally {
+		await rm(workDir, { recursive: true, force: true });
+	}
+	const report: Report = { machine, rounds: options.rounds, rows: results };
+	const isPartial = options.isQuick || options.only.length > 0;
+	await writeReport(report, options.out ?? (isPartial ? 'reports/local' : 'reports'));
+	console.log(options.json ? JSON.stringify(report, null, 2) : renderTable(results));
+}
+
+async function writeReport(report: Report, folder: string): Promise<void> {
+	await mkdir(folder, { recursive: true });
+	await writeFile(join(folder, 'bench.json'), `${JSON.stringify(report, null, 2)}\n`);
+	await writeFile(join(folder, 'bench.md'), renderMarkdown(report));
+}
+
+function pickRows(only: readonly string[]): readonly Row[] {
+	const unknown = only.filter((id) => !ROWS.some((row) => row.id === id));
+	if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}`);
+	return only.length === 0 ? ROWS : ROWS.filter((row) => only.includes(row.id));
+}
+
+/** One line that is overwritten, on a terminal only. */
+function progress(text: string): void {
+	if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+}

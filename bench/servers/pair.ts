@@ -1,0 +1,63 @@
+/** A node, the bare server and a load client for one row, and what each run of a job cost. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Job, JobResult } from '../load/jobs.js';
+import type { BenchContext } from '../row.js';
+import { type ServerProcess, startBare, startLoadClient, startPerigee } from './processes.js';
+import { cpuSecondsOf } from './process-stats.js';
+
+export interface Measured extends JobResult {
+	/** Processor seconds during the job. */
+	readonly serverCpuSeconds: number;
+	readonly clientCpuSeconds: number;
+}
+
+type WithoutPort<J> = J extends Job ? Omit<J, 'port'> : never;
+/** A job for whichever server. */
+export type ServerJob = WithoutPort<Job>;
+
+export interface ServerPair {
+	readonly perigee: ServerProcess;
+	readonly bare: ServerProcess;
+	run(server: ServerProcess, job: ServerJob): Promise<Measured>;
+	/** Waits until nothing of earlier runs is left to be written to the disk. */
+	settle(): Promise<void>;
+}
+
+/** Starts all three, lets `work` use them, stops them and removes what they stored. */
+export async function withServers<T>(context: BenchContext, work: (pair: ServerPair) => Promise<T>): Promise<T> {
+	const directory = await mkdtemp(join(context.workDir, 'row-'));
+	const stops: (() => Promise<void>)[] = [];
+	try {
+		const client = await startLoadClient();
+		stops.push(() => client.stop());
+		const bare = await startBare({ dataDir: join(directory, 'bare') });
+		stops.push(() => bare.stop());
+		const perigee = await startPerigee({ dataDir: join(directory, 'perigee') });
+		stops.push(() => perigee.stop());
+		return await work({
+			perigee,
+			bare,
+			async run(server, job) {
+				const before = [cpuSecondsOf(server.pid), cpuSecondsOf(client.pid)] as const;
+				const result = await client.run({ ...job, port: server.port });
+				return {
+					...result,
+					serverCpuSeconds: cpuSecondsOf(server.pid) - before[0],
+					clientCpuSeconds: cpuSecondsOf(client.pid) - before[1],
+				};
+			},
+			settle: settleDisk,
+		});
+	} finally {
+		for (const stop of stops.toReversed()) await stop();
+		await rm(directory, { recursive: true, force: true });
+		await settleDisk();
+	}
+}
+
+async function settleDisk(): Promise<void> {
+	await promisify(execFile)('sync');
+}

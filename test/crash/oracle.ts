@@ -1,0 +1,73 @@
+/** What the clients of a store know: which uploads were answered, with what, and which were not. */
+import { fileRoot } from '../../src/native/addon.js';
+import { rootFromBytes, type DataRoot, type TxSeq } from '../../src/units.js';
+import type { Prng } from '../support/prng.js';
+
+export interface Content {
+	readonly bytes: Buffer;
+	readonly root: DataRoot;
+}
+
+export interface Acknowledged {
+	readonly content: Content;
+	readonly txSeq: TxSeq;
+	readonly name: string;
+	readonly existed: boolean;
+}
+
+export class Oracle {
+	/** All content that any upload was begun with, by root and size. */
+	readonly contents = new Map<string, Content>();
+	readonly acknowledged: Acknowledged[] = [];
+	/** Names of uploads that were begun and not answered with success, by root: each may be there or not. */
+	readonly #openNames = new Map<DataRoot, Set<string>>();
+	#names = 0;
+
+	newName(prng: Prng): string {
+		return prng.chance(0.1) ? '' : `name-${++this.#names}`;
+	}
+
+	begun(content: Content, name: string): void {
+		this.contents.set(keyOf(content), content);
+		const names = this.#openNames.get(content.root) ?? new Set();
+		names.add(name);
+		this.#openNames.set(content.root, names);
+	}
+
+	answered(acknowledged: Acknowledged): void {
+		this.acknowledged.push(acknowledged);
+	}
+
+	contentOf(root: DataRoot, sizeBytes: number): Content | undefined {
+		return this.contents.get(`${root}/${sizeBytes}`);
+	}
+
+	/** Every name that an upload of this root was begun with. */
+	namesOf(root: DataRoot): ReadonlySet<string> {
+		return this.#openNames.get(root) ?? new Set();
+	}
+
+	/** The upload of a root that was answered last. */
+	lastOf(root: DataRoot): Acknowledged | undefined {
+		return this.acknowledged.findLast((acknowledged) => acknowledged.content.root === root);
+	}
+
+	anyContent(prng: Prng): Content | undefined {
+		return this.contents.size > 0 ? prng.pick([...this.contents.values()]) : undefined;
+	}
+}
+
+function keyOf(content: Content): string {
+	return `${content.root}/${content.bytes.length}`;
+}
+
+export function contentOf(bytes: Buffer): Content {
+	return { bytes, root: rootFromBytes(fileRoot(bytes).root) };
+}
+
+/** Bytes that differ from block to block and from content to content, made quickly. */
+export function makeContent(prng: Prng, sizeBytes: number): Content {
+	const bytes = Buffer.alloc(sizeBytes, prng.bytes(251));
+	for (let at = 0; at + 4 <= sizeBytes; at += 4096) bytes.writeUInt32LE(prng.next(), at);
+	return contentOf(bytes);
+}

@@ -1,0 +1,254 @@
+/**
+ * A machine that may lose its power: a simulated disk, an index that loses batches, a clock, and a store process on top that can be
+ * started and stopped any number of times. All of it follows from one seed.
+ */
+import type { BadRange, Lane } from '../../src/append-log/types.js';
+import { type KvEngine, ViewDamagedError } from '../../src/db/kv-engine.js';
+import type { StorageIo } from '../../src/io/storage-io.js';
+import { openStore, type Store, type StoreObserver } from '../../src/log-layer/store.js';
+import * as addon from '../../src/native/addon.js';
+import type { HashInput, HashPool, HashTicket } from '../../src/native/hash-pool.js';
+import { SlabRing } from '../../src/native/slab-ring.js';
+import { EmbeddedSettlement } from '../../src/settlement/embedded/embedded-settlement.js';
+import { createGenesis, type LedgerGenesis } from '../../src/settlement/embedded/genesis.js';
+import { HASH_BYTES, SEGMENT_BLOCKS, SEGMENT_BYTES } from '../../src/units.js';
+import { LossyKv } from '../support/lossy-kv.js';
+import { Prng } from '../support/prng.js';
+import { SeededRandomness, SimulatedClock } from '../support/simulated-clock.js';
+import { type FaultHook, SimulatedCrash, SimulatedIo } from '../support/simulated-io.js';
+
+export const DATA_DIR = '/data';
+const VIEW_DIR = `${DATA_DIR}/view`;
+
+/** A rule of the store that a canary switches off, by wrapping what the store stands on. */
+export interface Breakage {
+	readonly io?: (io: StorageIo) => StorageIo;
+	readonly kv?: (kv: KvEngine) => KvEngine;
+}
+
+export interface MachineOptions {
+	readonly seed: number;
+	readonly breakage?: Breakage;
+	readonly capacityBytes?: number;
+	/** Bytes after which log files roll; by default drawn by the seed. */
+	readonly rollBytes?: number;
+	readonly reserveBytes?: number;
+}
+
+/** What a store process has told its observers. */
+export interface Told {
+	readonly damaged: BadRange[];
+	readonly failed: Error[];
+	readonly rebuilt: string[];
+	readonly checkpointErrors: unknown[];
+	inDoubt: number;
+	shortWrites: number;
+	checkpoints: number;
+}
+
+/** A store that runs on the machine. */
+export interface Process {
+	readonly store: Store;
+	readonly told: Told;
+}
+
+const ROLL_CHOICES = [24 * 1024, 300 * 1024, 1024 * 1024, 2 ** 30] as const;
+
+export class SimulatedMachine {
+	io: SimulatedIo;
+	readonly clock = new SimulatedClock();
+	/** Decides about each call of the running process. */
+	faults: FaultHook | undefined;
+	/** Also those of earlier processes. */
+	totalCalls = 0;
+	readonly #options: MachineOptions;
+	readonly #prng: Prng;
+	readonly #randomness: SeededRandomness;
+	readonly #genesis: LedgerGenesis;
+	/** Databases by the number that stands in their directory. */
+	#databases = new Map<number, LossyKv>();
+	#nextDatabase = 1;
+	#current: LossyKv | undefined;
+
+	constructor(options: MachineOptions) {
+		this.#options = options;
+		this.#prng = new Prng(options.seed ^ 0x5eed);
+		this.#randomness = new SeededRandomness(options.seed);
+		this.#genesis = createGenesis({ chainId: 31_337n, blocksPerEpoch: 10, blockIntervalMs: 5000, pricePerSector: 0n }, this.clock, this.#randomness);
+		const { capacityBytes } = options;
+		this.io = new SimulatedIo(capacityBytes === undefined ? { seed: options.seed } : { seed: options.seed, capacityBytes });
+	}
+
+	/** The disk as an operator hands it over: the data directory's parent is there for good. */
+	async prepare(): Promise<void> {
+		await this.io.makeDir(DATA_DIR);
+		await this.io.syncDir('/');
+	}
+
+	/** Starts a store process. Errors: those of `openStore`; SimulatedCrash when the machine stops meanwhile. */
+	async start(rebuild = false): Promise<Process> {
+		const io = this.io;
+		io.hook = (call) => {
+			this.totalCalls++;
+			return this.faults?.(call);
+		};
+		const told: Told = { damaged: [], failed: [], rebuilt: [], checkpointErrors: [], inDoubt: 0, shortWrites: 0, checkpoints: 0 };
+		const store = await openStore({
+			dataDir: DATA_DIR,
+			io: this.#options.breakage?.io?.(io) ?? io,
+			clock: this.clock,
+			randomness: this.#randomness,
+			kv: { open: () => this.#openDatabase(io), destroy: () => io.removeDir(VIEW_DIR) },
+			makeSettlement: (journal) => new EmbeddedSettlement({ journal, clock: this.clock, hashing: addon, genesis: this.#genesis }),
+			ring: this.#ring,
+			pool: inlineHashPool(this.#ring, this.#prng.fork()),
+			observer: observerOf(told),
+			reserveBytes: this.#options.reserveBytes ?? 1,
+			maxFileBytes: 64 * SEGMENT_BYTES,
+			maxUploads: 64,
+			rollBytes: this.#options.rollBytes ?? this.#prng.pick(ROLL_CHOICES),
+			rebuild,
+		});
+		return { store, told };
+	}
+
+	/** The power fails: unsynced data and unflushed batches survive or not, as the seed says. */
+	powerCut(): void {
+		this.io = this.io.crash(this.#prng.fork());
+		this.#databases = new Map([...this.#databases].map(([number, database]) => [number, database.crash(this.#prng.fork())]));
+		this.#end();
+	}
+
+	/** The process is killed: the operating system keeps what it was given. */
+	kill(): void {
+		this.io = this.io.kill();
+		this.#databases = new Map([...this.#databases].map(([number, database]) => [number, database.kill()]));
+		this.#end();
+	}
+
+	/** Another machine with a copy of the disk as this one's processes see it, and no view. */
+	async copyWithoutView(): Promise<SimulatedMachine> {
+		const { breakage: _, capacityBytes: __, ...options } = this.#options;
+		const copy = new SimulatedMachine({ ...options, seed: options.seed + 1 });
+		copy.clock.advance(this.clock.monotonicMs());
+		for (const path of this.io.files()) {
+			if (path.startsWith(VIEW_DIR)) continue;
+			await copy.io.makeDir(path.slice(0, path.lastIndexOf('/')));
+			const file = await copy.io.open(path, 'create');
+			await file.writev([this.io.contents(path)], 0);
+			await file.fdatasync();
+			await file.close();
+		}
+		for (const directory of ['/', DATA_DIR, `${DATA_DIR}/log`]) await copy.io.syncDir(directory);
+		return copy;
+	}
+
+	/** All rows of the running process' view but the checkpoint's own, as hex. */
+	async dump(): Promise<Map<string, string>> {
+		const rows = new Map<string, string>();
+		if (!this.#current) return rows;
+		for await (const chunk of this.#current.scan({ from: Buffer.of(0), to: Buffer.alloc(64, 0xff) })) {
+			for (const { key, value } of chunk) rows.set(Buffer.from(key).toString('hex'), Buffer.from(value).toString('hex'));
+		}
+		rows.delete('0101');
+		return rows;
+	}
+
+	/** The running process' database. */
+	get database(): LossyKv | undefined {
+		return this.#current;
+	}
+
+	readonly #ring = new SlabRing(1);
+
+	#end(): void {
+		this.#current = undefined;
+		this.faults = undefined;
+	}
+
+	/** A database is known by the number in its directory, so that a removed directory that comes back after a power cut brings its old rows. */
+	async #openDatabase(io: SimulatedIo): Promise<KvEngine> {
+		const path = `${VIEW_DIR}/CURRENT`;
+		await io.makeDir(VIEW_DIR);
+		let number: number | undefined;
+		if (await io.stat(path)) {
+			const file = await io.open(path, 'read');
+			const bytes = Buffer.alloc(4);
+			const count = await file.read(bytes, 0);
+			await file.close();
+			number = bytes.readUInt32LE(0);
+			if (count < 4 || !this.#databases.has(number)) throw new ViewDamagedError('the database is incomplete');
+		} else {
+			number = this.#nextDatabase++;
+			const bytes = Buffer.alloc(4);
+			bytes.writeUInt32LE(number);
+			const file = await io.open(path, 'create');
+			if ((await file.writev([bytes], 0)) < 4) throw Object.assign(new Error('no room for the view'), { code: 'ENOSPC' });
+			await file.fdatasync();
+			await file.close();
+			await io.syncDir(VIEW_DIR);
+			this.#databases.set(number, new LossyKv());
+		}
+		// A database that was closed is opened again as it is.
+		const database = (this.#databases.get(number) as LossyKv).kill();
+		this.#databases.set(number, database);
+		database.before = () => {
+			if (io.crashed) throw new SimulatedCrash();
+		};
+		this.#current = database;
+		return this.#options.breakage?.kv?.(database) ?? database;
+	}
+}
+
+function observerOf(told: Told): StoreObserver {
+	return {
+		log: {
+			committed: () => undefined,
+			unsynced: () => undefined,
+			shortWrite: () => {
+				told.shortWrites++;
+			},
+			failed: (_lane: Lane, error) => told.failed.push(error),
+			damaged: (range) => told.damaged.push(range),
+			inDoubt: (_lane, records) => {
+				told.inDoubt += records;
+			},
+		},
+		view: { batch: () => undefined, damaged: () => undefined },
+		replayed: () => undefined,
+		rebuilding: (reason) => told.rebuilt.push(reason),
+		checkpointed: () => {
+			told.checkpoints++;
+		},
+		checkpointFailed: (error) => told.checkpointErrors.push(error),
+		damageFound: () => undefined,
+	};
+}
+
+/** Hashes on this thread; answers after a few turns, so that segments overtake each other as they do with workers. */
+function inlineHashPool(ring: SlabRing, prng: Prng): HashPool {
+	const slab = new Uint8Array(ring.buffer);
+	const hash = (inputs: readonly HashInput[], signal?: AbortSignal): HashTicket => {
+		const work = async () => {
+			for (let turns = prng.below(6); turns > 0; turns--) await Promise.resolve();
+			signal?.throwIfAborted();
+			const roots = new Uint8Array(inputs.length * HASH_BYTES);
+			const crcs = new Uint32Array(inputs.length * SEGMENT_BLOCKS);
+			const numbers = (pick: (input: HashInput) => number): Uint32Array => Uint32Array.from(inputs, pick);
+			addon.hashSegments(slab, numbers((input) => input.slot.index), numbers((input) => input.lengthBytes), numbers((input) => input.leaves), roots, crcs);
+			return inputs.map((input, index) => {
+				const first = index * SEGMENT_BLOCKS;
+				const blocks = crcs.slice(first, first + Math.ceil((input.lengthBytes / SEGMENT_BYTES) * SEGMENT_BLOCKS));
+				return { root: roots.slice(index * HASH_BYTES, (index + 1) * HASH_BYTES), blockCrcs: new Uint8Array(blocks.buffer) };
+			});
+		};
+		const hashes = work();
+		const settled = hashes.then(
+			() => undefined,
+			() => undefined,
+		);
+		return { hashes, settled };
+	};
+	// The store asks a pool for hashes and for nothing else.
+	return { hash } as unknown as HashPool;
+}

@@ -1,0 +1,114 @@
+/** Checks a store against what its clients know. */
+import { addonProof } from './proofs.js';
+import { flowAppend, flowRoot } from '../../src/native/addon.js';
+import type { Store } from '../../src/log-layer/store.js';
+import type { StoredFile } from '../../src/log-layer/types.js';
+import { HASH_BYTES, SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
+import type { Content, Oracle } from './oracle.js';
+import type { Process, SimulatedMachine } from './simulated-machine.js';
+import { inTurns } from './turns.js';
+
+/** The store broke a promise. */
+export class Violation extends Error {}
+
+export interface VerifyOptions {
+	/** Damage was done to the disk, so reports of it are right. */
+	readonly damageExpected?: boolean;
+}
+
+/** All checks on a store that runs and has no work: throws a Violation. Ends with everything flushed. */
+export async function verifyStore(machine: SimulatedMachine, process: Process, oracle: Oracle): Promise<void> {
+	const { store, told } = process;
+	if (told.damaged.length > 0) throw new Violation(`damage reported without damage: ${JSON.stringify(told.damaged)}`);
+	for (const reason of store.files.health()) {
+		if (reason.code !== 'DISK_FULL') throw new Violation(`unhealthy: ${reason.code} ${reason.message}`);
+	}
+	await verifyAcknowledged(store, oracle);
+	await verifySubmissions(store, oracle);
+	await store.log.flush();
+	await verifyRebuild(machine, store);
+}
+
+/** Everything that was answered is there, byte for byte, under root and txSeq, with its name. */
+export async function verifyAcknowledged(store: Store, oracle: Oracle): Promise<void> {
+	const made = new Map<string, TxSeq>();
+	for (const { content, txSeq, name, existed } of oracle.acknowledged) {
+		const key = `${content.root}/${content.bytes.length}`;
+		const known = made.get(key);
+		if (known !== undefined && known !== txSeq) throw new Violation(`${key} was submitted twice: ${known} and ${txSeq}`);
+		made.set(key, txSeq);
+		const file = await store.files.fileBySeq(txSeq);
+		await checkFile(store, file, content);
+		if (!existed && file && file.name !== name && !oracle.namesOf(content.root).has(file.name)) throw new Violation(`submission ${txSeq} is called ${file.name}, not ${name}`);
+		const byRoot = await store.files.fileByRoot(content.root);
+		if (!byRoot) throw new Violation(`no file under ${content.root}`);
+		if (byRoot.name !== oracle.lastOf(content.root)?.name && !oracle.namesOf(content.root).has(byRoot.name)) {
+			throw new Violation(`${content.root} is called ${byRoot.name}`);
+		}
+	}
+}
+
+/** Every submission is whole, whoever made it, and the flow root is what the submissions give. */
+async function verifySubmissions(store: Store, oracle: Oracle): Promise<void> {
+	const { submissions, root, lengthSectors } = store.files.flow();
+	let length = 1n;
+	let frontier: Uint8Array = new Uint8Array(HASH_BYTES);
+	for (let txSeq = 0; txSeq < submissions; txSeq++) {
+		const file = await store.files.fileBySeq(txSeq as TxSeq);
+		if (!file) throw new Violation(`submission ${txSeq} of ${submissions} is missing`);
+		const content = oracle.contentOf(file.root, file.sizeBytes);
+		if (!content) throw new Violation(`submission ${txSeq} names ${file.root}, which nobody uploaded`);
+		await checkFile(store, file, content);
+		const heights = Uint8Array.from(file.nodes, (node) => node.height);
+		const after = flowAppend(length, frontier, heights, Buffer.concat(file.nodes.map((node) => node.root)));
+		if (after.start !== file.startSector) throw new Violation(`submission ${txSeq} begins at ${file.startSector}, not at ${after.start}`);
+		({ length, frontier } = after);
+	}
+	if (length !== lengthSectors) throw new Violation(`the flow has ${lengthSectors} sectors, not ${length}`);
+	if (!Buffer.from(flowRoot(length, frontier)).equals(root)) throw new Violation('the flow root is not that of the submissions');
+	if (!Buffer.from(store.settlement.flow().root).equals(root)) throw new Violation('file store and settlement disagree about the flow root');
+}
+
+/** The file is whole and its bytes are those of the content, read in pieces, at once, and with a proof. */
+export async function checkFile(store: Store, file: StoredFile | undefined, content: Content, stopped: () => boolean = () => false): Promise<void> {
+	if (!file) throw new Violation(`${content.root} is missing`);
+	if (file.root !== content.root || file.sizeBytes !== content.bytes.length) throw new Violation(`${file.root} (${file.sizeBytes}) stands where ${content.root} should`);
+	if (!file.finalized || file.heldSegments !== file.segments) throw new Violation(`${content.root} is not whole: ${file.heldSegments} of ${file.segments}`);
+	let at = 0;
+	try {
+		for await (const piece of store.files.read(file, 0, file.sizeBytes)) {
+			const equal = content.bytes.subarray(at, at + piece.bytes.length).equals(piece.bytes);
+			at += piece.bytes.length;
+			piece.release();
+			if (!equal) throw new Violation(`wrong bytes of ${content.root} before ${at}`);
+		}
+		if (at !== file.sizeBytes) throw new Violation(`${content.root} ends at ${at}`);
+		const last = file.segments - 1;
+		const from = last * SEGMENT_BYTES;
+		const small = await store.files.readSmall(file, from, file.sizeBytes);
+		if (!content.bytes.subarray(from).equals(small)) throw new Violation(`wrong bytes in the last segment of ${content.root}`);
+		await addonProof(store, file, last);
+	} catch (error) {
+		if (stopped() || error instanceof Violation) throw error;
+		throw new Violation(`${content.root} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+	}
+}
+
+/** The view of the running store equals one that is built from its log alone. */
+async function verifyRebuild(machine: SimulatedMachine, store: Store): Promise<void> {
+	const copy = await machine.copyWithoutView();
+	const rebuilt = await inTurns(copy.start(), 'a rebuild', () => false);
+	if (!rebuilt) return;
+	const { told, store: other } = rebuilt.value;
+	if (told.damaged.length > 0) throw new Violation(`a rebuild reports damage without damage: ${JSON.stringify(told.damaged)}`);
+	if (!Buffer.from(other.settlement.flow().stateHash).equals(store.settlement.flow().stateHash)) throw new Violation('a rebuild comes to another ledger state');
+	const difference = firstDifference(await machine.dump(), await copy.dump());
+	if (difference) throw new Violation(`the view differs from a rebuilt one: ${difference}`);
+	await inTurns(other.close(), 'closing a rebuilt store', () => false);
+}
+
+function firstDifference(ours: ReadonlyMap<string, string>, theirs: ReadonlyMap<string, string>): string | undefined {
+	for (const [key, value] of ours) if (theirs.get(key) !== value) return `row ${key} is ${value}, rebuilt ${theirs.get(key)}`;
+	for (const [key, value] of theirs) if (!ours.has(key)) return `row ${key} is missing, rebuilt ${value}`;
+	return undefined;
+}

@@ -1,0 +1,98 @@
+/** What clients do to a store while it runs: seeded, several at once. */
+import { type ErrorCode, PerigeeError } from '../../src/errors.js';
+import type { Store } from '../../src/log-layer/store.js';
+import { SEGMENT_BYTES } from '../../src/units.js';
+import type { Prng } from '../support/prng.js';
+import { makeContent, type Content, type Oracle } from './oracle.js';
+import type { SimulatedMachine } from './simulated-machine.js';
+import { checkFile, Violation } from './verify.js';
+
+export interface WorkloadOptions {
+	readonly clients: number;
+	/** Operations of each client. */
+	readonly operations: number;
+	/** Refusals that the faults of this run explain. */
+	readonly allowed: ReadonlySet<ErrorCode>;
+}
+
+const SMALL_SIZES = [1, 255, 256, 257, 4095, 4096, 4097, 20_000, SEGMENT_BYTES] as const;
+
+/** Runs all clients to their end. Throws a Violation when the store answers something it must not. */
+export async function runClients(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng, options: WorkloadOptions): Promise<void> {
+	const clients: Promise<void>[] = [];
+	for (let client = 0; client < options.clients; client++) clients.push(runClient(machine, store, oracle, prng.fork(), options));
+	await Promise.all(clients);
+}
+
+async function runClient(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng, options: WorkloadOptions): Promise<void> {
+	const { io } = machine;
+	for (let left = options.operations; left > 0 && !io.crashed; left--) {
+		try {
+			await runOperation(machine, store, oracle, prng);
+		} catch (error) {
+			// What a process hears after it has stopped is no answer to anyone.
+			if (io.crashed) return;
+			if (error instanceof PerigeeError && options.allowed.has(error.code)) continue;
+			throw error;
+		}
+	}
+}
+
+async function runOperation(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng): Promise<void> {
+	const dice = prng.below(100);
+	if (dice < 52) return upload(machine, store, oracle, prng, makeContent(prng, smallSize(prng)));
+	if (dice < 62) return upload(machine, store, oracle, prng, makeContent(prng, SEGMENT_BYTES + 1 + prng.below(4 * SEGMENT_BYTES)));
+	if (dice < 78) return upload(machine, store, oracle, prng, oracle.anyContent(prng) ?? makeContent(prng, 1000));
+	if (dice < 86) return breakOff(store, prng);
+	if (dice < 92) return readBack(machine, store, oracle, prng);
+	if (dice < 97) return checkpoint(machine, store);
+	machine.clock.advance(prng.chance(0.3) ? 31 * 60_000 : 700);
+}
+
+function smallSize(prng: Prng): number {
+	return prng.chance(0.3) ? prng.pick(SMALL_SIZES) : 1 + prng.below(9000);
+}
+
+/** One upload; what is answered goes to the oracle. */
+export async function upload(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng, content: Content): Promise<void> {
+	const name = oracle.newName(prng);
+	const isAnnounced = prng.chance(0.7);
+	const session = store.files.beginUpload({ name, contentType: 'text/plain', ...(isAnnounced ? { announcedBytes: content.bytes.length } : {}) });
+	oracle.begun(content, name);
+	try {
+		const chunkBytes = content.bytes.length > SEGMENT_BYTES ? 65_536 : 1 + prng.below(9000);
+		for (let at = 0; at < content.bytes.length; at += chunkBytes) await session.write(content.bytes.subarray(at, at + chunkBytes));
+		const result = await session.finish();
+		if (machine.io.crashed) return;
+		if (result.root !== content.root || result.sizeBytes !== content.bytes.length) throw new Violation(`${content.root} was answered as ${result.root}`);
+		oracle.answered({ content, txSeq: result.txSeq, name, existed: result.existed });
+	} catch (error) {
+		await session.abort();
+		throw error;
+	}
+}
+
+async function breakOff(store: Store, prng: Prng): Promise<void> {
+	const session = store.files.beginUpload({ name: 'broken off', contentType: '' });
+	const { bytes } = makeContent(prng, prng.chance(0.5) ? 500 : 3 * SEGMENT_BYTES);
+	for (let at = 0; at < bytes.length; at += 65_536) await session.write(bytes.subarray(at, at + 65_536));
+	await session.abort();
+}
+
+async function readBack(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng): Promise<void> {
+	if (oracle.acknowledged.length === 0) return;
+	const { content, txSeq } = prng.pick(oracle.acknowledged);
+	const file = await store.files.fileBySeq(txSeq);
+	if (!machine.io.crashed) await checkFile(store, file, content, () => machine.io.crashed);
+}
+
+async function checkpoint(machine: SimulatedMachine, store: Store): Promise<void> {
+	try {
+		await store.checkpoint();
+	} catch (error) {
+		// A checkpoint may fail on a faulty disk; nothing is lost by it, which the next open shows.
+		if (error instanceof Violation) throw error;
+		if (machine.io.crashed || (error as NodeJS.ErrnoException).code !== undefined) return;
+		throw error;
+	}
+}

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { Check } from 'typebox/value';
+import { loadConfig } from '../../../src/config/load.js';
+import { CONFIG_SCHEMA, SETTINGS } from '../../../src/config/schema.js';
+import { PerigeeError } from '../../../src/errors.js';
+
+function fileWith(t: TestContext, text: string): string {
+	const directory = mkdtempSync(join(tmpdir(), 'perigee-config-'));
+	t.after(() => rmSync(directory, { recursive: true }));
+	const path = join(directory, 'perigee.toml');
+	writeFileSync(path, text);
+	return path;
+}
+
+function messageOf(run: () => unknown): string {
+	try {
+		run();
+	} catch (error) {
+		assert.ok(error instanceof PerigeeError && error.code === 'CONFIG_INVALID', String(error));
+		return error.message;
+	}
+	throw new Error('nothing was refused');
+}
+
+test('without any source the defaults hold, and they fit the schema', () => {
+	const config = loadConfig();
+	assert.equal(config.dataDir, resolve('perigee-data'));
+	assert.deepEqual([config.http, config.admin, config.grpc], ['127.0.0.1:5678', '127.0.0.1:5679', '127.0.0.1:50051']);
+	assert.equal(config.embedded.pricePerSector, 0);
+	assert.ok(Check(CONFIG_SCHEMA, config));
+});
+
+test('flags win over the environment, the environment over the file, the file over defaults', (t) => {
+	const file = fileWith(
+		t,
+		'http = "127.0.0.1:1"\nadmin = "127.0.0.1:2"\ngrpc = "127.0.0.1:3"\n[log]\nlevel = "warn"\n',
+	);
+	const config = loadConfig({
+		flags: { http: '127.0.0.1:11', admin: undefined },
+		env: {
+			PERIGEE_HTTP: '127.0.0.1:21',
+			PERIGEE_ADMIN: '127.0.0.1:22',
+			PERIGEE_LOG_LEVEL: '',
+			PERIGEE_CONFIG: file,
+			PATH: '/bin',
+		},
+	});
+	assert.deepEqual([config.http, config.admin, config.grpc], ['127.0.0.1:11', '127.0.0.1:22', '127.0.0.1:3']);
+	assert.equal(config.log.level, 'warn');
+	assert.equal(loadConfig({ file, env: { PERIGEE_CONFIG: '/nonexistent' } }).log.level, 'warn');
+});
+
+test('every setting can be set by its environment variable', () => {
+	for (const setting of SETTINGS) {
+		const text = setting.choices?.[1] ?? (setting.kind === 'integer' ? String(setting.minimum) : '127.0.0.1:7');
+		const config = loadConfig({ env: { [setting.variable]: text } });
+		const found = setting.key.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], config);
+		const wanted = setting.key === 'dataDir' ? resolve(text) : setting.kind === 'integer' ? Number(text) : text;
+		assert.equal(found, wanted, setting.key);
+	}
+});
+
+test('a key that does not exist is told with its line and the nearest one', (t) => {
+	const file = fileWith(
+		t,
+		'# comment\nhttp = "127.0.0.1:1"\n\n[storage]\nviewCacheBytes = 1_048_576\nmaxFileByte = 5\n',
+	);
+	assert.match(
+		messageOf(() => loadConfig({ file })),
+		/perigee\.toml:6: no setting is called storage\.maxFileByte; did you mean storage\.maxFileBytes\?$/,
+	);
+	const flat = fileWith(t, 'htpp = "127.0.0.1:1"\n');
+	assert.match(
+		messageOf(() => loadConfig({ file: flat })),
+		/:1: no setting is called htpp; did you mean http\?$/,
+	);
+	const section = fileWith(t, '\n[stroage]\nreserveBytes = 1\n');
+	assert.match(
+		messageOf(() => loadConfig({ file: section })),
+		/:2: no setting is called stroage; did you mean storage\?$/,
+	);
+	const far = fileWith(t, 'completelyDifferent = 1\n');
+	assert.match(
+		messageOf(() => loadConfig({ file: far })),
+		/completelyDifferent$/,
+	);
+});
+
+test('a wrong value is told with its place and what is allowed', (t) => {
+	for (const [text, expected] of [
+		['[storage]\nmaxFileBytes = 0\n', /:2: storage\.maxFileBytes: 0 is not a whole number from 1 to/],
+		['[storage]\nmaxFileBytes = 1.5\n', /:2: storage\.maxFileBytes: 1\.5 is not a whole number/],
+		['[storage]\nmaxFileBytes = "5"\n', /:2: .*"5" is not a whole number/],
+		['[log]\nlevel = "inof"\n', /:2: log\.level: "inof" is none of .*; did you mean info\?$/],
+		['http = 5678\n', /:1: http: 5678 is not a text/],
+		['http = "nonsense"\n', /:1: http: "nonsense" is not host:port/],
+		['http = "127.0.0.1:70000"\n', /:1: http: .*is not host:port/],
+		['storage = 5\n', /:1: storage is a section/],
+		['[http]\nhost = "x"\n', /:1: http: .* is not a text/],
+		['storage.maxFileBytes = -1\n', /:1: storage\.maxFileBytes: -1 is not/],
+	] as const) {
+		assert.match(
+			messageOf(() => loadConfig({ file: fileWith(t, text) })),
+			expected,
+			text,
+		);
+	}
+	assert.match(
+		messageOf(() => loadConfig({ flags: { http: 'x' } })),
+		/^--http: "x" is not host:port/,
+	);
+	assert.match(
+		messageOf(() => loadConfig({ env: { PERIGEE_UPLOAD_MAX_CONCURRENT: 'many' } })),
+		/^PERIGEE_UPLOAD_MAX_CONCURRENT: "many" is not/,
+	);
+});
+
+test('broken TOML and files that cannot be read are told with their place', (t) => {
+	assert.match(
+		messageOf(() => loadConfig({ file: fileWith(t, 'http = "a"\nadmin = = 5\n') })),
+		/perigee\.toml:2:\d+: /,
+	);
+	assert.match(
+		messageOf(() => loadConfig({ file: '/nonexistent.toml' })),
+		/^\/nonexistent\.toml: cannot be read \(ENOENT\)$/,
+	);
+});
+
+test('a misspelt environment variable stops the start; variables of others do not', () => {
+	assert.match(
+		messageOf(() => loadConfig({ env: { PERIGEE_DATADIR: '/x' } })),
+		/did you mean PERIGEE_DATA_DIR\?$/,
+	);
+	loadConfig({ env: { PERIGEE_NODE: 'http://x', PERIGEE_SIMD: 'scalar', PERIGEE_SOMETHING_ELSE: '1', PERIGEE: 'x' } });
+});
