@@ -53,22 +53,28 @@ export interface LoadClient {
 export async function startLoadClient(): Promise<LoadClient> {
 	const child = fork(moduleFile('../load/load-client.js'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
 	await once(child, 'spawn');
-	return {
-		pid: pidOf(child),
-		async run(job) {
-			const ended = new AbortController();
-			const died = once(child, 'exit', { signal: ended.signal }).then(() => ({ error: 'the load client died' }));
-			died.catch(() => undefined);
+	let isBusy = false;
+	const run = async (job: Job): Promise<JobResult> => {
+		if (isBusy) throw new Error('the load client does one job at a time');
+		isBusy = true;
+		const answered = new AbortController();
+		const { signal } = answered;
+		try {
 			child.send(job);
-			const message = once(child, 'message', { signal: ended.signal });
-			message.catch(() => undefined);
-			const [answer] = (await Promise.race([message, died.then((value) => [value])])) as [
-				{ readonly result?: JobResult; readonly error?: string },
-			];
-			ended.abort();
+			const [answer] = (await Promise.race([
+				once(child, 'message', { signal }),
+				once(child, 'exit', { signal }).then(() => [{ error: 'the load client died' }]),
+			])) as [{ readonly result?: JobResult; readonly error?: string }];
 			if (!answer.result) throw new Error(answer.error ?? 'the load client answered nothing');
 			return answer.result;
-		},
+		} finally {
+			answered.abort();
+			isBusy = false;
+		}
+	};
+	return {
+		pid: pidOf(child),
+		run,
 		async stop() {
 			child.disconnect();
 			await exitOf(child);

@@ -1,8 +1,6 @@
 //! CRC-32C against its definition, and the search for bad blocks.
 
-mod common;
-
-use common::{Numbers, slow_crc32c};
+use crate::common::{Numbers, slow_crc32c};
 use perigee_native::checksum::{block_checksums, block_count, crc32c, first_bad_block};
 
 #[test]

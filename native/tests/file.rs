@@ -1,8 +1,6 @@
 //! Files: all vectors of `file-merkle.json`, with every kernel and through every entrance; and trees against naive ones.
 
-mod common;
-
-use common::{Numbers, content, hash, hashes, list, number, vectors, with_every_kernel};
+use crate::common::{Numbers, content, hash, hashes, list, number, vectors, with_every_kernel};
 use perigee_native::file::{FileRoot, FileTree, Geometry, file_root};
 use perigee_native::keccak::{hash_pair, keccak256};
 use perigee_native::merkle::{Proof, perfect_root, perfect_siblings, sector_leaves, tree_proof, tree_root, zero_hash};
@@ -92,7 +90,7 @@ fn segment_roots_and_the_streamed_tree_equal_the_vectors() {
                 let mut checksums = [0; 64];
                 let root = hash_segment(simd, segment, segment_leaves(&geometry, index), &mut checksums).unwrap();
                 assert_eq!(root, expected[index], "segment {index}");
-                let blocks: Vec<_> = segment.chunks(4096).map(common::slow_crc32c).collect();
+                let blocks: Vec<_> = segment.chunks(4096).map(crate::common::slow_crc32c).collect();
                 assert_eq!(checksums[..blocks.len()], blocks);
                 tree.push(&[root]).unwrap();
             }

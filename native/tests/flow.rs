@@ -1,8 +1,6 @@
 //! The flow: all sequences of `flow-tree.json`, with restarts and reverts; sector proofs; bounds.
 
-mod common;
-
-use common::{Numbers, hash, list, number, text, vectors};
+use crate::common::{Numbers, hash, list, number, text, vectors};
 use perigee_native::flow::{append, place, root};
 use perigee_native::frontier::Frontier;
 use perigee_native::keccak::{hash_pair, keccak256};

@@ -1,8 +1,6 @@
 //! Every Keccak kernel gives the same bytes as the scalar one and as an independent crate.
 
-mod common;
-
-use common::{Numbers, with_every_kernel};
+use crate::common::{Numbers, with_every_kernel};
 use perigee_native::keccak::{hash_block, hash_pair, hash_pairs, hash_sector, hash_sectors, keccak256};
 use perigee_native::{Hash, Simd};
 use sha3::{Digest, Keccak256};
@@ -104,7 +102,7 @@ fn a_block_gives_its_sector_hashes_and_checksum() {
             let block: [u8; 4096] = numbers.bytes(4096).try_into().unwrap();
             let mut hashes = [[0; 32]; 16];
             let checksum = hash_block(simd, &block, &mut hashes);
-            assert_eq!(checksum, common::slow_crc32c(&block));
+            assert_eq!(checksum, crate::common::slow_crc32c(&block));
             for (sector, hash) in block.as_chunks::<256>().0.iter().zip(hashes) {
                 assert_eq!(hash, oracle(sector));
             }

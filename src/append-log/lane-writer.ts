@@ -244,7 +244,14 @@ export class LaneWriter {
 	}
 
 	#startSyncing(): void {
-		if (this.#syncing || !this.#syncWanted || this.#unsynced.length === 0) return;
+		if (this.#syncing || this.#unsynced.length === 0) return;
+		if (this.#shared.failure) {
+			// What no sync will ever confirm is refused, not left waiting.
+			for (const written of this.#unsynced.splice(0))
+				for (const write of written.writes) rejectWrite(write, this.#shared.readOnlyError());
+			return;
+		}
+		if (!this.#syncWanted) return;
 		this.#syncing = true;
 		void this.#syncLoop().finally(() => {
 			this.#syncing = false;

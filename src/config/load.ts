@@ -131,7 +131,7 @@ function numberIfWanted(setting: Setting, text: string): string | number {
 }
 
 function checked(setting: Setting, value: unknown, place: string): string | number {
-	const shown = typeof value === 'string' ? `"${value}"` : String(value);
+	const shown = typeof value === 'string' ? `"${value}"` : isTable(value) ? 'a section' : String(value);
 	if (setting.kind === 'integer') {
 		const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = setting;
 		if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < minimum || value > maximum) {
@@ -197,7 +197,8 @@ function distance(left: string, right: string): number {
 		rows.push(current);
 		for (let column = 1; column <= right.length; column++) {
 			const differs = left[row - 1] === right[column - 1] ? 0 : 1;
-			const swapped = row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
+			const swapped =
+				row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
 			current[column] = Math.min(
 				at(row - 1, column - 1) + differs,
 				at(row - 1, column) + 1,

@@ -7,6 +7,7 @@ import { ViewDamagedError, type KvEngine, type KvOperation, type KvRange, type K
 import { TABLES } from '../db/tables.js';
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
+import { GatheredReads } from './gathered-reads.js';
 import { RowCache } from './row-cache.js';
 
 /** Changes of one turn, with the rows as they will be. */
@@ -44,15 +45,15 @@ export class View {
 	readonly #kv: KvEngine;
 	readonly #cache = new RowCache(LIMITS.cachedRows);
 	readonly #observer: ViewObserver;
+	readonly #reads: GatheredReads;
 	#waiting: Waiting[] = [];
 	#running: Promise<void> | undefined;
-	/** Counts committed batches: a read that overlapped one must not fill the cache. */
-	#commits = 0;
 	#damage: Error | undefined;
 
 	constructor(kv: KvEngine, observer: ViewObserver) {
 		this.#kv = kv;
 		this.#observer = observer;
+		this.#reads = new GatheredReads((keys) => kv.getMany(keys));
 	}
 
 	/** The first damage found, if any: nothing in this view may be trusted beyond this run. */
@@ -65,10 +66,9 @@ export class View {
 		const name = key.toString('latin1');
 		const cached = this.#cache.get(name);
 		if (cached !== undefined) return cached ?? undefined;
-		const commits = this.#commits;
-		const row = await this.#guarded(() => this.#kv.get(key));
+		const { row, isFresh } = await this.#guarded(() => this.#reads.get(name, key));
 		// Commits keep only the rows of these tables up to date.
-		if (commits === this.#commits && isCached(key)) this.#cache.set(name, row ?? null);
+		if (isFresh && isCached(key)) this.#cache.set(name, row ?? null);
 		return row;
 	}
 
@@ -145,8 +145,8 @@ export class View {
 	async #commit(operations: readonly NamedOperation[]): Promise<void> {
 		if (operations.length === 0) return;
 		await this.#kv.batch(operations.map(({ operation }) => operation));
-		this.#commits++;
 		for (const { name, operation } of operations) {
+			this.#reads.wrote(name);
 			if (isCached(operation.key)) this.#cache.set(name, operation.type === 'put' ? operation.value : null);
 		}
 		this.#observer.batch(operations.length);

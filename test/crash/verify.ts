@@ -1,5 +1,5 @@
 /** Checks a store against what its clients know. */
-import { addonProof } from './proofs.js';
+import { checkProof } from './proofs.js';
 import { flowAppend, flowRoot } from '../../src/native/addon.js';
 import type { Store } from '../../src/log-layer/store.js';
 import type { StoredFile } from '../../src/log-layer/types.js';
@@ -10,11 +10,6 @@ import { inTurns } from './turns.js';
 
 /** The store broke a promise. */
 export class Violation extends Error {}
-
-export interface VerifyOptions {
-	/** Damage was done to the disk, so reports of it are right. */
-	readonly damageExpected?: boolean;
-}
 
 /** All checks on a store that runs and has no work: throws a Violation. Ends with everything flushed. */
 export async function verifyStore(machine: SimulatedMachine, process: Process, oracle: Oracle): Promise<void> {
@@ -87,7 +82,7 @@ export async function checkFile(store: Store, file: StoredFile | undefined, cont
 		const from = last * SEGMENT_BYTES;
 		const small = await store.files.readSmall(file, from, file.sizeBytes);
 		if (!content.bytes.subarray(from).equals(small)) throw new Violation(`wrong bytes in the last segment of ${content.root}`);
-		await addonProof(store, file, last);
+		await checkProof(store, file, last);
 	} catch (error) {
 		if (stopped() || error instanceof Violation) throw error;
 		throw new Violation(`${content.root} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });

@@ -154,7 +154,12 @@ export async function put(
 }
 
 /** All bytes of [from, to) of a file. */
-export async function readBack(store: Store, result: Pick<UploadResult, 'txSeq'>, from = 0, to?: number): Promise<Buffer> {
+export async function readBack(
+	store: Store,
+	result: Pick<UploadResult, 'txSeq'>,
+	from = 0,
+	to?: number,
+): Promise<Buffer> {
 	const file = await store.files.fileBySeq(result.txSeq);
 	if (!file) throw new Error(`there is no submission ${result.txSeq}`);
 	const pieces: Buffer[] = [];

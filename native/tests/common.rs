@@ -1,6 +1,4 @@
 //! What several test files need.
-#![allow(dead_code)]
-
 use perigee_native::{Hash, Simd};
 use serde_json::Value;
 

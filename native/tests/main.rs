@@ -1,0 +1,8 @@
+//! All tests of this crate in one binary, since linking is most of what they cost.
+
+mod checksum;
+mod common;
+mod file;
+mod flow;
+mod keccak;
+mod lock;

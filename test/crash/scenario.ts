@@ -1,0 +1,135 @@
+/** One seed of the crash suite: a store lives through several processes that end at any call, and is checked after each. */
+import type { ErrorCode } from '../../src/errors.js';
+import { Prng } from '../support/prng.js';
+import type { CallKind, Fault, FaultHook } from '../support/simulated-io.js';
+import { Oracle } from './oracle.js';
+import { SimulatedMachine, type Breakage, type Process } from './simulated-machine.js';
+import { inTurns } from './turns.js';
+import { verifyStore } from './verify.js';
+import { runClients } from './workload.js';
+
+export interface Outcome {
+	readonly crashes: number;
+	readonly acknowledged: number;
+	readonly calls: number;
+	readonly rebuilds: number;
+	readonly inDoubt: number;
+}
+
+const ROUNDS_MOST = 3;
+/** How far into a process the crash lies, in calls of the disk. */
+const CRASH_SPANS = [12, 60, 150, 400] as const;
+const NO_REFUSALS: ReadonlySet<ErrorCode> = new Set();
+const READ_ONLY: ReadonlySet<ErrorCode> = new Set(['READ_ONLY']);
+const FAILING_KINDS: readonly CallKind[] = ['fdatasync', 'fdatasync', 'writev', 'syncDir'];
+
+/** Runs a seed. Throws at the first broken promise. */
+export async function runCrashSeed(seed: number, breakage: Breakage = {}): Promise<Outcome> {
+	const scenario = new Scenario(seed, breakage);
+	return scenario.run();
+}
+
+class Scenario {
+	readonly #prng: Prng;
+	readonly #machine: SimulatedMachine;
+	readonly #oracle = new Oracle();
+	#crashes = 0;
+	#rebuilds = 0;
+	#inDoubt = 0;
+
+	constructor(seed: number, breakage: Breakage) {
+		this.#prng = new Prng(seed);
+		this.#machine = new SimulatedMachine({ seed, breakage });
+	}
+
+	async run(): Promise<Outcome> {
+		const machine = this.#machine;
+		await machine.prepare();
+		for (let rounds = 1 + this.#prng.below(ROUNDS_MOST); rounds > 0; rounds--) {
+			await this.#live();
+			await this.#crashWhileRecovering();
+			await this.#check();
+		}
+		return {
+			crashes: this.#crashes,
+			acknowledged: this.#oracle.acknowledged.length,
+			calls: machine.totalCalls,
+			rebuilds: this.#rebuilds,
+			inDoubt: this.#inDoubt,
+		};
+	}
+
+	/** One process with clients, until it crashes, is killed or closes. */
+	async #live(): Promise<void> {
+		const machine = this.#machine;
+		const prng = this.#prng;
+		const fails = prng.chance(0.15);
+		machine.faults = fails ? failOnce(prng) : crashWithin(prng, machine.io.calls, prng.pick(CRASH_SPANS));
+		const process = await this.#start();
+		if (process) {
+			const options = { clients: 1 + prng.below(5), operations: 1 + prng.below(8), allowed: fails ? READ_ONLY : NO_REFUSALS };
+			const done = await this.#inTurns(runClients(machine, process.store, this.#oracle, prng.fork(), options), 'the workload');
+			if (done && prng.chance(0.5)) await this.#inTurns(process.store.close(), 'a close');
+		}
+		this.#end();
+	}
+
+	/** Processes that end while they recover, or right after. */
+	async #crashWhileRecovering(): Promise<void> {
+		while (this.#prng.chance(0.4)) {
+			this.#machine.faults = crashWithin(this.#prng, this.#machine.io.calls, 60);
+			await this.#start();
+			this.#end();
+		}
+	}
+
+	async #check(): Promise<void> {
+		const machine = this.#machine;
+		const process = await this.#start();
+		if (!process) throw new Error('a machine without faults stopped');
+		this.#rebuilds += process.told.rebuilt.length;
+		this.#inDoubt += process.told.inDoubt;
+		await this.#inTurns(verifyStore(machine, process, this.#oracle), 'the check');
+		if (this.#prng.chance(0.5)) await this.#inTurns(process.store.close(), 'a close');
+		this.#end();
+	}
+
+	/** A process; undefined when the machine stopped before it was ready. A disk that fails may refuse it. */
+	async #start(): Promise<Process | undefined> {
+		const failing = this.#machine.faults !== undefined;
+		try {
+			return (await this.#inTurns(this.#machine.start(), 'an open'))?.value;
+		} catch (error) {
+			if (failing && hasSystemCause(error)) return undefined;
+			throw error;
+		}
+	}
+
+	#inTurns<T>(work: Promise<T>, what: string): Promise<{ readonly value: T } | undefined> {
+		return inTurns(work, what, () => this.#machine.io.crashed);
+	}
+
+	#end(): void {
+		this.#crashes++;
+		if (this.#prng.chance(0.7)) this.#machine.powerCut();
+		else this.#machine.kill();
+	}
+}
+
+function crashWithin(prng: Prng, calls: number, span: number): FaultHook {
+	const index = calls + prng.below(span);
+	const fault: Fault = { type: prng.chance(0.5) ? 'crash' : 'crashAfter' };
+	return (call) => (call.index === index ? fault : undefined);
+}
+
+/** One call of a kind fails; the process goes on. */
+function failOnce(prng: Prng): FaultHook {
+	const kind = prng.pick(FAILING_KINDS);
+	let left = prng.below(15);
+	return (call) => (call.kind === kind && left-- === 0 ? { type: 'error', code: 'EIO' } : undefined);
+}
+
+function hasSystemCause(error: unknown): boolean {
+	for (let at: unknown = error; at instanceof Error; at = at.cause) if ((at as NodeJS.ErrnoException).code === 'EIO') return true;
+	return false;
+}

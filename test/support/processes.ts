@@ -1,0 +1,70 @@
+/** Processes that tests run: the command line, and nodes. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const RUN_CLI = fileURLToPath(new URL('./run-cli.js', import.meta.url));
+const MEMORY_NODE = fileURLToPath(new URL('./memory-node.js', import.meta.url));
+
+export interface Ran {
+	readonly code: number | null;
+	readonly signal: NodeJS.Signals | null;
+	readonly stdout: Buffer;
+	readonly stderr: string;
+}
+
+export interface RunOptions {
+	readonly env?: Readonly<Record<string, string>>;
+	readonly input?: Uint8Array;
+	readonly cwd?: string;
+}
+
+/** Runs `perigee …` to its end. Its streams are pipes, as in a script. */
+export async function runCli(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+	const child = spawnCli(args, options);
+	child.stdin?.on('error', () => {});
+	child.stdin?.end(options.input);
+	const stdout: Buffer[] = [];
+	const stderr: Buffer[] = [];
+	child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk));
+	child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk));
+	const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+	return { code, signal, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8') };
+}
+
+/** Begins `perigee …`. */
+export function spawnCli(args: readonly string[], options: RunOptions = {}): ChildProcess {
+	return spawn(process.execPath, [RUN_CLI, ...args], {
+		stdio: ['pipe', 'pipe', 'pipe'],
+		env: { ...withoutOwn(process.env), ...options.env },
+		...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+	});
+}
+
+/** Settings of whoever runs the tests must not reach the processes under test. */
+function withoutOwn(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+	const kept = Object.entries(env).filter(([name]) => !name.startsWith('PERIGEE_') || name === 'PERIGEE_SIMD');
+	return { ...Object.fromEntries(kept), UV_THREADPOOL_SIZE: '8' };
+}
+
+/** A directory that goes with the test. */
+export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
+	const directory = mkdtempSync(join(tmpdir(), 'perigee-test-'));
+	t.after(() => rmSync(directory, { recursive: true, force: true }));
+	return directory;
+}
+
+/** A process with a node that keeps its files in memory; answers its URL. */
+export async function startMemoryNode(t: Pick<TestContext, 'after'>): Promise<string> {
+	const child = spawn(process.execPath, [MEMORY_NODE], { stdio: ['ignore', 'pipe', 'inherit'] });
+	t.after(async () => {
+		child.kill();
+		if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+	});
+	const [line] = (await once(child.stdout, 'data')) as [Buffer];
+	return line.toString('utf8').trim();
+}
