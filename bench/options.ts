@@ -18,7 +18,7 @@ export interface BenchSizes {
 	readonly smallPuts: number;
 }
 
-const FULL: BenchSizes = {
+export const FULL_SIZES: BenchSizes = {
 	cachedHashBytes: MIB / 2,
 	cachedHashPasses: 100,
 	largeHashBytes: GIB,
@@ -81,7 +81,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
 	if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000) throw new Error('--rounds is a number from 1 to 1000');
 	return {
 		isQuick: values.quick,
-		sizes: values.quick ? QUICK : FULL,
+		sizes: values.quick ? QUICK : FULL_SIZES,
 		rounds,
 		only: values.only,
 		json: values.json,

@@ -8,12 +8,11 @@ import { type BenchOptions, parseOptions, USAGE } from './options.js';
 import { type Report, renderMarkdown, renderTable, type ReportRow, reportRow } from './report.js';
 import type { BenchContext, Row } from './row.js';
 import { kernelRows } from './rows/kernels.js';
-import { largeFileRows } from './rows/large-files.js';
+import { fileRows } from './rows/files.js';
 import { ledgerRow } from './rows/ledger.js';
 import { processRows } from './rows/process.js';
-import { smallFileRows } from './rows/small-files.js';
 
-const ROWS: readonly Row[] = [...kernelRows, ...largeFileRows, ...smallFileRows, ...processRows, ledgerRow];
+const ROWS: readonly Row[] = [...kernelRows, ...fileRows, ...processRows, ledgerRow];
 
 const argv = process.argv.slice(2);
 try {

@@ -60,6 +60,12 @@ export const LIMITS = {
 	multipartFieldBytes: 65_536,
 	/** Members of a digest or precondition header. */
 	headerListMembers: 64,
+	/** Longest JSON answer that the command line reads: a segment in base64 and its proof are far below. */
+	clientJsonBytes: 1024 * 1024,
+	/** A node of which the command line hears nothing for so long is gone. */
+	clientSilenceMs: 120_000,
+	/** Segments that the command line asks for ahead of the one it writes. */
+	clientSegmentsAhead: 4,
 	/** Bytes of a configuration file. */
 	configFileBytes: 1024 * 1024,
 	/** Submissions that may wait for the embedded ledger's next block; more get OVERLOADED. */

@@ -49,6 +49,10 @@ export interface GetsJob extends JobBase {
 
 export type Job = UploadJob | DownloadJob | SmallPutsJob | GetsJob;
 
+type WithoutPort<J> = J extends Job ? Omit<J, 'port'> : never;
+/** A job for whichever server. */
+export type ServerJob = WithoutPort<Job>;
+
 export interface JobResult {
 	/** From the first request to the last answer, connections being open. */
 	readonly seconds: number;

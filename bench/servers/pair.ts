@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Job, JobResult } from '../load/jobs.js';
+import type { JobResult, ServerJob } from '../load/jobs.js';
 import type { BenchContext } from '../row.js';
 import { type ServerProcess, startBare, startLoadClient, startPerigee } from './processes.js';
 import { cpuSecondsOf } from './process-stats.js';
@@ -13,10 +13,6 @@ export interface Measured extends JobResult {
 	readonly serverCpuSeconds: number;
 	readonly clientCpuSeconds: number;
 }
-
-type WithoutPort<J> = J extends Job ? Omit<J, 'port'> : never;
-/** A job for whichever server. */
-export type ServerJob = WithoutPort<Job>;
 
 export interface ServerPair {
 	readonly perigee: ServerProcess;

@@ -1,4 +1,5 @@
 //! What several test files need.
+
 use perigee_native::{Hash, Simd};
 use serde_json::Value;
 

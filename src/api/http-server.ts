@@ -43,6 +43,8 @@ export interface HttpServer {
 	close(): Promise<void>;
 }
 
+/** How often refused connections are logged. */
+const REFUSED_LOG_MS = 10_000;
 /** How often, while closing, connections that have become idle are closed. */
 const CLOSING_LOOK_MS = 20;
 
@@ -72,7 +74,8 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		sendProblem(request, response, new PerigeeError('EXPECTATION_FAILED'), newRequestId(), modules.clock);
 	});
 	closeStalled(server, context);
-	countConnections(server, modules.metrics);
+	reportRefusedConnections(server, modules);
+	const connections = trackConnections(server, modules.metrics);
 	try {
 		await app.listen({ host: options.listen.host, port: options.listen.port });
 	} catch (error) {
@@ -82,7 +85,11 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 	const { port } = server.address() as AddressInfo;
 	return {
 		url: urlOfAddress({ host: options.listen.host, port }),
-		close: () => close(app, modules.clock),
+		async close() {
+			// A connection on which nothing was asked yet waits for nothing.
+			for (const socket of connections) if (!context.answering.has(socket)) socket.destroy();
+			await close(app, modules.clock);
+		},
 	};
 }
 
@@ -145,10 +152,28 @@ function closeStalled(server: Server, context: RestContext): void {
 	});
 }
 
-function countConnections(server: Server, metrics: Metrics): void {
+/** The open connections. */
+function trackConnections(server: Server, metrics: Metrics): ReadonlySet<Socket> {
+	const connections = new Set<Socket>();
 	server.on('connection', (socket: Socket) => {
-		metrics.httpConnections.inc();
-		socket.once('close', () => metrics.httpConnections.dec());
+		connections.add(socket);
+		metrics.httpConnections.set(connections.size);
+		socket.once('close', () => {
+			connections.delete(socket);
+			metrics.httpConnections.set(connections.size);
+		});
+	});
+	return connections;
+}
+
+/** Connections that the system refuses (no file descriptors left) must not end the node, nor flood its log. */
+function reportRefusedConnections(server: Server, modules: HttpServerModules): void {
+	let quietUntilMs = 0;
+	server.on('error', (error) => {
+		// Before it listens, an error belongs to whoever called listen.
+		if (!server.listening || modules.clock.monotonicMs() < quietUntilMs) return;
+		quietUntilMs = modules.clock.monotonicMs() + REFUSED_LOG_MS;
+		modules.log.warn({ err: error }, 'connections cannot be accepted');
 	});
 }
 

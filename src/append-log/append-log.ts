@@ -54,10 +54,19 @@ export class AppendLog {
 	readonly #shared: LogShared;
 	readonly #writers: Record<Lane, LaneWriter>;
 
-	private constructor(shared: LogShared, writers: Record<Lane, LaneWriter>, damage: readonly BadRange[]) {
+	/** What a recovery found out and no file states yet. */
+	readonly #verdicts: ReadonlyMap<Lane, readonly RecordInput[]>;
+
+	private constructor(
+		shared: LogShared,
+		writers: Record<Lane, LaneWriter>,
+		damage: readonly BadRange[],
+		verdicts: ReadonlyMap<Lane, readonly RecordInput[]>,
+	) {
 		this.#shared = shared;
 		this.#writers = writers;
 		this.damage = damage;
+		this.#verdicts = verdicts;
 	}
 
 	/** Opens the log: replays it from `options.from`, payload lanes first, and settles what a crash left behind. */
@@ -85,8 +94,11 @@ export class AppendLog {
 			});
 		}
 		shared.nextLsn += LSN_MARGIN;
-		const log = new AppendLog(shared, writers as Record<Lane, LaneWriter>, damage);
-		await log.#stateVerdicts(verdicts);
+		const log = new AppendLog(shared, writers as Record<Lane, LaneWriter>, damage, verdicts);
+		await log.stateVerdicts().catch((error: unknown) => {
+			// On a full disk reads go on; until the verdicts are stated no checkpoint may pass them.
+			if (!(error instanceof PerigeeError && error.code === 'DISK_FULL')) throw error;
+		});
 		return log;
 	}
 
@@ -141,13 +153,13 @@ export class AppendLog {
 		await this.#shared.files.close();
 	}
 
-	/** Begins a new file with the verdicts, so that later opens need not judge again. On a full disk they wait for the next write. */
-	async #stateVerdicts(verdicts: ReadonlyMap<Lane, readonly RecordInput[]>): Promise<void> {
+	/**
+	 * Begins a new file with each lane's verdicts that are not stated yet, so that later opens need not judge again. A checkpoint needs it:
+	 * a replay from behind the doubtful stretches could not find them out any more. Errors: as of a write.
+	 */
+	async stateVerdicts(): Promise<void> {
 		for (const lane of LANE_NAMES) {
-			if ((verdicts.get(lane)?.length ?? 0) === 0) continue;
-			await this.#writers[lane].beginFile().catch((error: unknown) => {
-				if (!(error instanceof PerigeeError && error.code === 'DISK_FULL')) throw error;
-			});
+			if ((this.#verdicts.get(lane)?.length ?? 0) > 0) await this.#writers[lane].beginFile();
 		}
 	}
 }

@@ -35,7 +35,12 @@ export interface FileVerdict {
 	readonly doubt: readonly ByteRange[];
 }
 
-export type Scanned = { readonly group: GroupHeader; readonly end: number } | { readonly bad: ByteRange };
+export interface ScannedGroup {
+	readonly group: GroupHeader;
+	readonly end: number;
+}
+
+export type Scanned = ScannedGroup | { readonly bad: ByteRange };
 
 export class LogFileScan {
 	readonly header: FileHeader | undefined;
@@ -100,8 +105,8 @@ export class LogFileScan {
 		);
 	}
 
-	/** Judges a file that has no close mark and no verdict yet; `knownEnd` is what a checkpoint vouches for. */
-	async judge(knownEnd: number): Promise<FileVerdict> {
+	/** Judges a file that has no close mark and no verdict yet; `knownEnd` is what a checkpoint vouches for. Also: up to where it is confirmed. */
+	async judge(knownEnd: number): Promise<FileVerdict & { readonly confirmed: number }> {
 		let confirmed = Math.max(knownEnd, FIRST_GROUP_OFFSET);
 		let end = FIRST_GROUP_OFFSET;
 		for await (const scanned of this.groups(FIRST_GROUP_OFFSET)) {
@@ -128,7 +133,7 @@ export class LogFileScan {
 				}
 			}
 		}
-		return { end: Math.max(end, confirmed), doubt };
+		return { end: Math.max(end, confirmed), doubt, confirmed };
 	}
 
 	/** The payload of a record of this file, healed from its second copy where there is one; undefined when damaged beyond that. */

@@ -74,7 +74,10 @@ export class LaneWriter {
 	readonly #pipelined: boolean;
 	#queue: PendingWrite[] = [];
 	#file: CurrentFile | undefined;
+	/** The highest number that was ever tried, and the last file that was begun. */
 	#lastFileNo: number;
+	#previousFileNo: number;
+	#beginning: Promise<CurrentFile> | undefined;
 	/** Written, not yet durable, in order. */
 	#unsynced: WrittenGroup[] = [];
 	#unsyncedBytes = 0;
@@ -92,6 +95,7 @@ export class LaneWriter {
 		this.#lane = options.lane;
 		this.#pipelined = options.lane === 'bulk' || options.lane === 'sealed';
 		this.#lastFileNo = options.lastFileNo;
+		this.#previousFileNo = options.lastFileNo;
 	}
 
 	/**
@@ -121,10 +125,10 @@ export class LaneWriter {
 		return { written: write.written.promise, durable: write.durable.promise, applied: write.applied.promise };
 	}
 
-	/** Begins a file now rather than with the first write. Only right after the open. Errors: as of a write. */
+	/** Begins a file now, if there is none, rather than with the first write. Errors: as of a write. */
 	async beginFile(): Promise<void> {
 		try {
-			this.#file ??= await this.#beginFile();
+			await this.#openFile();
 		} catch (error) {
 			throw this.#shared.writeError(this.#lane, error);
 		}
@@ -324,13 +328,21 @@ export class LaneWriter {
 			await this.#endFile(this.#file);
 			this.#file = undefined;
 		}
-		this.#file ??= await this.#beginFile();
+		return this.#openFile();
+	}
+
+	/** The current file; a new one when there is none. */
+	async #openFile(): Promise<CurrentFile> {
+		if (this.#file) return this.#file;
+		this.#beginning ??= this.#beginFile().finally(() => {
+			this.#beginning = undefined;
+		});
+		this.#file = await this.#beginning;
 		return this.#file;
 	}
 
 	async #beginFile(): Promise<CurrentFile> {
 		const { shared } = this.#options;
-		const previousFileNo = this.#lastFileNo;
 		const fileNo = ++this.#lastFileNo;
 		const path = shared.files.path(this.#lane, fileNo);
 		const file = await shared.io.open(path, 'create');
@@ -345,7 +357,7 @@ export class LaneWriter {
 					firstLsn: shared.nextLsn as Lsn,
 					createdMs: shared.clock.nowMs(),
 					volume: 0,
-					previousFileNo,
+					previousFileNo: this.#previousFileNo,
 				},
 				shared.checksums,
 			);
@@ -357,6 +369,7 @@ export class LaneWriter {
 			if ((await shared.sync(this.#lane, file)) === undefined || !(await shared.syncDirectory(this.#lane)))
 				throw shared.readOnlyError();
 			current.confirmed = current.end;
+			this.#previousFileNo = fileNo;
 			this.#options.onHeadDurable();
 			// Verdicts are the log's own business; the consumer gets what its room wrote.
 			const records = group?.records.filter((record) => record.type !== RECOVERED) ?? [];

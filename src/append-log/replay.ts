@@ -2,15 +2,15 @@
  * Replays a lane's files into its consumer from a position on, and settles what an unclean stop left behind (docs/format.md §7).
  */
 import { PerigeeError } from '../errors.js';
-import type { StorageFile } from '../io/storage-io.js';
 import type { Lsn } from '../units.js';
-import { LogFileScan, type ByteRange, type FileVerdict } from './file-scan.js';
-import { FIRST_GROUP_OFFSET, FORMAT_VERSION } from './format.js';
+import { LogFileScan, type ByteRange, type FileVerdict, type ScannedGroup } from './file-scan.js';
+import { FIRST_GROUP_OFFSET, FORMAT_VERSION, GROUP_ALIGN_BYTES } from './format.js';
 import type { LogShared } from './log-shared.js';
 import { RECOVERED, decodeRecovered, encodeRecovered } from './recovered.js';
 import type { BadRange, Lane, LaneConsumer, LanePosition, LogRecord, RecordInput } from './types.js';
 
 const DELIVERY_RECORDS = 1024;
+const REWRITE_BYTES = 1024 * 1024;
 
 export interface LaneReplayResult {
 	/** Records that the next new file of the lane must begin with. */
@@ -26,7 +26,7 @@ export async function replayLane(
 	from: LanePosition | undefined,
 	consumer: LaneConsumer,
 ): Promise<LaneReplayResult> {
-	const replay = new LaneReplay(shared, lane, from, consumer);
+	const replay = new LaneReplay(shared, lane, from, fileNumbers.at(-1) ?? 0, consumer);
 	const open = fileNumbers.filter((fileNo) => !from || fileNo >= from.fileNo);
 	if (from && open[0] !== from.fileNo) replay.reportMissing(from.fileNo);
 	const stated = new Map<number, FileVerdict>();
@@ -45,13 +45,21 @@ class LaneReplay {
 	readonly #shared: LogShared;
 	readonly #lane: Lane;
 	readonly #from: LanePosition | undefined;
+	readonly #lastFileNo: number;
 	readonly #consumer: LaneConsumer;
 	#batch: LogRecord[] = [];
 
-	constructor(shared: LogShared, lane: Lane, from: LanePosition | undefined, consumer: LaneConsumer) {
+	constructor(
+		shared: LogShared,
+		lane: Lane,
+		from: LanePosition | undefined,
+		lastFileNo: number,
+		consumer: LaneConsumer,
+	) {
 		this.#shared = shared;
 		this.#lane = lane;
 		this.#from = from;
+		this.#lastFileNo = lastFileNo;
 		this.#consumer = consumer;
 	}
 
@@ -61,7 +69,7 @@ class LaneReplay {
 
 	/** Notes what the head of file `fileNo` says about earlier files. */
 	async collectVerdicts(fileNo: number, stated: Map<number, FileVerdict>): Promise<void> {
-		await this.#withFile(fileNo, async (_file, scan) => {
+		await this.#withFile(fileNo, async (scan) => {
 			for await (const scanned of scan.groups(FIRST_GROUP_OFFSET)) {
 				if (!('group' in scanned)) return;
 				for (const record of scanned.group.records) {
@@ -74,18 +82,18 @@ class LaneReplay {
 	}
 
 	async file(fileNo: number, stated: FileVerdict | undefined, previous: number | undefined): Promise<void> {
-		await this.#withFile(fileNo, async (file, scan) => {
+		await this.#withFile(fileNo, async (scan) => {
 			const named = scan.header?.previousFileNo ?? 0;
 			if (previous !== undefined && named > previous) this.reportMissing(named);
 			const from = this.#from?.fileNo === fileNo ? this.#from.offset : FIRST_GROUP_OFFSET;
 			const verdict =
 				stated ??
-				((await scan.isClosed()) ? { end: scan.sizeBytes, doubt: [] } : await this.#settle(fileNo, file, scan, from));
+				((await scan.isClosed()) ? await this.#closed(fileNo, scan, from) : await this.#settle(fileNo, scan, from));
 			for await (const scanned of scan.groups(from)) {
 				if ('bad' in scanned) this.#unreadable(fileNo, scanned.bad, verdict);
 				else {
 					this.#sawLsn((scanned.group.firstLsn + BigInt(scanned.group.records.length)) as Lsn);
-					await this.#take(scan, scanned.group.records, { fileNo, offset: scanned.end }, verdict);
+					await this.#take(scan, scanned, verdict);
 				}
 			}
 			await this.#deliver({ fileNo, offset: Math.max(verdict.end, from) });
@@ -93,24 +101,50 @@ class LaneReplay {
 	}
 
 	/** Judges a file that was open at a crash, and makes what is read from it durable before it is used. */
-	async #settle(fileNo: number, file: StorageFile, scan: LogFileScan, knownEnd: number): Promise<FileVerdict> {
+	async #settle(fileNo: number, scan: LogFileScan, knownEnd: number): Promise<FileVerdict> {
 		const verdict = await scan.judge(knownEnd);
-		if ((await this.#shared.sync(this.#lane, file)) === undefined) throw this.#shared.readOnlyError();
+		// Nothing confirmed: the headers of the file may be on their way too.
+		const from = verdict.confirmed > FIRST_GROUP_OFFSET ? verdict.confirmed : 0;
+		await this.#makeDurable(fileNo, from, verdict.end);
 		this.verdicts.push({ type: RECOVERED, ext: encodeRecovered(fileNo, verdict) });
 		return verdict;
 	}
 
-	async #take(
-		scan: LogFileScan,
-		records: readonly LogRecord[],
-		end: LanePosition,
-		verdict: FileVerdict,
-	): Promise<void> {
+	/** The file ends with a close mark. That of the last file may not have reached the disk. */
+	async #closed(fileNo: number, scan: LogFileScan, from: number): Promise<FileVerdict> {
+		const markAt = scan.sizeBytes - 2 * GROUP_ALIGN_BYTES;
+		if (fileNo === this.#lastFileNo && from < scan.sizeBytes) await this.#makeDurable(fileNo, markAt, scan.sizeBytes);
+		return { end: scan.sizeBytes, doubt: [] };
+	}
+
+	/**
+	 * Writes bytes of the file again as they are, and syncs it. A sync alone is not enough: after one that failed, the system shows
+	 * data that never reached the disk and holds it for clean.
+	 */
+	async #makeDurable(fileNo: number, from: number, to: number): Promise<void> {
+		const shared = this.#shared;
+		const file = await shared.io.open(shared.files.path(this.#lane, fileNo), 'write');
+		try {
+			const buffer = Buffer.allocUnsafe(Math.min(REWRITE_BYTES, Math.max(0, to - from)));
+			for (let at = from; at < to; at += buffer.length) {
+				const part = buffer.subarray(0, await file.read(buffer.subarray(0, Math.min(buffer.length, to - at)), at));
+				if (part.length > 0 && (await file.writev([part], at)) < part.length) throw new PerigeeError('DISK_FULL');
+			}
+			if ((await shared.sync(this.#lane, file)) === undefined) throw shared.readOnlyError();
+		} finally {
+			await file.close();
+		}
+	}
+
+	async #take(scan: LogFileScan, { group, end }: ScannedGroup, verdict: FileVerdict): Promise<void> {
+		const isDoubtful = (from: number, to: number): boolean => verdict.doubt.some((range) => overlaps(range, from, to));
+		// The journal is taken group by group; elsewhere each payload stands for itself, and facts are checked by their header.
+		const isGroupDoubtful = this.#lane === 'journal' && isDoubtful(group.offset, end);
 		let doubtful = 0;
-		for (const record of records) {
+		for (const record of group.records) {
 			if (record.type === RECOVERED) continue;
 			const place = record.place;
-			if (place && verdict.doubt.some((range) => overlaps(range, place.offset, place.offset + place.lengthBytes))) {
+			if (isGroupDoubtful || (place && isDoubtful(place.offset, place.offset + place.lengthBytes))) {
 				doubtful++;
 				continue;
 			}
@@ -123,7 +157,7 @@ class LaneReplay {
 			else if (place) this.#damaged({ from: place.offset, to: place.offset + place.lengthBytes }, place.fileNo);
 		}
 		if (doubtful > 0) this.#shared.observer.inDoubt(this.#lane, doubtful);
-		if (this.#batch.length >= DELIVERY_RECORDS) await this.#deliver(end);
+		if (this.#batch.length >= DELIVERY_RECORDS) await this.#deliver({ fileNo: scan.identity.fileNo, offset: end });
 	}
 
 	async #deliver(end: LanePosition): Promise<void> {
@@ -149,7 +183,7 @@ class LaneReplay {
 		if (next > this.#shared.nextLsn) this.#shared.nextLsn = next;
 	}
 
-	async #withFile(fileNo: number, use: (file: StorageFile, scan: LogFileScan) => Promise<void>): Promise<void> {
+	async #withFile(fileNo: number, use: (scan: LogFileScan) => Promise<void>): Promise<void> {
 		const shared = this.#shared;
 		const file = await shared.io.open(shared.files.path(this.#lane, fileNo), 'read');
 		try {
@@ -161,7 +195,7 @@ class LaneReplay {
 				);
 			}
 			if (scan.header) this.#sawLsn(scan.header.firstLsn);
-			await use(file, scan);
+			await use(scan);
 		} finally {
 			await file.close();
 		}

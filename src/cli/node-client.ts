@@ -1,13 +1,10 @@
 /** HTTP to a node: errors become exit codes and hints, bodies stay streams. */
 import * as http from 'node:http';
 import * as https from 'node:https';
+import { LIMITS } from '../limits.js';
 import { CliError, type ExitName } from './exit-codes.js';
 
 const DEFAULT_NODE = 'http://127.0.0.1:5678';
-/** A JSON answer is at most one segment in base64 and its proof. */
-const JSON_BYTES = 1024 * 1024;
-/** Nothing on the line for so long means that the node is gone. */
-const SILENCE_MS = 120_000;
 
 export interface NodeOptions {
 	/** --node */
@@ -55,9 +52,9 @@ export class NodeClient {
 			method: request.method,
 			path: base + request.path,
 			headers: { ...request.headers },
-			timeout: SILENCE_MS,
+			timeout: LIMITS.clientSilenceMs,
 		});
-		outgoing.on('timeout', () => outgoing.destroy(new Error(`nothing came for ${SILENCE_MS / 1000} s`)));
+		outgoing.on('timeout', () => outgoing.destroy(new Error(`nothing came for ${LIMITS.clientSilenceMs / 1000} s`)));
 		const answer = new Promise<http.IncomingMessage>((resolve, reject) => {
 			outgoing.on('response', resolve);
 			outgoing.on('error', (error) => reject(this.unreachable(error)));
@@ -118,9 +115,9 @@ async function readText(answer: http.IncomingMessage): Promise<string> {
 	let bytes = 0;
 	for await (const chunk of answer as AsyncIterable<Buffer>) {
 		bytes += chunk.length;
-		if (bytes > JSON_BYTES) {
+		if (bytes > LIMITS.clientJsonBytes) {
 			answer.destroy();
-			throw new CliError('failure', `the node's answer is longer than ${JSON_BYTES} bytes`);
+			throw new CliError('failure', `the node's answer is longer than ${LIMITS.clientJsonBytes} bytes`);
 		}
 		chunks.push(chunk);
 	}

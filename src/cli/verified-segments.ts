@@ -1,14 +1,12 @@
 /** A file to standard output: since nothing can be taken back there, each segment is checked before it is written. */
 import { once } from 'node:events';
+import { LIMITS } from '../limits.js';
 import { fileGeometry, sectorLeaves, treeRoot, verifyFileProof } from '../native/addon.js';
 import { bytesOfHex, type DataRoot, SEGMENT_BYTES, SEGMENT_SECTORS } from '../units.js';
 import { CliError } from './exit-codes.js';
 import type { NodeClient } from './node-client.js';
 import type { OutputOptions } from './output.js';
 import { startProgress } from './progress.js';
-
-/** Segments asked for ahead of the one that is written. */
-const AHEAD = 4;
 
 interface SegmentAnswer {
 	readonly data: string;
@@ -34,7 +32,7 @@ export async function writeVerifiedSegments(
 	let asked = 0;
 	try {
 		for (let index = 0; index < segments; index++) {
-			while (asked < segments && asked <= index + AHEAD) coming.push(fetchOne(asked++));
+			while (asked < segments && asked <= index + LIMITS.clientSegmentsAhead) coming.push(fetchOne(asked++));
 			const answer = await coming.shift();
 			if (answer === undefined) break;
 			const bytes = verifiedBytes(file, index, answer);

@@ -2,7 +2,8 @@
  * The configuration of a node as one schema: defaults, TOML keys, environment variables, flags and docs/configuration.md
  * all come from here. Keys are `section.key` in dotted form, which is also their place in the TOML file.
  */
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
+import { Type } from './json-schema.js';
 
 const LISTEN_ADDRESS = '^(?:\\[[0-9a-fA-F:.]+\\]|[^\\[\\]:/\\s]+):[0-9]{1,5}$';
 
@@ -12,7 +13,7 @@ const listenAddress = (fallback: string, description: string) =>
 const integer = (fallback: number, minimum: number, maximum: number, description: string) =>
 	Type.Integer({ default: fallback, minimum, maximum, description });
 
-export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 const strict = { additionalProperties: false } as const;
 

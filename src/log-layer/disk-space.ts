@@ -38,14 +38,14 @@ export class DiskSpace {
 		return this.#freeBytes;
 	}
 
-	/** Bytes that uploads may still take. */
+	/** Bytes that uploads may still take. Looks at the disk again, in the background, when the last look is old. */
 	get uploadableBytes(): number {
+		this.#look();
 		return Math.max(0, this.#freeBytes - this.reserveBytes);
 	}
 
-	/** Sets bytes aside for payload. Errors: DISK_FULL. Looks at the disk again, in the background, when the last look is old. */
+	/** Sets bytes aside for payload. Errors: DISK_FULL. */
 	claim(bytes: number): void {
-		this.#look();
 		if (bytes > this.uploadableBytes) {
 			throw new PerigeeError(
 				'DISK_FULL',

@@ -70,7 +70,9 @@ export class ObjectReader {
 		let next: Promise<FilePiece> | undefined;
 		let at = from;
 		const read = async (): Promise<FilePiece> => {
-			const end = Math.min(to, (Math.floor(at / PIECE_BYTES) + 1) * PIECE_BYTES);
+			// A range of up to one piece's length is one piece, wherever it starts; longer ones go on at whole blocks.
+			const whole = Math.floor(at / BLOCK_BYTES) * BLOCK_BYTES + PIECE_BYTES;
+			const end = to - at <= PIECE_BYTES ? to : whole;
 			const start = at;
 			at = end;
 			if (!object.place && !rows.has(Math.floor((Math.min(end, object.sizeBytes) - 1) / SEGMENT_BYTES)))

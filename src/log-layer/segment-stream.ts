@@ -1,12 +1,15 @@
 /**
- * The way of one large upload's segments: slab ring → hashing pool → lane `bulk` (docs/architecture.md §6). Segments are hashed and written
- * side by side; their roots enter the tree in order. A slot goes back only when its write and its native call have both settled.
+ * The way of one large upload's segments: slab ring → hashing pool → lane `bulk` (docs/architecture.md §6). What comes in one turn of the
+ * event loop goes on as one batch: one native call, one write. Batches run side by side; their roots enter the tree in order. A slot goes
+ * back only when its write and its native call have both settled. Nobody who waits for a slot keeps one that is not on its way.
  */
 import { setMaxListeners } from 'node:events';
 import type { AppendLog } from '../append-log/append-log.js';
+import { LIMITS } from '../limits.js';
 import { FileTree, type FileRoot } from '../native/addon.js';
-import type { HashPool } from '../native/hash-pool.js';
+import type { HashInput, HashPool } from '../native/hash-pool.js';
 import type { Slot, SlabRing } from '../native/slab-ring.js';
+import { HASH_BYTES } from '../units.js';
 import type { DiskSpace } from './disk-space.js';
 import { objectOpened, segmentRecord, type ObjectId } from './records.js';
 
@@ -17,52 +20,73 @@ export interface SegmentStreamParts {
 	readonly disk: DiskSpace;
 }
 
-/** Segments of one upload that may be on their way through hashing and writing. */
+/** Segments of one upload that may be on their way through hashing and writing: half of the ring. */
 const SEGMENTS_IN_FLIGHT = 32;
 
 export class SegmentStream {
 	readonly #parts: SegmentStreamParts;
 	readonly #objectId: Promise<ObjectId>;
 	readonly #tree = new FileTree();
-	/** Roots of segments that were hashed out of turn wait here. */
+	/** Roots of batches that ended out of turn wait here, by their first segment. */
 	readonly #roots = new Map<number, Uint8Array>();
 	#nextRoot = 0;
 	#segments = 0;
+	/** Taken for the next segment. */
+	#reserved: Slot | undefined;
+	/** Filled in this turn of the event loop. */
+	#ready: HashInput[] = [];
 	readonly #inFlight = new Set<Promise<void>>();
+	#inFlightSegments = 0;
 	readonly #stopped = new AbortController();
 	#failure: unknown;
 
 	/** Opens an object in the log. */
 	constructor(parts: SegmentStreamParts) {
 		this.#parts = parts;
-		// Each segment on its way listens for the end of the upload.
-		setMaxListeners(2 * SEGMENTS_IN_FLIGHT + 1, this.#stopped.signal);
+		// Each batch on its way listens for the end of the upload, as does the wait for a slot.
+		setMaxListeners(SEGMENTS_IN_FLIGHT + 2, this.#stopped.signal);
 		this.#objectId = parts.log.write('bulk', [objectOpened()], false).written.then(([record]) => {
 			if (!record) throw new Error('the log answered no record');
 			return record.lsn;
 		});
-		// Every segment awaits the id; a failure reaches the upload there.
+		// Every batch awaits the id; a failure reaches the upload there.
 		this.#objectId.catch(() => undefined);
 	}
 
-	/** Copies a segment into a slot and sets it on its way; waits while no slot is free. Errors: those of the ring, the pool, the log, the disk. */
-	async send(chunks: readonly Uint8Array[], leaves: number): Promise<void> {
-		while (this.#inFlight.size >= SEGMENTS_IN_FLIGHT) await Promise.race(this.#inFlight);
-		this.#check();
-		const slot = this.#parts.ring.take() ?? (await this.#parts.ring.wait(this.#stopped.signal));
+	/** True when a segment can be sent now. */
+	hasRoom(): boolean {
+		if (this.#failure !== undefined || this.#inFlightSegments + this.#ready.length >= SEGMENTS_IN_FLIGHT) return false;
+		this.#reserved ??= this.#parts.ring.take();
+		return this.#reserved !== undefined;
+	}
+
+	/** Waits until `hasRoom`. Errors: those of the ring, the pool, the log, the disk. */
+	async room(): Promise<void> {
+		this.#dispatch();
+		while (!this.hasRoom()) {
+			this.#check();
+			if (this.#inFlightSegments >= SEGMENTS_IN_FLIGHT) await Promise.race(this.#inFlight);
+			else await this.#reserve();
+		}
+	}
+
+	/** Copies a segment into the slot that `hasRoom` has found. */
+	send(chunks: readonly Uint8Array[], leaves: number): void {
+		const slot = this.#reserved;
+		if (!slot) throw new Error('a segment was sent without room');
+		this.#reserved = undefined;
 		let lengthBytes = 0;
 		for (const chunk of chunks) {
 			slot.bytes.set(chunk, lengthBytes);
 			lengthBytes += chunk.length;
 		}
-		const way = this.#store(slot, this.#segments++, lengthBytes, leaves)
-			.catch((error: unknown) => this.#fail(error))
-			.finally(() => this.#inFlight.delete(way));
-		this.#inFlight.add(way);
+		if (this.#ready.push({ slot, lengthBytes, leaves }) >= LIMITS.hashTaskSegments) this.#dispatch();
+		else if (this.#ready.length === 1) setImmediate(() => this.#dispatch());
 	}
 
 	/** Waits until all segments are written. Answers the tree and the object. `tail`: the bytes of the last segment. */
 	async finish(sizeBytes: number, tail: Uint8Array): Promise<{ readonly tree: FileRoot; readonly objectId: ObjectId }> {
+		this.#dispatch();
 		await Promise.all(this.#inFlight);
 		this.#check();
 		return { tree: this.#tree.finish(BigInt(sizeBytes), tail), objectId: await this.#objectId };
@@ -71,33 +95,62 @@ export class SegmentStream {
 	/** Gives up; resolves when no slot is held any more. */
 	async abort(): Promise<void> {
 		this.#fail(new Error('the upload was broken off'));
+		for (const { slot } of this.#ready.splice(0)) slot.release();
+		this.#reserved?.release();
+		this.#reserved = undefined;
 		await Promise.all(this.#inFlight);
 	}
 
-	/** Hashes and writes one segment. */
-	async #store(slot: Slot, segment: number, lengthBytes: number, leaves: number): Promise<void> {
+	async #reserve(): Promise<void> {
+		const slot = await this.#parts.ring.wait(this.#stopped.signal);
+		if (this.#failure === undefined) this.#reserved = slot;
+		else slot.release();
+	}
+
+	#dispatch(): void {
+		const batch = this.#ready;
+		if (batch.length === 0) return;
+		this.#ready = [];
+		this.#inFlightSegments += batch.length;
+		const way = this.#store(batch, this.#segments)
+			.catch((error: unknown) => this.#fail(error))
+			.finally(() => {
+				this.#inFlightSegments -= batch.length;
+				this.#inFlight.delete(way);
+			});
+		this.#segments += batch.length;
+		this.#inFlight.add(way);
+	}
+
+	/** Hashes and writes a batch of neighbouring segments. */
+	async #store(batch: readonly HashInput[], firstSegment: number): Promise<void> {
 		const { disk, pool, log } = this.#parts;
-		const hashing = pool.hash([{ slot, lengthBytes, leaves }], this.#stopped.signal);
+		const hashing = pool.hash(batch, this.#stopped.signal);
 		try {
-			disk.claim(lengthBytes);
-			const [hash] = await hashing.hashes;
-			if (!hash) throw new Error('the pool answered no hash');
+			disk.claim(batch.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0));
+			const hashes = await hashing.hashes;
 			const objectId = await this.#objectId;
-			const record = segmentRecord(
-				{ objectId, segment, root: hash.root },
-				slot.bytes.subarray(0, lengthBytes),
-				hash.blockCrcs,
-			);
-			await log.write('bulk', [record], false).written;
-			this.#roots.set(segment, hash.root);
-			for (let next = this.#roots.get(this.#nextRoot); next; next = this.#roots.get(this.#nextRoot)) {
-				this.#tree.push(next);
-				this.#roots.delete(this.#nextRoot++);
-			}
+			const records = batch.map(({ slot, lengthBytes }, index) => {
+				const hash = hashes[index];
+				if (!hash) throw new Error('the pool answered too few hashes');
+				const segment = { objectId, segment: firstSegment + index, root: hash.root };
+				return segmentRecord(segment, slot.bytes.subarray(0, lengthBytes), hash.blockCrcs);
+			});
+			await log.write('bulk', records, false).written;
+			this.#addRoots(firstSegment, Buffer.concat(hashes.map(({ root }) => root)));
 		} finally {
 			// After an abort the native call may still be reading.
 			await hashing.settled;
-			slot.release();
+			for (const { slot } of batch) slot.release();
+		}
+	}
+
+	#addRoots(firstSegment: number, roots: Uint8Array): void {
+		this.#roots.set(firstSegment, roots);
+		for (let next = this.#roots.get(this.#nextRoot); next; next = this.#roots.get(this.#nextRoot)) {
+			this.#tree.push(next);
+			this.#roots.delete(this.#nextRoot);
+			this.#nextRoot += next.length / HASH_BYTES;
 		}
 	}
 

@@ -234,6 +234,7 @@ class OpenStore implements Store {
 		if (this.log.failure) throw new PerigeeError('READ_ONLY', this.log.failure.message);
 		if (this.#parts.view.damage) throw this.#parts.view.damage;
 		const startMs = clock.monotonicMs();
+		await this.log.stateVerdicts();
 		const checkpoint = this.#parts.capture(this.log.nextLsn, clock.nowMs());
 		await this.#parts.view.change((turn) => {
 			turn.put(rowKeys.checkpoint(), Buffer.from(String(checkpoint.id)));

@@ -56,8 +56,7 @@ export class Upload implements UploadSession {
 		this.#sha256?.update(chunk);
 		this.#chunks.push(chunk);
 		this.#chunkBytes += chunk.length;
-		// Exactly one segment stays: it may be the whole file.
-		return this.#chunkBytes > SEGMENT_BYTES ? this.#drain() : undefined;
+		return this.#sendWhole() ? undefined : this.#drain();
 	}
 
 	async finish(): Promise<UploadResult> {
@@ -93,16 +92,26 @@ export class Upload implements UploadSession {
 
 	async #finishLarge(segments: SegmentStream): Promise<ReadyContent> {
 		const tail = Buffer.concat(this.#chunks, this.#chunkBytes);
-		await segments.send([tail], fileGeometry(BigInt(this.#sizeBytes)).lastSegmentLeaves);
+		await segments.room();
+		segments.send([tail], fileGeometry(BigInt(this.#sizeBytes)).lastSegmentLeaves);
 		const { tree, objectId } = await segments.finish(this.#sizeBytes, tail);
 		return { tree, sizeBytes: this.#sizeBytes, stored: { objectId } };
 	}
 
-	/** Sends whole segments on while more than one segment of bytes waits. */
+	/** Sends whole segments on while more than one segment of bytes waits: exactly one stays, it may be the whole file. False: no room now. */
+	#sendWhole(): boolean {
+		while (this.#chunkBytes > SEGMENT_BYTES) {
+			this.#segments ??= new SegmentStream(this.#parts);
+			if (!this.#segments.hasRoom()) return false;
+			this.#segments.send(this.#takeSegment(), SEGMENT_SECTORS);
+		}
+		return true;
+	}
+
 	async #drain(): Promise<void> {
-		this.#segments ??= new SegmentStream(this.#parts);
 		try {
-			while (this.#chunkBytes > SEGMENT_BYTES) await this.#segments.send(this.#takeSegment(), SEGMENT_SECTORS);
+			do await this.#segments?.room();
+			while (!this.#sendWhole());
 		} catch (error) {
 			throw this.#fail(error);
 		}

@@ -9,6 +9,14 @@ export async function checkProof(store: Store, file: StoredFile, index: number):
 	const geometry = fileGeometry(BigInt(file.sizeBytes));
 	const leaves = index === file.segments - 1 ? geometry.lastSegmentLeaves : 1024;
 	const segmentRoot = treeRoot(sectorLeaves(data, leaves));
-	const refusal = verifyFileProof(bytesOfHex(file.root), BigInt(file.sizeBytes), BigInt(index), segmentRoot, Buffer.concat(proof.lemma), Uint8Array.from(proof.path, Number), false);
+	const refusal = verifyFileProof(
+		bytesOfHex(file.root),
+		BigInt(file.sizeBytes),
+		BigInt(index),
+		segmentRoot,
+		Buffer.concat(proof.lemma),
+		Uint8Array.from(proof.path, Number),
+		false,
+	);
 	if (refusal !== null) throw new Error(`the proof of segment ${index} is refused: ${refusal}`);
 }

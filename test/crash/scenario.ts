@@ -5,8 +5,8 @@ import type { CallKind, Fault, FaultHook } from '../support/simulated-io.js';
 import { Oracle } from './oracle.js';
 import { SimulatedMachine, type Breakage, type Process } from './simulated-machine.js';
 import { inTurns } from './turns.js';
-import { verifyStore } from './verify.js';
-import { runClients } from './workload.js';
+import { verifyAcknowledged, verifyStore } from './verify.js';
+import { runClients, upload } from './workload.js';
 
 export interface Outcome {
 	readonly crashes: number;
@@ -17,6 +17,7 @@ export interface Outcome {
 }
 
 const ROUNDS_MOST = 3;
+const RETRIES_MOST = 8;
 /** How far into a process the crash lies, in calls of the disk. */
 const CRASH_SPANS = [12, 60, 150, 400] as const;
 const NO_REFUSALS: ReadonlySet<ErrorCode> = new Set();
@@ -63,12 +64,19 @@ class Scenario {
 	async #live(): Promise<void> {
 		const machine = this.#machine;
 		const prng = this.#prng;
-		const fails = prng.chance(0.15);
+		const fails = prng.chance(0.3);
 		machine.faults = fails ? failOnce(prng) : crashWithin(prng, machine.io.calls, prng.pick(CRASH_SPANS));
 		const process = await this.#start();
 		if (process) {
-			const options = { clients: 1 + prng.below(5), operations: 1 + prng.below(8), allowed: fails ? READ_ONLY : NO_REFUSALS };
-			const done = await this.#inTurns(runClients(machine, process.store, this.#oracle, prng.fork(), options), 'the workload');
+			const options = {
+				clients: 1 + prng.below(5),
+				operations: 1 + prng.below(8),
+				allowed: fails ? READ_ONLY : NO_REFUSALS,
+			};
+			const done = await this.#inTurns(
+				runClients(machine, process.store, this.#oracle, prng.fork(), options),
+				'the workload',
+			);
 			if (done && prng.chance(0.5)) await this.#inTurns(process.store.close(), 'a close');
 		}
 		this.#end();
@@ -90,8 +98,17 @@ class Scenario {
 		this.#rebuilds += process.told.rebuilt.length;
 		this.#inDoubt += process.told.inDoubt;
 		await this.#inTurns(verifyStore(machine, process, this.#oracle), 'the check');
+		await this.#inTurns(this.#retry(process), 'a retry');
+		await this.#inTurns(verifyAcknowledged(process.store, this.#oracle), 'the check of what was sent again');
 		if (this.#prng.chance(0.5)) await this.#inTurns(process.store.close(), 'a close');
 		this.#end();
+	}
+
+	/** Clients send again what was never answered. */
+	async #retry({ store }: Process): Promise<void> {
+		const answered = new Set(this.#oracle.acknowledged.map(({ content }) => content));
+		const open = [...this.#oracle.contents.values()].filter((content) => !answered.has(content));
+		for (const content of open.slice(-RETRIES_MOST)) await upload(this.#machine, store, this.#oracle, this.#prng, content);
 	}
 
 	/** A process; undefined when the machine stopped before it was ready. A disk that fails may refuse it. */
@@ -130,6 +147,7 @@ function failOnce(prng: Prng): FaultHook {
 }
 
 function hasSystemCause(error: unknown): boolean {
-	for (let at: unknown = error; at instanceof Error; at = at.cause) if ((at as NodeJS.ErrnoException).code === 'EIO') return true;
+	for (let at: unknown = error; at instanceof Error; at = at.cause)
+		if ((at as NodeJS.ErrnoException).code === 'EIO') return true;
 	return false;
 }

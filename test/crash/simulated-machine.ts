@@ -74,9 +74,15 @@ export class SimulatedMachine {
 		this.#options = options;
 		this.#prng = new Prng(options.seed ^ 0x5eed);
 		this.#randomness = new SeededRandomness(options.seed);
-		this.#genesis = createGenesis({ chainId: 31_337n, blocksPerEpoch: 10, blockIntervalMs: 5000, pricePerSector: 0n }, this.clock, this.#randomness);
+		this.#genesis = createGenesis(
+			{ chainId: 31_337n, blocksPerEpoch: 10, blockIntervalMs: 5000, pricePerSector: 0n },
+			this.clock,
+			this.#randomness,
+		);
 		const { capacityBytes } = options;
-		this.io = new SimulatedIo(capacityBytes === undefined ? { seed: options.seed } : { seed: options.seed, capacityBytes });
+		this.io = new SimulatedIo(
+			capacityBytes === undefined ? { seed: options.seed } : { seed: options.seed, capacityBytes },
+		);
 	}
 
 	/** The disk as an operator hands it over: the data directory's parent is there for good. */
@@ -92,14 +98,23 @@ export class SimulatedMachine {
 			this.totalCalls++;
 			return this.faults?.(call);
 		};
-		const told: Told = { damaged: [], failed: [], rebuilt: [], checkpointErrors: [], inDoubt: 0, shortWrites: 0, checkpoints: 0 };
+		const told: Told = {
+			damaged: [],
+			failed: [],
+			rebuilt: [],
+			checkpointErrors: [],
+			inDoubt: 0,
+			shortWrites: 0,
+			checkpoints: 0,
+		};
 		const store = await openStore({
 			dataDir: DATA_DIR,
 			io: this.#options.breakage?.io?.(io) ?? io,
 			clock: this.clock,
 			randomness: this.#randomness,
 			kv: { open: () => this.#openDatabase(io), destroy: () => io.removeDir(VIEW_DIR) },
-			makeSettlement: (journal) => new EmbeddedSettlement({ journal, clock: this.clock, hashing: addon, genesis: this.#genesis }),
+			makeSettlement: (journal) =>
+				new EmbeddedSettlement({ journal, clock: this.clock, hashing: addon, genesis: this.#genesis }),
 			ring: this.#ring,
 			pool: inlineHashPool(this.#ring, this.#prng.fork()),
 			observer: observerOf(told),
@@ -115,7 +130,9 @@ export class SimulatedMachine {
 	/** The power fails: unsynced data and unflushed batches survive or not, as the seed says. */
 	powerCut(): void {
 		this.io = this.io.crash(this.#prng.fork());
-		this.#databases = new Map([...this.#databases].map(([number, database]) => [number, database.crash(this.#prng.fork())]));
+		this.#databases = new Map(
+			[...this.#databases].map(([number, database]) => [number, database.crash(this.#prng.fork())]),
+		);
 		this.#end();
 	}
 
@@ -148,7 +165,8 @@ export class SimulatedMachine {
 		const rows = new Map<string, string>();
 		if (!this.#current) return rows;
 		for await (const chunk of this.#current.scan({ from: Buffer.of(0), to: Buffer.alloc(64, 0xff) })) {
-			for (const { key, value } of chunk) rows.set(Buffer.from(key).toString('hex'), Buffer.from(value).toString('hex'));
+			for (const { key, value } of chunk)
+				rows.set(Buffer.from(key).toString('hex'), Buffer.from(value).toString('hex'));
 		}
 		rows.delete('0101');
 		return rows;
@@ -183,7 +201,8 @@ export class SimulatedMachine {
 			const bytes = Buffer.alloc(4);
 			bytes.writeUInt32LE(number);
 			const file = await io.open(path, 'create');
-			if ((await file.writev([bytes], 0)) < 4) throw Object.assign(new Error('no room for the view'), { code: 'ENOSPC' });
+			if ((await file.writev([bytes], 0)) < 4)
+				throw Object.assign(new Error('no room for the view'), { code: 'ENOSPC' });
 			await file.fdatasync();
 			await file.close();
 			await io.syncDir(VIEW_DIR);
@@ -235,11 +254,21 @@ function inlineHashPool(ring: SlabRing, prng: Prng): HashPool {
 			const roots = new Uint8Array(inputs.length * HASH_BYTES);
 			const crcs = new Uint32Array(inputs.length * SEGMENT_BLOCKS);
 			const numbers = (pick: (input: HashInput) => number): Uint32Array => Uint32Array.from(inputs, pick);
-			addon.hashSegments(slab, numbers((input) => input.slot.index), numbers((input) => input.lengthBytes), numbers((input) => input.leaves), roots, crcs);
+			addon.hashSegments(
+				slab,
+				numbers((input) => input.slot.index),
+				numbers((input) => input.lengthBytes),
+				numbers((input) => input.leaves),
+				roots,
+				crcs,
+			);
 			return inputs.map((input, index) => {
 				const first = index * SEGMENT_BLOCKS;
 				const blocks = crcs.slice(first, first + Math.ceil((input.lengthBytes / SEGMENT_BYTES) * SEGMENT_BLOCKS));
-				return { root: roots.slice(index * HASH_BYTES, (index + 1) * HASH_BYTES), blockCrcs: new Uint8Array(blocks.buffer) };
+				return {
+					root: roots.slice(index * HASH_BYTES, (index + 1) * HASH_BYTES),
+					blockCrcs: new Uint8Array(blocks.buffer),
+				};
 			});
 		};
 		const hashes = work();

@@ -30,11 +30,13 @@ export async function verifyAcknowledged(store: Store, oracle: Oracle): Promise<
 	for (const { content, txSeq, name, existed } of oracle.acknowledged) {
 		const key = `${content.root}/${content.bytes.length}`;
 		const known = made.get(key);
-		if (known !== undefined && known !== txSeq) throw new Violation(`${key} was submitted twice: ${known} and ${txSeq}`);
+		if (known !== undefined && known !== txSeq)
+			throw new Violation(`${key} was submitted twice: ${known} and ${txSeq}`);
 		made.set(key, txSeq);
 		const file = await store.files.fileBySeq(txSeq);
 		await checkFile(store, file, content);
-		if (!existed && file && file.name !== name && !oracle.namesOf(content.root).has(file.name)) throw new Violation(`submission ${txSeq} is called ${file.name}, not ${name}`);
+		if (!existed && file && file.name !== name && !oracle.namesOf(content.root).has(file.name))
+			throw new Violation(`submission ${txSeq} is called ${file.name}, not ${name}`);
 		const byRoot = await store.files.fileByRoot(content.root);
 		if (!byRoot) throw new Violation(`no file under ${content.root}`);
 		if (byRoot.name !== oracle.lastOf(content.root)?.name && !oracle.namesOf(content.root).has(byRoot.name)) {
@@ -56,19 +58,29 @@ async function verifySubmissions(store: Store, oracle: Oracle): Promise<void> {
 		await checkFile(store, file, content);
 		const heights = Uint8Array.from(file.nodes, (node) => node.height);
 		const after = flowAppend(length, frontier, heights, Buffer.concat(file.nodes.map((node) => node.root)));
-		if (after.start !== file.startSector) throw new Violation(`submission ${txSeq} begins at ${file.startSector}, not at ${after.start}`);
+		if (after.start !== file.startSector)
+			throw new Violation(`submission ${txSeq} begins at ${file.startSector}, not at ${after.start}`);
 		({ length, frontier } = after);
 	}
 	if (length !== lengthSectors) throw new Violation(`the flow has ${lengthSectors} sectors, not ${length}`);
-	if (!Buffer.from(flowRoot(length, frontier)).equals(root)) throw new Violation('the flow root is not that of the submissions');
-	if (!Buffer.from(store.settlement.flow().root).equals(root)) throw new Violation('file store and settlement disagree about the flow root');
+	if (!Buffer.from(flowRoot(length, frontier)).equals(root))
+		throw new Violation('the flow root is not that of the submissions');
+	if (!Buffer.from(store.settlement.flow().root).equals(root))
+		throw new Violation('file store and settlement disagree about the flow root');
 }
 
 /** The file is whole and its bytes are those of the content, read in pieces, at once, and with a proof. */
-export async function checkFile(store: Store, file: StoredFile | undefined, content: Content, stopped: () => boolean = () => false): Promise<void> {
+export async function checkFile(
+	store: Store,
+	file: StoredFile | undefined,
+	content: Content,
+	stopped: () => boolean = () => false,
+): Promise<void> {
 	if (!file) throw new Violation(`${content.root} is missing`);
-	if (file.root !== content.root || file.sizeBytes !== content.bytes.length) throw new Violation(`${file.root} (${file.sizeBytes}) stands where ${content.root} should`);
-	if (!file.finalized || file.heldSegments !== file.segments) throw new Violation(`${content.root} is not whole: ${file.heldSegments} of ${file.segments}`);
+	if (file.root !== content.root || file.sizeBytes !== content.bytes.length)
+		throw new Violation(`${file.root} (${file.sizeBytes}) stands where ${content.root} should`);
+	if (!file.finalized || file.heldSegments !== file.segments)
+		throw new Violation(`${content.root} is not whole: ${file.heldSegments} of ${file.segments}`);
 	let at = 0;
 	try {
 		for await (const piece of store.files.read(file, 0, file.sizeBytes)) {
@@ -81,11 +93,14 @@ export async function checkFile(store: Store, file: StoredFile | undefined, cont
 		const last = file.segments - 1;
 		const from = last * SEGMENT_BYTES;
 		const small = await store.files.readSmall(file, from, file.sizeBytes);
-		if (!content.bytes.subarray(from).equals(small)) throw new Violation(`wrong bytes in the last segment of ${content.root}`);
+		if (!content.bytes.subarray(from).equals(small))
+			throw new Violation(`wrong bytes in the last segment of ${content.root}`);
 		await checkProof(store, file, last);
 	} catch (error) {
 		if (stopped() || error instanceof Violation) throw error;
-		throw new Violation(`${content.root} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+		throw new Violation(`${content.root} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+			cause: error,
+		});
 	}
 }
 
@@ -95,15 +110,18 @@ async function verifyRebuild(machine: SimulatedMachine, store: Store): Promise<v
 	const rebuilt = await inTurns(copy.start(), 'a rebuild', () => false);
 	if (!rebuilt) return;
 	const { told, store: other } = rebuilt.value;
-	if (told.damaged.length > 0) throw new Violation(`a rebuild reports damage without damage: ${JSON.stringify(told.damaged)}`);
-	if (!Buffer.from(other.settlement.flow().stateHash).equals(store.settlement.flow().stateHash)) throw new Violation('a rebuild comes to another ledger state');
+	if (told.damaged.length > 0)
+		throw new Violation(`a rebuild reports damage without damage: ${JSON.stringify(told.damaged)}`);
+	if (!Buffer.from(other.settlement.flow().stateHash).equals(store.settlement.flow().stateHash))
+		throw new Violation('a rebuild comes to another ledger state');
 	const difference = firstDifference(await machine.dump(), await copy.dump());
 	if (difference) throw new Violation(`the view differs from a rebuilt one: ${difference}`);
 	await inTurns(other.close(), 'closing a rebuilt store', () => false);
 }
 
 function firstDifference(ours: ReadonlyMap<string, string>, theirs: ReadonlyMap<string, string>): string | undefined {
-	for (const [key, value] of ours) if (theirs.get(key) !== value) return `row ${key} is ${value}, rebuilt ${theirs.get(key)}`;
+	for (const [key, value] of ours)
+		if (theirs.get(key) !== value) return `row ${key} is ${value}, rebuilt ${theirs.get(key)}`;
 	for (const [key, value] of theirs) if (!ours.has(key)) return `row ${key} is missing, rebuilt ${value}`;
 	return undefined;
 }

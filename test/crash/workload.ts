@@ -18,13 +18,26 @@ export interface WorkloadOptions {
 const SMALL_SIZES = [1, 255, 256, 257, 4095, 4096, 4097, 20_000, SEGMENT_BYTES] as const;
 
 /** Runs all clients to their end. Throws a Violation when the store answers something it must not. */
-export async function runClients(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng, options: WorkloadOptions): Promise<void> {
+export async function runClients(
+	machine: SimulatedMachine,
+	store: Store,
+	oracle: Oracle,
+	prng: Prng,
+	options: WorkloadOptions,
+): Promise<void> {
 	const clients: Promise<void>[] = [];
-	for (let client = 0; client < options.clients; client++) clients.push(runClient(machine, store, oracle, prng.fork(), options));
+	for (let client = 0; client < options.clients; client++)
+		clients.push(runClient(machine, store, oracle, prng.fork(), options));
 	await Promise.all(clients);
 }
 
-async function runClient(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng, options: WorkloadOptions): Promise<void> {
+async function runClient(
+	machine: SimulatedMachine,
+	store: Store,
+	oracle: Oracle,
+	prng: Prng,
+	options: WorkloadOptions,
+): Promise<void> {
 	const { io } = machine;
 	for (let left = options.operations; left > 0 && !io.crashed; left--) {
 		try {
@@ -41,7 +54,8 @@ async function runClient(machine: SimulatedMachine, store: Store, oracle: Oracle
 async function runOperation(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng): Promise<void> {
 	const dice = prng.below(100);
 	if (dice < 52) return upload(machine, store, oracle, prng, makeContent(prng, smallSize(prng)));
-	if (dice < 62) return upload(machine, store, oracle, prng, makeContent(prng, SEGMENT_BYTES + 1 + prng.below(4 * SEGMENT_BYTES)));
+	if (dice < 62)
+		return upload(machine, store, oracle, prng, makeContent(prng, SEGMENT_BYTES + 1 + prng.below(4 * SEGMENT_BYTES)));
 	if (dice < 78) return upload(machine, store, oracle, prng, oracle.anyContent(prng) ?? makeContent(prng, 1000));
 	if (dice < 86) return breakOff(store, prng);
 	if (dice < 92) return readBack(machine, store, oracle, prng);
@@ -54,17 +68,29 @@ function smallSize(prng: Prng): number {
 }
 
 /** One upload; what is answered goes to the oracle. */
-export async function upload(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng, content: Content): Promise<void> {
+export async function upload(
+	machine: SimulatedMachine,
+	store: Store,
+	oracle: Oracle,
+	prng: Prng,
+	content: Content,
+): Promise<void> {
 	const name = oracle.newName(prng);
 	const isAnnounced = prng.chance(0.7);
-	const session = store.files.beginUpload({ name, contentType: 'text/plain', ...(isAnnounced ? { announcedBytes: content.bytes.length } : {}) });
+	const session = store.files.beginUpload({
+		name,
+		contentType: 'text/plain',
+		...(isAnnounced ? { announcedBytes: content.bytes.length } : {}),
+	});
 	oracle.begun(content, name);
 	try {
 		const chunkBytes = content.bytes.length > SEGMENT_BYTES ? 65_536 : 1 + prng.below(9000);
-		for (let at = 0; at < content.bytes.length; at += chunkBytes) await session.write(content.bytes.subarray(at, at + chunkBytes));
+		for (let at = 0; at < content.bytes.length; at += chunkBytes)
+			await session.write(content.bytes.subarray(at, at + chunkBytes));
 		const result = await session.finish();
 		if (machine.io.crashed) return;
-		if (result.root !== content.root || result.sizeBytes !== content.bytes.length) throw new Violation(`${content.root} was answered as ${result.root}`);
+		if (result.root !== content.root || result.sizeBytes !== content.bytes.length)
+			throw new Violation(`${content.root} was answered as ${result.root}`);
 		oracle.answered({ content, txSeq: result.txSeq, name, existed: result.existed });
 	} catch (error) {
 		await session.abort();

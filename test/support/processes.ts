@@ -58,13 +58,20 @@ export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
 	return directory;
 }
 
-/** A process with a node that keeps its files in memory; answers its URL. */
-export async function startMemoryNode(t: Pick<TestContext, 'after'>): Promise<string> {
-	const child = spawn(process.execPath, [MEMORY_NODE], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** A process with a node that keeps its files in memory, at most `openFiles` of the system's; answers its URL. */
+export async function startMemoryNode(
+	t: Pick<TestContext, 'after'>,
+	options: { readonly openFiles?: number } = {},
+): Promise<string> {
+	const limit = options.openFiles === undefined ? '' : `ulimit -n ${options.openFiles}; `;
+	const child = spawn('sh', ['-c', `${limit}exec "$0" "$1"`, process.execPath, MEMORY_NODE], {
+		stdio: ['ignore', 'pipe', 'inherit'],
+	});
 	t.after(async () => {
 		child.kill();
 		if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 	});
-	const [line] = (await once(child.stdout, 'data')) as [Buffer];
+	const [line] = (await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])) as [Buffer | number | null];
+	if (!Buffer.isBuffer(line)) throw new Error(`the node ended with ${line}`);
 	return line.toString('utf8').trim();
 }

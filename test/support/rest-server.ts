@@ -149,9 +149,9 @@ export class RawConnection {
 }
 
 /** Waits until something holds, looking after every turn of the event loop that brought something. */
-export async function eventually(holds: () => boolean, what: string): Promise<void> {
+export async function eventually(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
 	for (let turn = 0; turn < 20_000; turn++) {
-		if (holds()) return;
+		if (await holds()) return;
 		await new Promise((resolve) => setImmediate(resolve));
 	}
 	throw new Error(`never happened: ${what}`);

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
+import type { KvEngine } from '../../src/db/kv-engine.js';
 import { destroyRocks, openRocksKv } from '../../src/db/rocks.js';
 import { type Clock, systemClock } from '../../src/io/clock.js';
 import { createNodeIo } from '../../src/io/node-io.js';
@@ -26,6 +27,8 @@ export interface TestStoreOptions {
 	readonly rebuild?: boolean;
 	/** Default: time stands still, so that nothing happens by itself. */
 	readonly clock?: Clock;
+	/** Puts something between the store and the engine of its view. */
+	readonly wrapKv?: (kv: KvEngine) => KvEngine;
 }
 
 export interface TestStore extends Store {
@@ -92,7 +95,13 @@ async function openIn(
 		io: createNodeIo({ startWriteback: addon.startWriteback }),
 		clock,
 		randomness: systemRandomness,
-		kv: { open: (directory) => openRocksKv(directory, ROCKS), destroy: destroyRocks },
+		kv: {
+			async open(directory) {
+				const kv = await openRocksKv(directory, ROCKS);
+				return options.wrapKv?.(kv) ?? kv;
+			},
+			destroy: destroyRocks,
+		},
 		makeSettlement: (journal) =>
 			new EmbeddedSettlement({
 				journal,

@@ -2,7 +2,8 @@
  * Every REST endpoint as data: method, address, schemas, meaning. No code of the node stands here, so that the client, the
  * documentation and the tests read the same values (docs/api.md).
  */
-import { type TSchema, Type } from 'typebox';
+import type { TSchema } from 'typebox';
+import { Type } from '../../config/json-schema.js';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST';
 
@@ -52,9 +53,9 @@ export const UPLOAD_RESULT = Type.Object(
 	closed,
 );
 
-export const UPLOAD_RESULTS = Type.Object({ files: Type.Array(UPLOAD_RESULT) }, closed);
+const UPLOAD_RESULTS = Type.Object({ files: Type.Array(UPLOAD_RESULT) }, closed);
 
-export const SUBTREE = Type.Object({ root: hash('Root of the subtree.'), height: Type.Integer() }, closed);
+const SUBTREE = Type.Object({ root: hash('Root of the subtree.'), height: Type.Integer() }, closed);
 
 export const FILE_INFO = Type.Object(
 	{

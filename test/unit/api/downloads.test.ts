@@ -236,9 +236,9 @@ test('segments come as bytes, and with a proof that verifies', async (t) => {
 		parts.push(plain.body);
 		const { json } = await ask(rest, `/v1/submissions/0/segments/${index}?proof=1`);
 		assert.ok(Check(SEGMENT_WITH_PROOF, json));
-		const data = Buffer.from(json['data'] as string, 'base64');
+		const data = Buffer.from(json.data, 'base64');
 		assert.ok(data.subarray(0, plain.body.length).equals(plain.body));
-		const proof = json['proof'] as { lemma: string[]; path: boolean[] };
+		const proof = json.proof;
 		const verdict = verifyFileProof(
 			bytesOfHex(root),
 			BigInt(body.length),
@@ -275,8 +275,8 @@ test('sectors prove themselves against the flow root, now and earlier', async (t
 			const { json } = await ask(rest, `/v1/sectors/${sector}/proof${query}`);
 			assert.ok(Check(SECTOR_WITH_PROOF, json));
 			assert.equal(json['flowRoot'], flow['root']);
-			const proof = json['proof'] as { lemma: string[]; path: boolean[] };
-			const data = Buffer.from(json['data'] as string, 'base64');
+			const proof = json.proof;
+			const data = Buffer.from(json.data, 'base64');
 			const verdict = verifyFlowProof(
 				bytesOfHex(String(flow['root'])),
 				BigInt(Number(flow['lengthSectors'])),

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import * as http from 'node:http';
+import * as net from 'node:net';
 import { test } from 'node:test';
 import { Check } from 'typebox/value';
 import { type EndpointDefinition, ENDPOINTS, PROBLEM, READINESS } from '../../../src/api/rest/definitions.js';
 import { REST_ENDPOINTS } from '../../../src/api/rest/endpoints.js';
 import { ERRORS, type ErrorCode } from '../../../src/errors.js';
 import { LIMITS } from '../../../src/limits.js';
+import { startMemoryNode } from '../../support/processes.js';
 import { ask, eventually, put, RawConnection, readAnswer, startRest } from '../../support/rest-server.js';
 import { SimulatedClock } from '../../support/simulated-clock.js';
 
@@ -135,6 +137,18 @@ test('closing lets running requests finish and takes no new ones', async (t) => 
 	await closed;
 });
 
+test('closing waits neither for idle connections nor for those that never asked', async (t) => {
+	const rest = await startRest(t, { clock: new SimulatedClock() });
+	const silent = await RawConnection.open(rest);
+	const half = await RawConnection.open(rest);
+	half.send('GET / HT');
+	const idle = await RawConnection.open(rest);
+	idle.send('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
+	await idle.until('live');
+	await rest.server.close();
+	await Promise.all([silent.closed(), half.closed(), idle.closed()]);
+});
+
 test('closing cuts what does not end in time', async (t) => {
 	const clock = new SimulatedClock();
 	const rest = await startRest(t, { clock });
@@ -145,6 +159,24 @@ test('closing cuts what does not end in time', async (t) => {
 	clock.advance(LIMITS.httpCloseMs);
 	await closed;
 	await eventually(() => rest.store.abortedUploads === 1, 'the upload is given up');
+});
+
+test('a process without file descriptors to spare refuses connections and goes on', async (t) => {
+	const url = new URL(await startMemoryNode(t, { openFiles: 400 }));
+	const rest = { port: Number(url.port) };
+	const sockets: net.Socket[] = [];
+	for (let count = 0; count < 450; count++) {
+		const socket = net.connect(rest.port, '127.0.0.1');
+		sockets.push(socket);
+		// Refused ones are closed by the other side, some before they say that they are connected.
+		await Promise.race([once(socket, 'connect'), once(socket, 'close')]).catch(() => undefined);
+		socket.on('error', () => {});
+	}
+	for (const socket of sockets) socket.destroy();
+	const live = async () => (await ask(rest, '/health/live').catch(() => undefined))?.status;
+	let status = await live();
+	for (let attempt = 0; status !== 200 && attempt < 1000; attempt++) status = await live();
+	assert.equal(status, 200);
 });
 
 test('an address that is taken is a clear error', async (t) => {

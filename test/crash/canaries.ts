@@ -1,0 +1,109 @@
+/** Rules of the store, each switched off from outside. The crash suite must notice every one. */
+import { AppendLog } from '../../src/append-log/append-log.js';
+import type { KvEngine } from '../../src/db/kv-engine.js';
+import type { StorageFile, StorageIo } from '../../src/io/storage-io.js';
+import { logChecksums } from '../../src/log-layer/store.js';
+import type { Breakage } from './simulated-machine.js';
+
+export interface Canary {
+	/** The rule that is broken. */
+	readonly rule: string;
+	readonly breakage: Breakage;
+	/** For rules that no wrapper reaches: puts a broken part in and answers what takes it out. */
+	readonly install?: () => () => void;
+}
+
+export const CANARIES: readonly Canary[] = [
+	{ rule: 'a sync makes data durable', breakage: { io: withFiles((file) => ({ fdatasync: () => Promise.resolve(), close: () => file.close() })) } },
+	{ rule: 'an answer comes after its sync', breakage: { io: withFiles(syncLater) } },
+	{ rule: 'a failed sync is not swallowed', breakage: { io: withFiles((file) => ({ fdatasync: () => file.fdatasync().catch(ignoreFaults) })) } },
+	{ rule: 'a new name is durable once its directory is synced', breakage: { io: (io) => overlay(io, { syncDir: () => Promise.resolve() }) } },
+	{ rule: 'the view is flushed before its checkpoint', breakage: { kv: (kv) => overlay(kv, { flush: () => Promise.resolve() }) } },
+	{ rule: 'a short write is noticed', breakage: { io: withFiles(writeHalf) } },
+	{ rule: 'batches of the view reach it whole and in order', breakage: { kv: dropSomeBatches } },
+	{ rule: 'data is durable before its submission', breakage: {}, install: answerPayloadAtOnce },
+	{ rule: 'headers and payloads of a recovery are checked', breakage: {}, install: skipChecks },
+];
+
+function overlay<T extends object>(target: T, changes: Partial<T>): T {
+	return new Proxy(target, {
+		get(_, name) {
+			const own = (changes as Record<string | symbol, unknown>)[name];
+			if (own !== undefined) return own;
+			const value = Reflect.get(target, name, target) as unknown;
+			return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+		},
+	});
+}
+
+function withFiles(changes: (file: StorageFile) => Partial<StorageFile>): (io: StorageIo) => StorageIo {
+	return (io) =>
+		overlay(io, {
+			async open(path, mode) {
+				const file = await io.open(path, mode);
+				return overlay(file, changes(file));
+			},
+		});
+}
+
+/** Each sync answers at once, and happens only with the next call. */
+function syncLater(file: StorageFile): Partial<StorageFile> {
+	let isDue = false;
+	const settle = async (): Promise<void> => {
+		if (isDue) await file.fdatasync();
+		isDue = false;
+	};
+	return {
+		async fdatasync() {
+			await settle();
+			isDue = true;
+		},
+		async writev(buffers, position) {
+			await settle();
+			return file.writev(buffers, position);
+		},
+	};
+}
+
+function ignoreFaults(error: unknown): void {
+	if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error;
+}
+
+/** Now and then half of a write is lost, and nobody is told. */
+function writeHalf(file: StorageFile): Partial<StorageFile> {
+	let writes = 0;
+	return {
+		async writev(buffers, position) {
+			const whole = Buffer.concat(buffers);
+			if (++writes % 5 === 0) await file.writev([whole.subarray(0, Math.ceil(whole.length / 2))], position);
+			else await file.writev([whole], position);
+			return whole.length;
+		},
+	};
+}
+
+function dropSomeBatches(kv: KvEngine): KvEngine {
+	let batches = 0;
+	return overlay(kv, { batch: (operations) => (++batches % 7 === 0 ? Promise.resolve() : kv.batch(operations)) });
+}
+
+function answerPayloadAtOnce(): () => void {
+	const { write } = AppendLog.prototype;
+	AppendLog.prototype.write = function (this: AppendLog, lane, records, urgent) {
+		const ticket = write.call(this, lane, records, lane === 'journal' && urgent);
+		return lane === 'journal' ? ticket : { ...ticket, durable: ticket.written, applied: ticket.written };
+	};
+	return () => {
+		AppendLog.prototype.write = write;
+	};
+}
+
+function skipChecks(): () => void {
+	const checksums = logChecksums as { -readonly [K in keyof typeof logChecksums]: (typeof logChecksums)[K] };
+	const { crc32c, firstBadBlock } = checksums;
+	checksums.crc32c = () => 7;
+	checksums.firstBadBlock = () => -1;
+	return () => {
+		Object.assign(checksums, { crc32c, firstBadBlock });
+	};
+}

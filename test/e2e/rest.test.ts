@@ -1,0 +1,241 @@
+/** The whole path on a real process: real sockets, real log files, real index. */
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import {
+	fileRoot,
+	keccak256,
+	sectorLeaves,
+	treeRoot,
+	verifyFileProof,
+	verifyFlowProof,
+} from '../../src/native/addon.js';
+import { bytesOfHex, hexOf } from '../../src/units.js';
+import { runCli, spawnCli, temporaryDirectory } from '../support/processes.js';
+import { ask, eventually, put, RawConnection } from '../support/rest-server.js';
+
+interface RunningProcess {
+	readonly child: ChildProcess;
+	readonly url: string;
+	readonly port: number;
+	readonly dataDir: string;
+}
+
+/** Runs `perigee start` on a directory; answers once it has said where it listens. */
+async function startNode(t: TestContext, dataDir: string, flags: readonly string[] = []): Promise<RunningProcess> {
+	const child = spawnCli(['start', '--data-dir', dataDir, '--http', '127.0.0.1:0', '--log-level', 'error', ...flags]);
+	t.after(() => void child.kill('SIGKILL'));
+	let errors = '';
+	child.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+	let said = '';
+	while (!said.includes('\ntry: ')) {
+		const [chunk] = (await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')])) as [
+			Buffer | number | null,
+		];
+		if (!Buffer.isBuffer(chunk)) throw new Error(`the node ended with ${chunk}: ${errors}`);
+		said += chunk.toString();
+	}
+	const url = /listens on (\S+) /.exec(said)?.[1] ?? '';
+	return { child, url, port: Number(new URL(url).port), dataDir };
+}
+
+async function end(node: RunningProcess, signal: NodeJS.Signals): Promise<number | null> {
+	node.child.kill(signal);
+	const [code] = (await once(node.child, 'exit')) as [number | null];
+	return code;
+}
+
+const rootOf = (bytes: Uint8Array) => hexOf(fileRoot(bytes).root);
+const SIZES = [1, 256, 4096, 262_143, 262_144, 262_145, 5_242_893];
+
+test('files of all sizes come back whole, in ranges and with proofs, also after a clean restart', async (t) => {
+	const dataDir = join(temporaryDirectory(t), 'data');
+	let node = await startNode(t, dataDir);
+	const files = SIZES.map((size) => randomBytes(size));
+	for (const [index, bytes] of files.entries()) {
+		const answer = await ask(node, `/v1/upload/f${index}`, { method: 'PUT', body: bytes });
+		assert.equal(answer.status, 201, answer.text);
+		assert.deepEqual([answer.json['root'], answer.json['txSeq']], [rootOf(bytes), index]);
+	}
+	for (const round of ['running', 'restarted']) {
+		for (const [index, bytes] of files.entries()) await checkFile(node, bytes, index, round);
+		await checkFlow(node, files);
+		if (round === 'restarted') break;
+		assert.equal(await end(node, 'SIGTERM'), 0);
+		assert.equal(existsSync(join(dataDir, 'node.json')), false);
+		node = await startNode(t, dataDir);
+	}
+	assert.equal(await end(node, 'SIGINT'), 0);
+});
+
+async function checkFile(node: RunningProcess, bytes: Buffer, index: number, round: string): Promise<void> {
+	const root = rootOf(bytes);
+	const what = `${bytes.length} bytes, ${round}`;
+	for (const path of [`/v1/files/${root}`, `/v1/submissions/${index}`]) {
+		const whole = await ask(node, path);
+		assert.equal(whole.status, 200, what);
+		assert.ok(whole.body.equals(bytes), what);
+		assert.equal(whole.headers['content-disposition'], `inline; filename="f${index}"`);
+		const from = bytes.length >> 1;
+		const range = await ask(node, path, { headers: { Range: `bytes=${from}-` } });
+		assert.equal(range.status, 206);
+		assert.ok(range.body.equals(bytes.subarray(from)), what);
+	}
+	const info = (await ask(node, `/v1/files/${root}/info`)).json;
+	assert.deepEqual(
+		[info['size'], info['txSeq'], info['finalized'], info['name']],
+		[bytes.length, index, true, `f${index}`],
+	);
+	for (let segment = 0; segment < Number(info['segments']); segment++) {
+		const { json } = await ask(node, `/v1/files/${root}/segments/${segment}?proof=1`);
+		const proof = json['proof'] as { lemma: string[]; path: boolean[] };
+		const data = Buffer.from(json['data'] as string, 'base64');
+		const padded = Number(info['paddedSectors']) - segment * 1024;
+		const verdict = verifyFileProof(
+			bytesOfHex(root),
+			BigInt(bytes.length),
+			BigInt(segment),
+			treeRoot(sectorLeaves(data, Math.min(1024, padded))),
+			Buffer.concat(proof.lemma.map(bytesOfHex)),
+			Uint8Array.from(proof.path, Number),
+			true,
+		);
+		assert.equal(verdict, null, `${what}, segment ${segment}`);
+	}
+}
+
+/** First and last sector of every file prove themselves against the flow root after each submission. */
+async function checkFlow(node: RunningProcess, files: readonly Buffer[]): Promise<void> {
+	for (let at = 0; at < files.length; at++) {
+		const info = (await ask(node, `/v1/submissions/${at}/info`)).json;
+		for (const sector of [
+			Number(info['startSector']),
+			Number(info['startSector']) + Number(info['paddedSectors']) - 1,
+		]) {
+			for (const seq of [at, files.length - 1]) {
+				const { json, status } = await ask(node, `/v1/sectors/${sector}/proof?at=${seq}`);
+				assert.equal(status, 200);
+				const proof = json['proof'] as { lemma: string[]; path: boolean[] };
+				const verdict = verifyFlowProof(
+					bytesOfHex(json['flowRoot'] as string),
+					BigInt(json['flowLengthSectors'] as number),
+					BigInt(sector),
+					keccak256(Buffer.from(json['data'] as string, 'base64')),
+					Buffer.concat(proof.lemma.map(bytesOfHex)),
+					Uint8Array.from(proof.path, Number),
+				);
+				assert.equal(verdict, null, `sector ${sector} at ${seq}`);
+			}
+		}
+	}
+	const flow = (await ask(node, '/v1/flow')).json;
+	const last = (await ask(node, `/v1/sectors/1/proof`)).json;
+	assert.deepEqual([flow['root'], flow['submissions']], [last['flowRoot'], files.length]);
+}
+
+test('what was acknowledged survives kill -9, and each upload keeps its name', async (t) => {
+	const dataDir = join(temporaryDirectory(t), 'data');
+	const first = await startNode(t, dataDir);
+	const bytes = randomBytes(700_000);
+	const root = await put(first, bytes, 'old');
+	assert.equal((await ask(first, '/v1/upload/new', { method: 'PUT', body: bytes })).status, 200);
+	await end(first, 'SIGKILL');
+	const second = await startNode(t, dataDir);
+	const byRoot = await ask(second, `/v1/files/${root}`);
+	assert.ok(byRoot.body.equals(bytes));
+	assert.equal(byRoot.headers['content-disposition'], 'inline; filename="new"');
+	assert.equal((await ask(second, '/v1/submissions/0')).headers['content-disposition'], 'inline; filename="old"');
+	assert.equal((await ask(second, '/v1/upload/again', { method: 'PUT', body: bytes })).status, 200);
+});
+
+test('wrong digests, wrong roots and broken uploads leave nothing visible', async (t) => {
+	const node = await startNode(t, join(temporaryDirectory(t), 'data'));
+	for (const size of [1000, 1_000_000]) {
+		const bytes = randomBytes(size);
+		for (const [headers, code] of [
+			[{ 'Content-Digest': `sha-256=:${Buffer.alloc(32).toString('base64')}:` }, 'DIGEST_MISMATCH'],
+			[{ 'Perigee-Expected-Root': `0x${'ab'.repeat(32)}` }, 'ROOT_MISMATCH'],
+		] as const) {
+			const answer = await ask(node, '/v1/upload/x', { method: 'PUT', body: bytes, headers });
+			assert.deepEqual([answer.status, answer.json['code']], [422, code]);
+		}
+		assert.equal((await ask(node, `/v1/files/${rootOf(bytes)}`)).status, 404);
+	}
+	assert.equal((await ask(node, '/v1/upload/x', { method: 'PUT', body: '' })).json['code'], 'EMPTY_FILE');
+	assert.equal((await ask(node, '/v1/flow')).json['submissions'], 0);
+});
+
+test('node.json says where the node listens; a second node on the directory is refused with the pid', async (t) => {
+	const dataDir = join(temporaryDirectory(t), 'data');
+	const node = await startNode(t, dataDir);
+	const file = JSON.parse(readFileSync(join(dataDir, 'node.json'), 'utf8')) as Record<string, unknown>;
+	assert.equal(file['pid'], node.child.pid);
+	assert.equal((file['listeners'] as { http: string }).http, node.url);
+	for (const key of ['version', 'format', 'simd']) assert.ok(key in file, key);
+	const second = await runCli(['start', '--data-dir', dataDir, '--http', '127.0.0.1:0']);
+	assert.equal(second.code, 1);
+	assert.match(second.stderr, new RegExp(`process ${node.child.pid}`));
+	assert.equal((await ask(node, '/health/ready')).status, 200);
+	const rebuild = await runCli(['rebuild', '--data-dir', dataDir]);
+	assert.equal(rebuild.code, 1);
+});
+
+test('the command line works against a real node, and rebuild restores its view', async (t) => {
+	const directory = temporaryDirectory(t);
+	const dataDir = join(directory, 'data');
+	const node = await startNode(t, dataDir);
+	const bytes = randomBytes(3_000_000);
+	const path = join(directory, 'model.bin');
+	writeFileSync(path, bytes);
+	const env = { PERIGEE_NODE: node.url };
+	const sent = await runCli(['upload', path], { env });
+	assert.deepEqual([sent.code, sent.stdout.toString()], [0, `${rootOf(bytes)}  ${path}\n`]);
+	const back = join(directory, 'back.bin');
+	assert.equal((await runCli(['download', rootOf(bytes), '-o', back], { env })).code, 0);
+	assert.ok(readFileSync(back).equals(bytes));
+	assert.equal((await runCli(['verify', back, '--root', rootOf(bytes)])).code, 0);
+	assert.ok((await runCli(['download', rootOf(bytes), '-o', '-'], { env })).stdout.equals(bytes));
+	await end(node, 'SIGTERM');
+	const rebuilt = await runCli(['rebuild', '--data-dir', dataDir, '--json']);
+	assert.equal(rebuilt.code, 0, rebuilt.stderr);
+	assert.equal((JSON.parse(rebuilt.stdout.toString()) as { submissions: number }).submissions, 1);
+	const again = await startNode(t, dataDir);
+	assert.ok((await ask(again, `/v1/files/${rootOf(bytes)}`)).body.equals(bytes));
+});
+
+test('a signal lets a running upload finish; a second one does not wait for it', async (t) => {
+	const patient = await startNode(t, join(temporaryDirectory(t), 'data'));
+	const upload = await beginUpload(patient);
+	const exited = once(patient.child, 'exit');
+	patient.child.kill('SIGTERM');
+	await eventually(() => refuses(patient), 'new connections are refused');
+	upload.send('z');
+	assert.match(await upload.until('}'), /^HTTP\/1.1 201 /);
+	assert.deepEqual(await exited, [0, null]);
+
+	const hurried = await startNode(t, join(temporaryDirectory(t), 'data'));
+	await beginUpload(hurried);
+	hurried.child.kill('SIGTERM');
+	await eventually(() => refuses(hurried), 'new connections are refused');
+	assert.equal(await end(hurried, 'SIGTERM'), 143);
+});
+
+/** An upload of which one byte is missing. */
+async function beginUpload(node: RunningProcess): Promise<RawConnection> {
+	const connection = await RawConnection.open(node);
+	connection.send('PUT /v1/upload/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nxy');
+	const isUnderWay = async () => (await ask(node, '/metrics')).text.includes('\nperigee_uploads_in_progress 1\n');
+	while (!(await isUnderWay())) await new Promise((resolve) => setImmediate(resolve));
+	return connection;
+}
+
+async function refuses(node: RunningProcess): Promise<boolean> {
+	return await ask(node, '/health/live').then(
+		() => false,
+		() => true,
+	);
+}

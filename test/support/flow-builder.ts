@@ -1,0 +1,76 @@
+/** A flow in a view over memory, without a log: submissions are placed by the rules of the specification and applied. */
+import { applyJournalItems } from '../../src/log-layer/apply-journal.js';
+import { FlowEdge, type FlowExtent } from '../../src/log-layer/flow-tree.js';
+import { View } from '../../src/log-layer/view.js';
+import { flowAppend, hashPair } from '../../src/native/addon.js';
+import type { PlacedSubmission, SubmissionNode } from '../../src/settlement/settlement.js';
+import { type FlowId, type Lsn, rootFromBytes, type SectorIndex, type TxSeq } from '../../src/units.js';
+import { LossyKv } from './lossy-kv.js';
+
+const FLOW = 0 as FlowId;
+
+export class FlowBuilder {
+	readonly kv = new LossyKv();
+	readonly view = new View(this.kv, { batch: () => undefined, damaged: () => undefined });
+	readonly placed: PlacedSubmission[] = [];
+	#edge: FlowEdge;
+	#frontier: Uint8Array = new Uint8Array(32);
+
+	private constructor(edge: FlowEdge) {
+		this.#edge = edge;
+	}
+
+	static async create(): Promise<FlowBuilder> {
+		const empty = new View(new LossyKv(), { batch: () => undefined, damaged: () => undefined });
+		return new FlowBuilder(await FlowEdge.at(empty, { flowId: FLOW, lengthSectors: 1n, submissions: 0 }));
+	}
+
+	/** The flow after its first `submissions`; by default after all. */
+	extent(submissions = this.placed.length): FlowExtent {
+		return { flowId: FLOW, lengthSectors: this.placed[submissions - 1]?.lengthAfter ?? 1n, submissions };
+	}
+
+	/** Places a submission behind all others; `flowRoot` is what the native code computes. */
+	async submit(nodes: readonly SubmissionNode[]): Promise<PlacedSubmission> {
+		const before = this.extent();
+		const heights = Uint8Array.from(nodes, (node) => node.height);
+		const roots = Buffer.concat(nodes.map((node) => node.root));
+		const after = flowAppend(before.lengthSectors, this.#frontier, heights, roots);
+		this.#frontier = after.frontier;
+		const submission: PlacedSubmission = {
+			flowId: FLOW,
+			txSeq: this.placed.length as TxSeq,
+			lengthBytes: (after.length - after.start) * 256n,
+			tags: new Uint8Array(0),
+			nodes,
+			submitter: new Uint8Array(20).fill(1),
+			dataRoot: rootFromBytes(nodes.map((node) => node.root).reduceRight((right, left) => hashPair(left, right))),
+			identity: new Uint8Array(32),
+			startSector: after.start as SectorIndex,
+			lengthBefore: before.lengthSectors,
+			lengthAfter: after.length,
+			flowRoot: after.root,
+			timeMs: 0,
+			blockNumber: 1,
+		};
+		await this.#apply(submission);
+		this.placed.push(submission);
+		return submission;
+	}
+
+	/** Forgets what is in memory of the flow's right edge, as a restart does. */
+	async restart(): Promise<void> {
+		this.#edge = await FlowEdge.at(this.view, this.extent());
+	}
+
+	/** Applies everything from `submissions` on again, as a replay from an older checkpoint does. */
+	async replayFrom(submissions: number): Promise<void> {
+		this.#edge = await FlowEdge.at(this.view, this.extent(submissions));
+		for (const submission of this.placed.slice(submissions)) await this.#apply(submission);
+	}
+
+	async #apply(submission: PlacedSubmission): Promise<void> {
+		const item = { lsn: 1n as Lsn, event: { kind: 'submission', submission } } as const;
+		await this.view.change((turn) => applyJournalItems(turn, [item], this.#edge));
+	}
+}
