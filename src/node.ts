@@ -1,10 +1,11 @@
 /**
  * The composition root: builds every room in order and closes them in reverse. The only file that knows all rooms.
  */
-import { readFileSync } from 'node:fs';
 import { pino, type Logger } from 'pino';
-import { startHttpServer, type HttpServer } from './api/http-server.js';
+import { startHttpServer } from './api/http-server.js';
+import { LANE_NAMES } from './append-log/types.js';
 import type { Config } from './config/schema.js';
+import { packageVersion } from './config/version.js';
 import { parseListenAddress } from './config/listen-address.js';
 import { destroyRocks, openRocksKv } from './db/rocks.js';
 import { PerigeeError } from './errors.js';
@@ -20,12 +21,14 @@ import * as addon from './native/addon.js';
 import { HashPool, type HashPoolObserver } from './native/hash-pool.js';
 import { SlabRing } from './native/slab-ring.js';
 import { EmbeddedSettlement } from './settlement/embedded/embedded-settlement.js';
+import type { Journal } from './settlement/journal.js';
 import { createGenesis } from './settlement/embedded/genesis.js';
 
 /** Chain id of an embedded ledger; no public chain uses it. */
 const EMBEDDED_CHAIN_ID = 5_678_000n;
 const WRITE_BUFFER_BYTES = 8 * 2 ** 20;
 const NODE_FILE = 'node.json';
+const VERSION = packageVersion();
 
 export interface RunningNode {
 	/** Where REST listens. */
@@ -43,27 +46,42 @@ export interface RebuildSummary {
 	readonly seconds: number;
 }
 
-/** Version of this package. */
-export const VERSION = (
-	JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string }
-).version;
+/** What the rooms are built with, and what closes them again. */
+interface Site {
+	readonly config: Config;
+	readonly io: StorageIo;
+	readonly log: Logger;
+	readonly metrics: Metrics;
+	/** In the order of building; closing goes backwards. */
+	readonly closers: (() => Promise<void> | void)[];
+}
+
+function openSite(config: Config): Site {
+	const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
+	return {
+		config,
+		io: createNodeIo({ startWriteback: addon.startWriteback }),
+		log,
+		metrics: createMetrics(),
+		closers: [],
+	};
+}
+
+async function closeSite({ closers }: Site): Promise<void> {
+	for (let closer = closers.pop(); closer; closer = closers.pop()) await closer();
+}
 
 /** Builds and starts a node. Errors: DIRECTORY_LOCKED, FORMAT_UNKNOWN, CONFIG_INVALID, and whatever the disk answers. */
 export async function startNode(config: Config): Promise<RunningNode> {
-	const closers: (() => Promise<void> | void)[] = [];
-	const close = async (): Promise<void> => {
-		for (let closer = closers.pop(); closer; closer = closers.pop()) await closer();
-	};
+	const site = openSite(config);
 	try {
-		const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
-		const io = createNodeIo({ startWriteback: addon.startWriteback });
-		const metrics = createMetrics();
-		const store = await buildStore(config, io, metrics, log, closers, false);
-		const process = watchProcess(metrics);
-		closers.push(() => process.stop());
+		const { log, metrics } = site;
+		const { store, refresh } = await buildStore(site, { rebuild: false });
+		const processWatch = watchProcess(metrics);
+		site.closers.push(() => processWatch.stop());
 		const refreshMetrics = (): void => {
-			process.refresh();
-			refreshStoreMetrics(metrics, store);
+			processWatch.refresh();
+			refresh();
 		};
 		const http = await startHttpServer(
 			{
@@ -74,51 +92,59 @@ export async function startNode(config: Config): Promise<RunningNode> {
 			},
 			{ store: store.files, metrics, refreshMetrics, clock: systemClock, randomness: systemRandomness, log },
 		);
-		closers.push(() => http.close());
-		await announce(io, config.dataDir, http, closers);
+		site.closers.push(() => http.close());
+		const fields = {
+			pid: process.pid,
+			listeners: { http: http.url },
+			version: VERSION,
+			format: STORE_FORMAT,
+			simd: addon.simd(),
+		};
+		await replaceFile(site.io, config.dataDir, NODE_FILE, Buffer.from(`${JSON.stringify(fields, null, 2)}\n`));
 		let closing: Promise<void> | undefined;
-		return { url: http.url, listeners: { http: http.url }, close: () => (closing ??= close()) };
+		return { url: http.url, listeners: { http: http.url }, close: () => (closing ??= closeSite(site)) };
 	} catch (error) {
-		await close();
+		await closeSite(site);
 		throw error;
 	}
 }
 
 /** Throws the view away and builds it anew from the log. No node may run on the directory. Errors as of `startNode`. */
 export async function rebuildView(config: Config): Promise<RebuildSummary> {
-	const closers: (() => Promise<void> | void)[] = [];
-	const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
-	const metrics = createMetrics();
+	const site = openSite(config);
 	const startMs = performance.now();
 	let records = 0;
 	try {
-		const store = await buildStore(config, createNodeIo(), metrics, log, closers, true, (count) => {
-			records += count;
+		const { store } = await buildStore(site, {
+			rebuild: true,
+			onReplayed: (count) => {
+				records += count;
+			},
 		});
 		const { submissions } = store.files.flow();
-		return {
-			records,
-			submissions,
-			damagedRanges: store.log.damage.length,
-			seconds: (performance.now() - startMs) / 1000,
-		};
+		const seconds = (performance.now() - startMs) / 1000;
+		return { records, submissions, damagedRanges: store.log.damage.length, seconds };
 	} finally {
-		for (let closer = closers.pop(); closer; closer = closers.pop()) await closer();
+		await closeSite(site);
 	}
 }
 
+interface StoreChoices {
+	readonly rebuild: boolean;
+	readonly onReplayed?: (records: number) => void;
+}
+
 async function buildStore(
-	config: Config,
-	io: StorageIo,
-	metrics: Metrics,
-	log: Logger,
-	closers: (() => Promise<void> | void)[],
-	rebuild: boolean,
-	onReplayed: (records: number) => void = () => undefined,
-): Promise<Store> {
+	site: Site,
+	choices: StoreChoices,
+): Promise<{ readonly store: Store; readonly refresh: () => void }> {
+	const { config, io, metrics, log, closers } = site;
 	await io.makeDir(config.dataDir);
 	const lock = lockDirectory(config.dataDir);
 	closers.push(() => lock.release());
+	// What a killed node left; a clean stop removes it last.
+	await removeNodeFile(site);
+	closers.push(() => removeNodeFile(site));
 	const ring = new SlabRing();
 	const workers = config.native.hashThreads;
 	const pool = await HashPool.start({ ring, observer: hashObserver(metrics), ...(workers > 0 ? { workers } : {}) });
@@ -126,6 +152,7 @@ async function buildStore(
 		ring.close();
 		await pool.close();
 	});
+	let checkpointMs = systemClock.monotonicMs();
 	const store = await openStore({
 		dataDir: config.dataDir,
 		io,
@@ -140,38 +167,62 @@ async function buildStore(
 				}),
 			destroy: destroyRocks,
 		},
-		makeSettlement: (journal) =>
-			new EmbeddedSettlement({
-				journal,
-				clock: systemClock,
-				hashing: addon,
-				observer: {
-					committed: () => undefined,
-					idleFailed: (error) => log.warn({ err: error }, 'idle time could not be written to the ledger; it is tried again'),
-				},
-				genesis: createGenesis(
-					{
-						chainId: EMBEDDED_CHAIN_ID,
-						blocksPerEpoch: config.embedded.blocksPerEpoch,
-						blockIntervalMs: config.embedded.blockIntervalMs,
-						pricePerSector: BigInt(config.embedded.pricePerSector),
-					},
-					systemClock,
-					systemRandomness,
-				),
-			}),
+		makeSettlement: (journal) => makeEmbedded(site, journal),
 		ring,
 		pool,
-		observer: storeObserver(metrics, log, onReplayed),
+		observer: {
+			...storeObserver(metrics, log),
+			replayed(lane, records) {
+				metrics.replayedRecords.inc({ lane }, records);
+				choices.onReplayed?.(records);
+			},
+			checkpointed(seconds) {
+				checkpointMs = systemClock.monotonicMs();
+				metrics.checkpoints.inc();
+				metrics.checkpointSeconds.observe(seconds);
+			},
+		},
 		reserveBytes: config.storage.reserveBytes,
 		maxFileBytes: config.storage.maxFileBytes,
 		maxUploads: config.upload.maxConcurrent,
-		rebuild,
+		rebuild: choices.rebuild,
 	});
 	closers.push(() => store.close());
 	metrics.buildInfo.set({ version: VERSION, node: process.version, simd: addon.simd() }, 1);
 	metrics.diskReserveBytes.set(store.disk.reserveBytes);
-	return store;
+	const refresh = (): void => {
+		refreshStoreMetrics(metrics, store);
+		metrics.slabSlotsFree.set(ring.freeSlots);
+		metrics.slabWaiting.set(ring.waiting);
+		metrics.checkpointAgeSeconds.set((systemClock.monotonicMs() - checkpointMs) / 1000);
+	};
+	return { store, refresh };
+}
+
+function makeEmbedded({ config, log, metrics }: Site, journal: Journal): EmbeddedSettlement {
+	const { blocksPerEpoch, blockIntervalMs, pricePerSector } = config.embedded;
+	const choices = {
+		chainId: EMBEDDED_CHAIN_ID,
+		blocksPerEpoch,
+		blockIntervalMs,
+		pricePerSector: BigInt(pricePerSector),
+	};
+	return new EmbeddedSettlement({
+		journal,
+		clock: systemClock,
+		hashing: addon,
+		observer: {
+			committed: (_submissions, blocks) => metrics.ledgerBlocks.inc(blocks),
+			idleFailed: (error) =>
+				log.warn({ err: error }, 'idle time could not be written to the ledger; it is tried again'),
+		},
+		genesis: createGenesis(choices, systemClock, systemRandomness),
+	});
+}
+
+async function removeNodeFile({ io, config }: Site): Promise<void> {
+	const path = `${config.dataDir}/${NODE_FILE}`;
+	if (await io.stat(path)) await io.unlink(path);
 }
 
 function lockDirectory(dataDir: string): addon.DataLock {
@@ -188,24 +239,6 @@ function lockDirectory(dataDir: string): addon.DataLock {
 	}
 }
 
-/** Tells scripts where the node listens; gone after a clean stop. */
-async function announce(
-	io: StorageIo,
-	dataDir: string,
-	http: HttpServer,
-	closers: (() => Promise<void> | void)[],
-): Promise<void> {
-	const fields = {
-		pid: process.pid,
-		listeners: { http: http.url },
-		version: VERSION,
-		format: STORE_FORMAT,
-		simd: addon.simd(),
-	};
-	await replaceFile(io, dataDir, NODE_FILE, Buffer.from(`${JSON.stringify(fields, null, 2)}\n`));
-	closers.push(() => io.unlink(`${dataDir}/${NODE_FILE}`));
-}
-
 function hashObserver(metrics: Metrics): HashPoolObserver {
 	return {
 		queued: (segments) => metrics.hashQueueSegments.set(segments),
@@ -218,7 +251,7 @@ function hashObserver(metrics: Metrics): HashPoolObserver {
 	};
 }
 
-function storeObserver(metrics: Metrics, log: Logger, onReplayed: (records: number) => void): StoreObserver {
+function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'replayed' | 'checkpointed'> {
 	return {
 		log: {
 			committed(lane, groups, records, bytes, syncSeconds) {
@@ -247,17 +280,9 @@ function storeObserver(metrics: Metrics, log: Logger, onReplayed: (records: numb
 				log.error({ err: error }, 'a row of the view is damaged');
 			},
 		},
-		replayed(lane, records) {
-			metrics.replayedRecords.inc({ lane }, records);
-			onReplayed(records);
-		},
 		rebuilding(reason) {
 			metrics.viewRebuilds.inc();
 			log.warn({ reason }, 'the view is rebuilt from the log');
-		},
-		checkpointed(seconds) {
-			metrics.checkpoints.inc();
-			metrics.checkpointSeconds.observe(seconds);
 		},
 		checkpointFailed: (error) => log.error({ err: error }, 'a checkpoint failed; the next one is tried as usual'),
 		damageFound: () => metrics.damageFound.inc({ where: 'read' }),
@@ -270,6 +295,7 @@ function refreshStoreMetrics(metrics: Metrics, store: Store): void {
 	metrics.flowLengthSectors.set(Number(flow.lengthSectors));
 	metrics.ledgerBlock.set(flow.blockNumber);
 	metrics.diskFreeBytes.set(store.disk.freeBytes);
+	for (const lane of LANE_NAMES) metrics.logWaitingWrites.set({ lane }, store.log.waitingWrites(lane));
 	metrics.damagedPlaces.set(store.damage.count);
 	metrics.ready.set(store.files.health().every((reason) => reason.ready) ? 1 : 0);
 }

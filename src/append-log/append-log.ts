@@ -132,6 +132,11 @@ export class AppendLog {
 		return this.#shared.failure;
 	}
 
+	/** Writes that wait in a lane. */
+	waitingWrites(lane: Lane): number {
+		return this.#writers[lane].waitingWrites;
+	}
+
 	/** Ends writing for good, as after a failed sync. */
 	fail(lane: Lane, error: unknown): void {
 		this.#shared.fail(lane, error);

@@ -125,6 +125,11 @@ export class LaneWriter {
 		return { written: write.written.promise, durable: write.durable.promise, applied: write.applied.promise };
 	}
 
+	/** Writes that wait for their group. */
+	get waitingWrites(): number {
+		return this.#queue.length;
+	}
+
 	/** Begins a file now, if there is none, rather than with the first write. Errors: as of a write. */
 	async beginFile(): Promise<void> {
 		try {

@@ -295,7 +295,9 @@ function call(start: (done: (error: Error | null | undefined) => void) => void):
 /** RocksDB's status as our error. The binding hands over nothing but its text, so this one place reads text. */
 function engineError(error: unknown): unknown {
 	const text = error instanceof Error ? error.message : '';
-	if (text.startsWith('Corruption')) return new ViewDamagedError(`the index is damaged: ${text}`, { cause: error });
+	// A table that is missing, or that bits in the list of tables have renamed, is damage too.
+	const isDamage = text.startsWith('Corruption') || text.includes('No such file or directory');
+	if (isDamage) return new ViewDamagedError(`the index is damaged: ${text}`, { cause: error });
 	if (text.includes('No space left on device')) return new PerigeeError('DISK_FULL', text, { cause: error });
 	return error;
 }

@@ -81,6 +81,7 @@ export const METRICS = {
 
 	submissions: gauge('submissions', 'Submissions of the settlement.', []),
 	flowLengthSectors: gauge('flow_length_sectors', 'Length of the flow in sectors.', []),
+	ledgerBlocks: counter('ledger_blocks_total', 'Ledger blocks that this process has closed, empty ones included.', []),
 	ledgerBlock: gauge('ledger_block', 'Number of the latest ledger block.', []),
 	diskFreeBytes: gauge('disk_free_bytes', 'Free space of the file system that holds the data directory.', []),
 	diskReserveBytes: gauge('disk_reserve_bytes', 'Space that uploads leave untouched.', []),

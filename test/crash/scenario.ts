@@ -9,6 +9,8 @@ import { verifyAcknowledged, verifyStore } from './verify.js';
 import { runClients, upload } from './workload.js';
 
 export interface Outcome {
+	/** Ends of processes, and those of them in the middle of their work. */
+	readonly ends: number;
 	readonly crashes: number;
 	readonly acknowledged: number;
 	readonly calls: number;
@@ -19,7 +21,8 @@ export interface Outcome {
 const ROUNDS_MOST = 3;
 const RETRIES_MOST = 8;
 /** How far into a process the crash lies, in calls of the disk. */
-const CRASH_SPANS = [12, 60, 150, 400] as const;
+const CRASH_SPANS = [12, 40, 100, 200] as const;
+const RISKY_KINDS: readonly CallKind[] = ['fdatasync', 'fdatasync', 'fdatasync', 'syncDir', 'rename'];
 const NO_REFUSALS: ReadonlySet<ErrorCode> = new Set();
 const READ_ONLY: ReadonlySet<ErrorCode> = new Set(['READ_ONLY']);
 const FAILING_KINDS: readonly CallKind[] = ['fdatasync', 'fdatasync', 'writev', 'syncDir'];
@@ -34,6 +37,7 @@ class Scenario {
 	readonly #prng: Prng;
 	readonly #machine: SimulatedMachine;
 	readonly #oracle = new Oracle();
+	#ends = 0;
 	#crashes = 0;
 	#rebuilds = 0;
 	#inDoubt = 0;
@@ -52,6 +56,7 @@ class Scenario {
 			await this.#check();
 		}
 		return {
+			ends: this.#ends,
 			crashes: this.#crashes,
 			acknowledged: this.#oracle.acknowledged.length,
 			calls: machine.totalCalls,
@@ -127,16 +132,23 @@ class Scenario {
 	}
 
 	#end(): void {
-		this.#crashes++;
+		this.#ends++;
+		if (this.#machine.io.crashed) this.#crashes++;
 		if (this.#prng.chance(0.7)) this.#machine.powerCut();
 		else this.#machine.kill();
 	}
 }
 
+/** A crash before or after some call, or before one that would have made data durable: there most is at risk. */
 function crashWithin(prng: Prng, calls: number, span: number): FaultHook {
-	const index = calls + prng.below(span);
 	const fault: Fault = { type: prng.chance(0.5) ? 'crash' : 'crashAfter' };
-	return (call) => (call.index === index ? fault : undefined);
+	if (prng.chance(0.5)) {
+		const index = calls + prng.below(span);
+		return (call) => (call.index === index ? fault : undefined);
+	}
+	const kind = prng.pick(RISKY_KINDS);
+	let left = prng.below(Math.ceil(span / 10));
+	return (call) => (call.kind === kind && left-- === 0 ? { type: 'crash' } : undefined);
 }
 
 /** One call of a kind fails; the process goes on. */

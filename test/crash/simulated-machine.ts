@@ -98,6 +98,8 @@ export class SimulatedMachine {
 			this.totalCalls++;
 			return this.faults?.(call);
 		};
+		// Slots that a process held when it stopped are lost with it.
+		const ring = new SlabRing(1);
 		const told: Told = {
 			damaged: [],
 			failed: [],
@@ -115,8 +117,8 @@ export class SimulatedMachine {
 			kv: { open: () => this.#openDatabase(io), destroy: () => io.removeDir(VIEW_DIR) },
 			makeSettlement: (journal) =>
 				new EmbeddedSettlement({ journal, clock: this.clock, hashing: addon, genesis: this.#genesis }),
-			ring: this.#ring,
-			pool: inlineHashPool(this.#ring, this.#prng.fork()),
+			ring,
+			pool: inlineHashPool(ring, this.#prng.fork()),
 			observer: observerOf(told),
 			reserveBytes: this.#options.reserveBytes ?? 1,
 			maxFileBytes: 64 * SEGMENT_BYTES,
@@ -143,20 +145,21 @@ export class SimulatedMachine {
 		this.#end();
 	}
 
-	/** Another machine with a copy of the disk as this one's processes see it, and no view. */
-	async copyWithoutView(): Promise<SimulatedMachine> {
+	/** Another machine with a copy of the disk as this one's processes see it, with the view or without any. */
+	async copy(withView: boolean): Promise<SimulatedMachine> {
 		const { breakage: _, capacityBytes: __, ...options } = this.#options;
 		const copy = new SimulatedMachine({ ...options, seed: options.seed + 1 });
 		copy.clock.advance(this.clock.monotonicMs());
+		if (withView) copy.#databases = new Map([...this.#databases].map(([number, database]) => [number, database.kill()]));
 		for (const path of this.io.files()) {
-			if (path.startsWith(VIEW_DIR)) continue;
+			if (!withView && path.startsWith(VIEW_DIR)) continue;
 			await copy.io.makeDir(path.slice(0, path.lastIndexOf('/')));
 			const file = await copy.io.open(path, 'create');
 			await file.writev([this.io.contents(path)], 0);
 			await file.fdatasync();
 			await file.close();
 		}
-		for (const directory of ['/', DATA_DIR, `${DATA_DIR}/log`]) await copy.io.syncDir(directory);
+		for (const directory of ['/', DATA_DIR, `${DATA_DIR}/log`, ...(withView ? [VIEW_DIR] : [])]) await copy.io.syncDir(directory);
 		return copy;
 	}
 
@@ -176,8 +179,6 @@ export class SimulatedMachine {
 	get database(): LossyKv | undefined {
 		return this.#current;
 	}
-
-	readonly #ring = new SlabRing(1);
 
 	#end(): void {
 		this.#current = undefined;
@@ -219,7 +220,12 @@ export class SimulatedMachine {
 	}
 }
 
-function observerOf(told: Told): StoreObserver {
+export function toldNothing(): Told {
+	return { damaged: [], failed: [], rebuilt: [], checkpointErrors: [], inDoubt: 0, shortWrites: 0, checkpoints: 0 };
+}
+
+/** Writes down what a store tells. */
+export function observerOf(told: Told): StoreObserver {
 	return {
 		log: {
 			committed: () => undefined,
@@ -245,7 +251,7 @@ function observerOf(told: Told): StoreObserver {
 }
 
 /** Hashes on this thread; answers after a few turns, so that segments overtake each other as they do with workers. */
-function inlineHashPool(ring: SlabRing, prng: Prng): HashPool {
+export function inlineHashPool(ring: SlabRing, prng: Prng): HashPool {
 	const slab = new Uint8Array(ring.buffer);
 	const hash = (inputs: readonly HashInput[], signal?: AbortSignal): HashTicket => {
 		const work = async () => {

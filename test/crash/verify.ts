@@ -106,7 +106,7 @@ export async function checkFile(
 
 /** The view of the running store equals one that is built from its log alone. */
 async function verifyRebuild(machine: SimulatedMachine, store: Store): Promise<void> {
-	const copy = await machine.copyWithoutView();
+	const copy = await machine.copy(false);
 	const rebuilt = await inTurns(copy.start(), 'a rebuild', () => false);
 	if (!rebuilt) return;
 	const { told, store: other } = rebuilt.value;

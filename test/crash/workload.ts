@@ -45,10 +45,15 @@ async function runClient(
 		} catch (error) {
 			// What a process hears after it has stopped is no answer to anyone.
 			if (io.crashed) return;
-			if (error instanceof PerigeeError && options.allowed.has(error.code)) continue;
-			throw error;
+			if (!isAllowed(error, options.allowed)) throw error;
 		}
 	}
+}
+
+/** A refusal that the run's faults explain, also as the reason why a check could not read. */
+function isAllowed(error: unknown, allowed: ReadonlySet<ErrorCode>): boolean {
+	const reason = error instanceof Violation ? error.cause : error;
+	return reason instanceof PerigeeError && allowed.has(reason.code);
 }
 
 async function runOperation(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng): Promise<void> {

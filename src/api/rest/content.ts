@@ -139,6 +139,8 @@ export async function sendBytes(
 		context.metrics.downloadBytes.inc(bytes.length);
 		return;
 	}
-	const sent = await streamFile(context.store.read(file, from, to), response, () => response.writeHead(status, head));
+	const sent = await streamFile(context.store.read(file, from, to), to - from, response, () =>
+		response.writeHead(status, head),
+	);
 	context.metrics.downloadBytes.inc(sent);
 }

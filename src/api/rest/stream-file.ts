@@ -1,15 +1,18 @@
 /** The hot path of downloads: pieces of a file into the answer's socket, never more ahead of it than a bound. */
 import type { ServerResponse } from 'node:http';
+import { PerigeeError } from '../../errors.js';
 import type { FilePiece } from '../../log-layer/types.js';
 import { LIMITS } from '../../limits.js';
 
 /**
- * Sends the pieces after `writeHead`, which is called once the first piece is there, so that an error before it can still
- * become an answer. While one piece is being sent the next is read. Answers the bytes handed to the socket; a client that
- * goes away ends it without an error. After the head, an error cuts the connection: half a file never looks whole.
+ * Sends the pieces, `lengthBytes` in all, after `writeHead`, which is called once the first piece is there, so that an
+ * error before it can still become an answer. While one piece is being sent the next is read. Answers the bytes handed to
+ * the socket; a client that goes away ends it without an error. After the head, an error cuts the connection: half a file
+ * never looks whole.
  */
 export async function streamFile(
 	pieces: AsyncIterable<FilePiece>,
+	lengthBytes: number,
 	response: ServerResponse,
 	writeHead: () => void,
 ): Promise<number> {
@@ -18,20 +21,21 @@ export async function streamFile(
 	let coming: Promise<IteratorResult<FilePiece>> | undefined = iterator.next();
 	let sentBytes = 0;
 	try {
-		let step = await coming;
-		writeHead();
-		while (step.done !== true && !flight.closed) {
-			coming = iterator.next();
-			// Looked at below; until then a rejection must not count as unhandled.
-			coming.catch(ignoreUntilAwaited);
+		for (let step = await coming; !flight.closed; step = await coming) {
+			if (step.done === true) throw new PerigeeError('INTERNAL', `${sentBytes} of ${lengthBytes} bytes were read`);
+			if (sentBytes === 0) writeHead();
 			sentBytes += step.value.bytes.length;
+			if (sentBytes >= lengthBytes) {
+				coming = undefined;
+				flight.sendLast(step.value);
+				break;
+			}
+			coming = iterator.next();
+			// Awaited below; until then a rejection must not count as unhandled.
+			coming.catch(ignoreUntilAwaited);
 			flight.send(step.value);
 			if (flight.isFull) await flight.room();
-			step = await coming;
 		}
-		coming = undefined;
-		if (step.done !== true) step.value.release();
-		response.end();
 		return sentBytes;
 	} catch (error) {
 		if (response.headersSent) response.destroy();
@@ -75,6 +79,13 @@ class Flight {
 		this.#pieces.push(piece);
 		this.#bytes += piece.bytes.length;
 		this.#response.write(piece.bytes, this.#taken);
+	}
+
+	/** Sends the last piece and ends the answer, in one write where that is all there is. */
+	sendLast(piece: FilePiece): void {
+		this.#pieces.push(piece);
+		this.#bytes += piece.bytes.length;
+		this.#response.end(piece.bytes, this.#taken);
 	}
 
 	/** Resolves once a piece was taken, or the socket closed. */

@@ -32,7 +32,12 @@ function naiveAt(placed: readonly Placed[], seq: number): NaiveFlow {
 }
 
 /** The proof is that of the naive tree, and verifies; so does the root. */
-async function assertProofs(store: TestStore, naive: NaiveFlow, seq: number, sectors: Iterable<number>): Promise<number> {
+async function assertProofs(
+	store: TestStore,
+	naive: NaiveFlow,
+	seq: number,
+	sectors: Iterable<number>,
+): Promise<number> {
 	const flowRoot = await store.files.flowRoot(seq as TxSeq);
 	assert.equal(hexOf(flowRoot), hexOf(naive.root), `root after ${seq}`);
 	let count = 0;
@@ -54,11 +59,11 @@ function verdict(proof: SectorProof, sector: number): string | null {
 }
 
 describe('proofs of sectors, against a tree over every sector', () => {
-	for (const seed of [1, 2, 3]) {
+	for (const seed of [1, 2]) {
 		it(`all sectors of small files at all lengths of the flow (seed ${seed})`, async () => {
 			const prng = new Prng(seed);
 			const store = await stores.open();
-			const contents = Array.from({ length: 10 }, () => prng.bytes(1 + prng.below(prng.pick([300, 3000, 12_000]))));
+			const contents = Array.from({ length: 7 }, () => prng.bytes(1 + prng.below(prng.pick([300, 2000, 9000]))));
 			const placed = await upload(store, contents);
 			for (let seq = 0; seq < placed.length; seq++) {
 				const naive = naiveAt(placed, seq);
@@ -79,13 +84,13 @@ describe('proofs of sectors, against a tree over every sector', () => {
 		);
 		await store.close();
 		store = await stores.open({}, store.dataDir);
-		for (const seq of [1, 3, 5, placed.length - 1]) {
+		for (const seq of [1, 5, placed.length - 1]) {
 			const naive = naiveAt(placed, seq);
 			const sectors = new Set([0, 1, 1023, 1024]);
 			for (const { start, end } of placed.slice(0, seq + 1)) {
-				for (const sector of [start - 1, start, start + 1, start + 1023, start + 1024, end - 1, end]) sectors.add(sector);
+				for (const sector of [start - 1, start, start + 1024, end - 1, end]) sectors.add(sector);
 			}
-			for (let i = 0; i < 40; i++) sectors.add(prng.below(naive.lengthSectors));
+			for (let i = 0; i < 12; i++) sectors.add(prng.below(naive.lengthSectors));
 			await assertProofs(
 				store,
 				naive,

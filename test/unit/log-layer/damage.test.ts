@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { truncate, unlink } from 'node:fs/promises';
+import { describe, it } from 'node:test';
+import { type SectorIndex, SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
+import { damageContent, logFiles } from '../../support/damage.js';
+import { Prng } from '../../support/prng.js';
+import { put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
+
+const stores = useTestStores();
+const SMALL = new Prng(1).bytes(50_000);
+const LARGE = new Prng(2).bytes(3 * SEGMENT_BYTES + 1000);
+const HEALTHY = new Prng(3).bytes(20_000);
+
+const codesOf = (store: TestStore): string[] => store.files.health().map(({ code }) => code);
+
+for (const { lane, content, segment } of [
+	{ lane: 'small', content: SMALL, segment: 0 },
+	{ lane: 'bulk', content: LARGE, segment: 2 },
+]) {
+	describe(`a flipped bit in the lane ${lane}`, () => {
+		const at = segment * SEGMENT_BYTES + 9000;
+		const firstOfBlock = Math.floor(at / 4096) * 4096;
+
+		async function damaged(): Promise<{ store: TestStore; segments: number }> {
+			const store = await stores.open();
+			await put(store, HEALTHY);
+			const { segments } = await put(store, content, { name: 'made' });
+			await damageContent(store.dataDir, lane, content, at);
+			return { store, segments };
+		}
+
+		it('is an error for whoever reads that block, and for nobody else', async () => {
+			const { store } = await damaged();
+			const file = await store.files.fileBySeq(1 as TxSeq);
+			assert.ok(file);
+			for (const [from, to] of [
+				[at, at + 1],
+				[firstOfBlock, firstOfBlock + 1],
+				[firstOfBlock - 1, firstOfBlock + 4097],
+			] as const) {
+				await assert.rejects(store.files.readSmall(file, from, to), { code: 'DATA_DAMAGED' });
+				await assert.rejects(readBack(store, file, from, to), { code: 'DATA_DAMAGED' });
+			}
+			await assert.rejects(readBack(store, file), { code: 'DATA_DAMAGED' });
+			await assert.rejects(store.files.segmentProof(file, segment), { code: 'DATA_DAMAGED' });
+			const sector = (file.startSector + BigInt(Math.floor(at / 256))) as SectorIndex;
+			await assert.rejects(store.files.sectorProof(sector), { code: 'DATA_DAMAGED' });
+			assert.ok((await readBack(store, file, 0, firstOfBlock)).equals(content.subarray(0, firstOfBlock)));
+			const rest = await readBack(store, file, firstOfBlock + 4096);
+			assert.ok(rest.equals(content.subarray(firstOfBlock + 4096)));
+			assert.ok((await readBack(store, { txSeq: 0 as TxSeq })).equals(HEALTHY));
+			await store.close();
+		});
+
+		it('shows in the health and in the file once it was found', async () => {
+			const { store, segments } = await damaged();
+			assert.deepEqual(codesOf(store), []);
+			const before = await store.files.fileBySeq(1 as TxSeq);
+			assert.ok(before?.finalized);
+			for (let i = 0; i < 2; i++) await assert.rejects(readBack(store, before), { code: 'DATA_DAMAGED' });
+			assert.deepEqual(codesOf(store), ['DATA_DAMAGED']);
+			assert.equal(store.damage.count, 1);
+			const after = await store.files.fileBySeq(1 as TxSeq);
+			assert.deepEqual([after?.finalized, after?.heldSegments], [false, segments - 1]);
+			assert.equal(store.told.filter((told) => told === 'damage found').length, 1);
+			await store.close();
+		});
+
+		it('is healed by the same upload, without a new submission, for good', async () => {
+			let { store } = await damaged();
+			const file = await store.files.fileBySeq(1 as TxSeq);
+			assert.ok(file);
+			await assert.rejects(readBack(store, file), { code: 'DATA_DAMAGED' });
+			const result = await put(store, content, { name: 'healer' });
+			assert.deepEqual([result.txSeq, result.existed], [1, false]);
+			assert.deepEqual(codesOf(store), []);
+			for (const options of [{}, { rebuild: true }]) {
+				assert.ok((await readBack(store, file)).equals(content));
+				const healed = await store.files.fileByRoot(file.root);
+				assert.deepEqual([healed?.finalized, healed?.name], [true, 'healer']);
+				assert.equal(store.files.flow().submissions, 2);
+				await store.close();
+				store = await stores.open(options, store.dataDir);
+			}
+			assert.ok((await readBack(store, file)).equals(content));
+			await store.close();
+		});
+	});
+
+	describe(`a log file of the lane ${lane} that is gone or cut`, () => {
+		for (const fate of ['gone', 'cut'] as const) {
+			it(`${fate}: never wrong bytes, shown in the health, healed by the same upload`, async () => {
+				const first = await stores.open();
+				await put(first, content);
+				await first.close();
+				const [path] = await logFiles(first.dataDir, lane);
+				assert.ok(path);
+				if (fate === 'gone') await unlink(path);
+				else await truncate(path, 8192);
+				const store = await stores.open({}, first.dataDir);
+				const file = await store.files.fileBySeq(0 as TxSeq);
+				assert.ok(file);
+				await assert.rejects(readBack(store, file), { code: 'DATA_DAMAGED' });
+				assert.equal((await store.files.fileBySeq(file.txSeq))?.finalized, false);
+				assert.ok(codesOf(store).includes('DATA_DAMAGED'));
+				const healed = await put(store, content);
+				assert.deepEqual([healed.txSeq, healed.existed], [0, false]);
+				assert.ok((await readBack(store, file)).equals(content));
+				assert.ok((await store.files.fileBySeq(file.txSeq))?.finalized);
+				await store.close();
+			});
+		}
+	});
+}
