@@ -68,7 +68,7 @@ async function attach(kind: Tool, pid: number, folder: string): Promise<() => Pr
 	const child =
 		kind === 'strace'
 			? spawn('strace', ['-f', '-c', '-S', 'calls', '-p', String(pid)], { stdio: ['ignore', 'inherit', 'pipe'] })
-			: spawn('perf', ['record', '-g', '-F', '999', '-o', data, '-p', String(pid)], { stdio: 'ignore' });
+			: spawn('perf', ['record', '-F', '999', '-o', data, '-p', String(pid)], { stdio: 'ignore' });
 	let output = '';
 	child.stderr?.on('data', (chunk: Buffer) => {
 		output += chunk.toString();
@@ -87,8 +87,8 @@ async function attach(kind: Tool, pid: number, folder: string): Promise<() => Pr
 }
 
 async function printPerf(data: string): Promise<void> {
-	for (const sort of ['comm,dso', 'dso,symbol']) {
-		const args = ['report', '-i', data, '--no-children', '-g', 'none', '--percent-limit', '0.5', '--stdio', '--sort', sort];
+	for (const sort of ['tid,dso', 'dso,symbol']) {
+		const args = ['report', '-i', data, '--percent-limit', '0.5', '--stdio', '--sort', sort];
 		const child = spawn('perf', args, { stdio: ['ignore', 'inherit', 'ignore'] });
 		await once(child, 'exit');
 	}

@@ -32,13 +32,6 @@ export function renderTable(rows: readonly ReportRow[]): string {
 export function renderMarkdown(report: Report): string {
 	const { machine, rows } = report;
 	const facts = Object.entries(machine).map(([name, value]) => `- ${name}: ${value}`);
-	const details = rows
-		.filter((row) => row.details)
-		.flatMap((row) => [
-			`\n### ${row.id}\n`,
-			...Object.entries(row.details ?? {}).map(([name, value]) => `- ${name}: ${number(value)}`),
-			`- rounds (ours / reference): ${row.rounds.map(({ ours, reference }) => `${number(ours)} / ${number(reference)}`).join(', ')}`,
-		]);
 	return [
 		'# Benchmark report',
 		'',
@@ -48,8 +41,17 @@ export function renderMarkdown(report: Report): string {
 		renderTable(rows),
 		'',
 		'## Details',
-		...details,
+		...rows.map(renderDetails),
 		'',
+	].join('\n');
+}
+
+function renderDetails({ id, rounds, details = {} }: ReportRow): string {
+	const measured = rounds.map(({ ours, reference }) => `${number(ours)} / ${number(reference)}`);
+	return [
+		`\n### ${id}\n`,
+		...Object.entries(details).map(([name, value]) => `- ${name}: ${number(value)}`),
+		...(measured.length > 0 ? [`- rounds (ours / reference): ${measured.join(', ')}`] : []),
 	].join('\n');
 }
 

@@ -1,15 +1,15 @@
 /**
- * The tables of the view: the first byte of every key. All but `meta`, `object`, `segment`, `objectNode` and `setting` go on with a 4-byte
- * flow id, so that several settlements share one view. Key 0x00 belongs to the engine. Row layouts: docs/format.md.
+ * The tables of the view: the first byte of every key. What belongs to a flow has a 4-byte flow id in its
+ * key (`root`: in its value), so that several settlements share one view. Key 0x00 belongs to the engine. Row layouts: docs/format.md.
  */
 export const TABLES = {
 	/** Format version, lane positions, counters. */
 	meta: 0x01,
-	/** txSeq -> submission: place in the flow, root, and for a file of one segment its place and checksums. */
+	/** txSeq -> submission: place in the flow, root, nodes, and the name of the upload that made it. */
 	submission: 0x02,
-	/** Data root -> its submissions and its object. */
+	/** Data root -> its object (for one of a single record: its place and checksums), its submissions, its newest name. */
 	root: 0x03,
-	/** Object id -> object: size, root, state, names. */
+	/** Object id -> object of several records: state, size, root. */
 	object: 0x04,
 	/** (object id, segment) -> place, root and block checksums of a segment. */
 	segment: 0x05,

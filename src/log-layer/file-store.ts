@@ -215,7 +215,7 @@ export class LogFileStore implements FileStore {
 		const root = rootFromBytes(content.tree.root);
 		return this.#locks.run(root, async () => {
 			const row = await this.#rootRow(root);
-			const wasHeld = row?.object !== undefined && this.#parts.damage.of(row.object.objectId) === undefined;
+			const wasHeld = row?.object !== undefined && (await this.#isIntact(row.object));
 			const storing = wasHeld ? undefined : this.#store(content);
 			if (wasHeld && 'objectId' in content.stored) {
 				// The bytes came a second time; compaction reclaims them.
@@ -241,6 +241,20 @@ export class LogFileStore implements FileStore {
 				existed: wasHeld && known,
 			};
 		});
+	}
+
+	/** Reads an object through, so that the same content sent again heals damage that nobody has met since the last start. */
+	async #isIntact(object: RootObject): Promise<boolean> {
+		if (this.#parts.damage.of(object.objectId)) return false;
+		try {
+			for (let from = 0; from < object.sizeBytes; from += SEGMENT_BYTES) {
+				await this.#reader.small(object, from, Math.min(from + SEGMENT_BYTES, object.sizeBytes));
+			}
+			return true;
+		} catch (error) {
+			if (error instanceof PerigeeError && (error.code === 'DATA_DAMAGED' || error.code === 'NOT_HELD')) return false;
+			throw error;
+		}
 	}
 
 	#store({ tree, sizeBytes, stored }: ReadyContent): WriteTicket {

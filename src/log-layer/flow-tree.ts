@@ -211,8 +211,3 @@ function gapHeight(from: bigint, to: bigint): number {
 	while ((from & ((2n << BigInt(height)) - 1n)) === 0n && from + (2n << BigInt(height)) <= to) height++;
 	return height;
 }
-
-/** Root of the whole extent. */
-export async function flowRootOf(tree: FlowTree, lengthSectors: bigint): Promise<Uint8Array | undefined> {
-	return tree.hash(flowHeight(lengthSectors), 0n);
-}

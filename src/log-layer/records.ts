@@ -18,7 +18,7 @@ export const RECORDS = {
 } as const;
 
 /** Kind of an object: a file under its data root. Others come with their features (docs/format.md §10). */
-export const KIND_FILE = 0;
+const KIND_FILE = 0;
 
 /** Id of an object: the lsn of the record that opened it. */
 export type ObjectId = bigint;

@@ -73,6 +73,7 @@ class KillRun {
 			await this.#kill();
 			stop.abort();
 			await Promise.all(clients);
+			while (this.#prng.chance(0.2)) await this.#killWhileStarting();
 			url = await this.#start();
 			const old = before > 0 ? Array.from({ length: OLD_CHECKS }, () => this.#acknowledged[this.#prng.below(before)] as Content) : [];
 			await this.#verify(url, [...this.#acknowledged.slice(before), ...new Set(old)]);
@@ -92,7 +93,24 @@ class KillRun {
 		if (this.#child) await this.#kill();
 	}
 
+	async #killWhileStarting(): Promise<void> {
+		this.#spawn();
+		await delay(100 + this.#prng.below(500));
+		await this.#kill();
+	}
+
 	async #start(): Promise<string> {
+		const child = this.#spawn();
+		const endMs = performance.now() + START_MS;
+		while (performance.now() < endMs && child.exitCode === null) {
+			const url = await this.#announced(child);
+			if (url !== undefined) return url;
+			await delay(POLL_MS);
+		}
+		throw new Error(`the node does not start (exit code ${child.exitCode}): ${this.#errors}`);
+	}
+
+	#spawn(): ChildProcess {
 		const args = ['start', '--data-dir', this.#dataDir, '--http', '127.0.0.1:0', '--log-level', 'error'];
 		const script = `import(${JSON.stringify(CLI)}).then((cli) => cli.main(${JSON.stringify(args)}))`;
 		const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
@@ -104,13 +122,7 @@ class KillRun {
 		child.stderr.on('data', (text: Buffer) => {
 			this.#errors = (this.#errors + text.toString()).slice(-4000);
 		});
-		const endMs = performance.now() + START_MS;
-		while (performance.now() < endMs && child.exitCode === null) {
-			const url = await this.#announced(child);
-			if (url !== undefined) return url;
-			await delay(POLL_MS);
-		}
-		throw new Error(`the node does not start (exit code ${child.exitCode}): ${this.#errors}`);
+		return child;
 	}
 
 	/** Where the node listens, once the file is this process' own. */

@@ -147,8 +147,9 @@ function crashWithin(prng: Prng, calls: number, span: number): FaultHook {
 		return (call) => (call.index === index ? fault : undefined);
 	}
 	const kind = prng.pick(RISKY_KINDS);
+	const place = prng.pick(['', '/small-', '/small-', '/bulk-', '/journal-']);
 	let left = prng.below(Math.ceil(span / 10));
-	return (call) => (call.kind === kind && left-- === 0 ? { type: 'crash' } : undefined);
+	return (call) => (call.kind === kind && call.path.includes(place) && left-- === 0 ? { type: 'crash' } : undefined);
 }
 
 /** One call of a kind fails; the process goes on. */

@@ -22,7 +22,13 @@ export class NaiveFlow {
 			if (level.length === HASH_BYTES) return;
 			const above = Buffer.alloc(level.length / 2);
 			for (let at = 0; at < above.length; at += HASH_BYTES) {
-				above.set(hashPair(level.subarray(2 * at, 2 * at + HASH_BYTES), level.subarray(2 * at + HASH_BYTES, 2 * at + 2 * HASH_BYTES)), at);
+				above.set(
+					hashPair(
+						level.subarray(2 * at, 2 * at + HASH_BYTES),
+						level.subarray(2 * at + HASH_BYTES, 2 * at + 2 * HASH_BYTES),
+					),
+					at,
+				);
 			}
 			level = above;
 		}

@@ -87,6 +87,21 @@ for (const { lane, content, segment } of [
 		});
 	});
 
+	describe(`damage in the lane ${lane} that nobody has met since the start`, () => {
+		it('is healed by the same upload', async () => {
+			const first = await stores.open();
+			const { txSeq } = await put(first, content);
+			await first.close();
+			await damageContent(first.dataDir, lane, content, content.length - 500);
+			const store = await stores.open({}, first.dataDir);
+			const result = await put(store, content);
+			assert.deepEqual([result.txSeq, result.existed], [txSeq, false]);
+			assert.ok((await readBack(store, result)).equals(content));
+			assert.deepEqual(codesOf(store), []);
+			await store.close();
+		});
+	});
+
 	describe(`a log file of the lane ${lane} that is gone or cut`, () => {
 		for (const fate of ['gone', 'cut'] as const) {
 			it(`${fate}: never wrong bytes, shown in the health, healed by the same upload`, async () => {

@@ -130,7 +130,7 @@ describe('the view', () => {
 		assert.deepEqual(rows, dump);
 	});
 
-	it('is rebuilt when it is older than its checkpoint, or not there', async () => {
+	it('is rebuilt when it is that of an empty store, or not there', async () => {
 		const directory = await copy();
 		const empty = await stores.open();
 		await empty.close();
@@ -144,6 +144,19 @@ describe('the view', () => {
 			);
 			assert.deepEqual(rows, dump, fate);
 		}
+	});
+
+	it('is rebuilt when it is older than its checkpoint', async () => {
+		const directory = await copy();
+		const store = await stores.open({}, directory);
+		const { root } = await put(store, contents[0] as Uint8Array, { name: 'renamed later' });
+		await store.close();
+		await rm(join(directory, 'view'), { recursive: true });
+		await cp(join(original, 'view'), join(directory, 'view'), { recursive: true });
+		const again = await stores.open({}, directory);
+		assert.ok(again.told.some((line) => line.startsWith('rebuilding')));
+		assert.equal((await again.files.fileByRoot(root))?.name, 'renamed later');
+		await again.close();
 	});
 
 	it('is rebuilt when a table is missing', async () => {

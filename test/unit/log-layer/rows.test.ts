@@ -41,14 +41,14 @@ const place: fc.Arbitrary<PlainPlace> = record({
 const rootRow: fc.Arbitrary<RootRow> = fc.record(
 	{
 		object: record({ objectId: u64, sizeBytes: safe, place: fc.option(place, { nil: undefined }) }).map(
-			({ place: found, ...object }) => (found ? { ...object, place: found } : object),
+			({ place: found, ...object }) => (found ? Object.assign(object, { place: found }) : object),
 		),
 		submissions: record({
 			flowId: fc.nat().map((value) => value as FlowId),
 			firstSeq: safe.map((value) => value as TxSeq),
 			more: fc.boolean(),
 			newest: fc.option(named, { nil: undefined }),
-		}).map(({ newest, ...submissions }) => (newest ? { ...submissions, newest } : submissions)),
+		}).map(({ newest, ...submissions }) => (newest ? Object.assign(submissions, { newest }) : submissions)),
 	},
 	{ requiredKeys: [], noNullPrototype: true },
 );
@@ -69,15 +69,14 @@ const submissionRow: fc.Arbitrary<SubmissionRow> = record({
 }).map(({ root, start, gap, nodes, upload, ...rest }) => {
 	// One node is the root itself.
 	const placed = nodes.length === 1 ? nodes.map(({ height }) => ({ height, root })) : nodes;
-	const row = {
-		...rest,
+	const row = Object.assign(rest, {
 		dataRoot: rootFromBytes(root),
 		startSector: start as SectorIndex,
 		lengthBefore: start > gap ? start - gap : start,
 		lengthAfter: placed.reduce((end, { height }) => end + (1n << BigInt(height)), start),
 		nodes: placed,
-	};
-	return upload ? { ...row, upload } : row;
+	});
+	return upload ? Object.assign(row, { upload }) : row;
 });
 
 describe('rows of the view come back as they were written', () => {

@@ -184,6 +184,27 @@ describe('limits', () => {
 		await store.close();
 	});
 
+	it('far too many small uploads at once are stored or get OVERLOADED, and can be sent again', async () => {
+		const store = await stores.open({ maxUploads: 10_000 });
+		const contents = Array.from({ length: 6000 }, (_, index) => Buffer.from(`file ${index}`));
+		const answers = await Promise.allSettled(contents.map((content) => put(store, content)));
+		let stored = 0;
+		for (const [index, answer] of answers.entries()) {
+			if (answer.status === 'rejected') assert.equal((answer.reason as { code?: string }).code, 'OVERLOADED');
+			else {
+				stored++;
+				const { txSeq } = answer.value;
+				if (index % 50 === 0) assert.equal(String(await readBack(store, { txSeq })), `file ${index}`);
+			}
+		}
+		assert.ok(stored > 0);
+		assert.equal(store.files.flow().submissions, stored);
+		assert.equal(store.files.uploadsInProgress, 0);
+		const refused = answers.findIndex((answer) => answer.status === 'rejected');
+		if (refused >= 0) assert.equal((await put(store, contents[refused] as Buffer)).existed, false);
+		await store.close();
+	});
+
 	it('a disk with nothing beside the reserve gets DISK_FULL, says so, and serves reads', async () => {
 		const roomy = await stores.open();
 		const kept = await put(roomy, SMALL);
