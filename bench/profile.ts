@@ -38,8 +38,7 @@ try {
 	const perfArgs = tool === 'perf' ? ['--perf-basic-prof', '--interpreted-frames-native-stack'] : [];
 	const server = await start({ dataDir: join(directory, 'data'), nodeArgs: [...nodeArgs, ...perfArgs] });
 	const client = await startLoadClient();
-	const run = (job: Parameters<Parameters<typeof workload.prepare>[0]>[0]) =>
-		client.run({ ...job, port: server.port });
+	const run = (job: Parameters<Parameters<typeof workload.prepare>[0]>[0]) => client.run({ ...job, port: server.port });
 	const jobOf = await workload.prepare(run);
 	const { requests: warmUp } = await run(jobOf(-1));
 	const stopTool = await attach(tool, server.pid, directory);
@@ -114,7 +113,10 @@ async function printCpuProfiles(folder: string, top: number, requests: number): 
 			const frame = frames.get(node);
 			const micros = profile.timeDeltas[index] ?? 0;
 			if (!frame || frame.functionName === '(idle)') continue;
-			for (const [sums, name] of [[rooms, roomOf(frame)], [functions, nameOf(frame)]] as const) {
+			for (const [sums, name] of [
+				[rooms, roomOf(frame)],
+				[functions, nameOf(frame)],
+			] as const) {
 				sums.set(name, (sums.get(name) ?? 0) + micros);
 			}
 		}
@@ -145,7 +147,11 @@ function roomOf(frame: Frame): string {
 	const place = shortened(frame.url);
 	if (place === '') return frame.functionName || '(native)';
 	if (place.startsWith('node:')) return 'node:*';
-	return place.split('/').slice(0, 3).join('/').replace(/^[^/]*dist\//, '');
+	return place
+		.split('/')
+		.slice(0, 3)
+		.join('/')
+		.replace(/^[^/]*dist\//, '');
 }
 
 function shortened(url: string): string {

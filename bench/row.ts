@@ -4,6 +4,8 @@ import type { BenchSizes } from './options.js';
 export interface BenchContext {
 	readonly sizes: BenchSizes;
 	readonly rounds: number;
+	/** A look, not a measurement: nobody waits for the disk to become quiet. */
+	readonly isQuick: boolean;
 	/** Exists; removed at the end. */
 	readonly workDir: string;
 	/** Tells a waiting person what happens. */

@@ -88,6 +88,8 @@ export const LIMITS = {
 	settingsBytes: 1024 * 1024,
 	/** Rows of the view kept in memory for repeated look-ups. */
 	cachedRows: 16_384,
+	/** Rows of the view that wait in memory to be put again. */
+	laterRows: 2048,
 	/** Read buffers of 1 MiB lent out at once; more readers wait. Idle ones kept. */
 	readBuffers: 32,
 	readBuffersIdle: 8,

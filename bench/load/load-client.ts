@@ -5,7 +5,8 @@ import { runJob } from './run-job.js';
 process.on('message', (job: Job) => {
 	runJob(job).then(
 		(result) => process.send?.({ result }),
-		(error: unknown) => process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+		(error: unknown) =>
+			process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
 	);
 });
 process.on('disconnect', () => process.exit(0));

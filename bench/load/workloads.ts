@@ -100,7 +100,14 @@ export function putSmall({ smallPuts }: BenchSizes, connections: number): Worklo
 
 /** All of them, for profiles. */
 export function allWorkloads(sizes: BenchSizes): readonly Workload[] {
-	return [putLarge(sizes), getLarge(sizes), getRanges(sizes), getSmall(sizes), putSmall(sizes, 16), putSmall(sizes, 64)];
+	return [
+		putLarge(sizes),
+		getLarge(sizes),
+		getRanges(sizes),
+		getSmall(sizes),
+		putSmall(sizes, 16),
+		putSmall(sizes, 64),
+	];
 }
 
 async function digestOf(run: RunJob, jobOf: (round: number) => ServerJob): Promise<string> {

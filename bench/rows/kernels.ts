@@ -131,4 +131,3 @@ function fastest(): string {
 function missing(unit: string, goal: string): RowResult {
 	return { unit, ours: Number.NaN, goal: { text: goal, met: undefined }, rounds: [] };
 }
-

@@ -4,6 +4,7 @@ import { PerigeeError } from '../errors.js';
 import type { JournalItem } from '../settlement/journal.js';
 import type { UploadRecord } from '../settlement/journal-records.js';
 import type { PlacedSubmission } from '../settlement/settlement.js';
+import type { FlowId, TxSeq } from '../units.js';
 import type { FlowEdge } from './flow-tree.js';
 import {
 	decodeRootRow,
@@ -19,18 +20,48 @@ const PRESENT = Uint8Array.of(1);
 
 /** Applies items in order. Applying them again, from any point on, changes nothing. */
 export async function applyJournalItems(turn: ViewTurn, items: readonly JournalItem[], edge: FlowEdge): Promise<void> {
+	const makers = makersOf(items);
 	for (const item of items) {
-		if ('upload' in item) await applyUpload(turn, item.upload);
-		else if (item.event.kind === 'submission') await applySubmission(turn, item.event.submission, edge);
-		else if (item.event.kind === 'revertedTo')
+		if ('upload' in item) {
+			if (makers.get(nameOf(item.upload)) !== item.upload) await applyUpload(turn, item.upload);
+		} else if (item.event.kind === 'submission') {
+			const { submission } = item.event;
+			await applySubmission(turn, submission, makers.get(nameOf(submission)), edge);
+		} else if (item.event.kind === 'revertedTo') {
 			throw new PerigeeError('FORMAT_UNKNOWN', 'no settlement of this version takes submissions back');
+		}
 		await turn.relieve();
 	}
 }
 
-async function applySubmission(turn: ViewTurn, submission: PlacedSubmission, edge: FlowEdge): Promise<void> {
+/** The uploads that made submissions of these items: a submission and its upload come in one group, and then become one row at once. */
+function makersOf(items: readonly JournalItem[]): ReadonlyMap<string, UploadRecord> {
+	const submitted = new Set<string>();
+	const makers = new Map<string, UploadRecord>();
+	for (const item of items) {
+		if ('upload' in item) {
+			const name = nameOf(item.upload);
+			if (submitted.delete(name)) makers.set(name, item.upload);
+		} else if (item.event.kind === 'submission') {
+			submitted.add(nameOf(item.event.submission));
+		}
+	}
+	return makers;
+}
+
+function nameOf({ flowId, txSeq }: { readonly flowId: FlowId; readonly txSeq: TxSeq }): string {
+	return `${flowId}/${txSeq}`;
+}
+
+async function applySubmission(
+	turn: ViewTurn,
+	submission: PlacedSubmission,
+	maker: UploadRecord | undefined,
+	edge: FlowEdge,
+): Promise<void> {
 	const { flowId, txSeq, dataRoot } = submission;
-	turn.put(rowKeys.submission(flowId, txSeq), encodeSubmissionRow(submission));
+	const upload = maker && namedBy(maker);
+	turn.put(rowKeys.submission(flowId, txSeq), encodeSubmissionRow(upload ? { ...submission, upload } : submission));
 	for (const subtree of edge.append(submission))
 		turn.put(rowKeys.flowNode(flowId, subtree.height, subtree.index), subtree.hash);
 	if (edge.lengthSectors !== submission.lengthAfter)
@@ -42,14 +73,15 @@ async function applySubmission(turn: ViewTurn, submission: PlacedSubmission, edg
 		turn.put(key, encodeRootRow({ ...current, submissions: { flowId, firstSeq: txSeq, more: false } }));
 	} else if (known.flowId !== flowId || known.firstSeq !== txSeq) {
 		turn.put(rowKeys.rootSeq(dataRoot, flowId, txSeq), PRESENT);
-		if (!known.more) turn.put(key, encodeRootRow({ ...current, submissions: { ...known, more: true } }));
+		const submissions = { ...known, more: true, ...(upload ? { newest: upload } : {}) };
+		turn.put(key, encodeRootRow({ ...current, submissions }));
 	}
 }
 
 /** The first upload that names a submission made it; each later one is the newest of its root. */
 async function applyUpload(turn: ViewTurn, upload: UploadRecord): Promise<void> {
-	const { flowId, txSeq, root, name, contentType, timeMs } = upload;
-	const named = { name, contentType, timeMs };
+	const { flowId, txSeq, root } = upload;
+	const named = namedBy(upload);
 	const submissionKey = rowKeys.submission(flowId, txSeq);
 	const row = await turn.get(submissionKey);
 	if (!row) throw new ViewDamagedError(`an upload names submission ${txSeq}, which the view does not know`);
@@ -61,6 +93,10 @@ async function applyUpload(turn: ViewTurn, upload: UploadRecord): Promise<void> 
 	if (current.submissions && (!isMaker || current.submissions.firstSeq !== txSeq)) {
 		turn.put(key, encodeRootRow({ ...current, submissions: { ...current.submissions, newest: named } }));
 	}
+}
+
+function namedBy({ name, contentType, timeMs }: UploadRecord): { name: string; contentType: string; timeMs: number } {
+	return { name, contentType, timeMs };
 }
 
 async function rootRow(turn: ViewTurn, key: Buffer): Promise<RootRow> {

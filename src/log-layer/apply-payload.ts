@@ -50,7 +50,8 @@ async function applyRecord(turn: ViewTurn, record: LogRecord): Promise<void> {
 		case RECORDS.wholeObject: {
 			const place = placeOf(record);
 			const root = rootFromBytes(decodeWholeObject(record).root);
-			return setObject(turn, root, { objectId: record.origin, sizeBytes: place.lengthBytes, place });
+			// Its submission is on its way and will put the same row.
+			return setObject(turn, root, { objectId: record.origin, sizeBytes: place.lengthBytes, place }, 'later');
 		}
 		case RECORDS.objectClosed:
 			return applyClosed(turn, decodeClosed(record));
@@ -105,7 +106,7 @@ async function applyClosed(turn: ViewTurn, closed: ClosedRecord): Promise<void> 
 		rowKeys.object(objectId),
 		encodeObjectRow({ state: OBJECT_CLOSED, sizeBytes, root: closed.root, heldSegments: held }),
 	);
-	if (isWhole) await setObject(turn, rootFromBytes(closed.root), { objectId, sizeBytes: Number(sizeBytes) });
+	if (isWhole) await setObject(turn, rootFromBytes(closed.root), { objectId, sizeBytes: Number(sizeBytes) }, 'now');
 }
 
 async function applyDeleted(turn: ViewTurn, objectId: ObjectId, root: DataRoot): Promise<void> {
@@ -133,12 +134,14 @@ async function applyDeleted(turn: ViewTurn, objectId: ObjectId, root: DataRoot):
 }
 
 /** Of several objects with one root the newest counts. */
-async function setObject(turn: ViewTurn, root: DataRoot, object: RootObject): Promise<void> {
+async function setObject(turn: ViewTurn, root: DataRoot, object: RootObject, when: 'now' | 'later'): Promise<void> {
 	const key = rowKeys.root(root);
 	const row = await turn.get(key);
 	const current: RootRow = row ? decodeRootRow(row) : {};
 	if (current.object && current.object.objectId > object.objectId) return;
-	turn.put(key, encodeRootRow({ ...current, object }));
+	const value = encodeRootRow({ ...current, object });
+	if (when === 'later') turn.putLater(key, value);
+	else turn.put(key, value);
 }
 
 function placeOf(record: LogRecord): PlainPlace {

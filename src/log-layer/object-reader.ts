@@ -114,7 +114,7 @@ export class ObjectReader {
 				await this.#readRun(object, run, buffer.subarray(start, start + runBytes(run)));
 			}
 			if (to > object.sizeBytes) buffer.fill(0, Math.max(object.sizeBytes, from) - first, to - first);
-			return { bytes: buffer.subarray(from - first, to - first), release: lent.release };
+			return { bytes: buffer.subarray(from - first, to - first), release: () => lent.release() };
 		} catch (error) {
 			lent.release();
 			throw error;

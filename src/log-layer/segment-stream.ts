@@ -38,7 +38,7 @@ export class SegmentStream {
 	readonly #inFlight = new Set<Promise<void>>();
 	#inFlightSegments = 0;
 	readonly #stopped = new AbortController();
-	#failure: unknown;
+	#failure: Error | undefined;
 
 	/** Opens an object in the log. */
 	constructor(parts: SegmentStreamParts) {
@@ -159,7 +159,7 @@ export class SegmentStream {
 	}
 
 	#fail(error: unknown): void {
-		this.#failure ??= error;
+		this.#failure ??= error instanceof Error ? error : new Error(String(error));
 		this.#stopped.abort(this.#failure);
 	}
 }

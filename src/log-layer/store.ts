@@ -172,6 +172,7 @@ class OpenStore implements Store {
 				rollBytes: options.rollBytes ?? Math.min(ROLL_MOST_BYTES, Math.max(ROLL_LEAST_BYTES, disk.reserveBytes / 4)),
 			});
 			parts.useLog(log);
+			await parts.view.change((turn) => Promise.resolve(turn.settleLater()));
 			await parts.settlement.start();
 			const store = new OpenStore(options, parts, log, disk);
 			parts.onViewDamage = () => void store.#distrustView();
@@ -237,6 +238,7 @@ class OpenStore implements Store {
 		await this.log.stateVerdicts();
 		const checkpoint = this.#parts.capture(this.log.nextLsn, clock.nowMs());
 		await this.#parts.view.change((turn) => {
+			turn.settleLater();
 			turn.put(rowKeys.checkpoint(), Buffer.from(String(checkpoint.id)));
 			return Promise.resolve();
 		});

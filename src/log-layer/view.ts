@@ -15,6 +15,13 @@ export interface ViewTurn {
 	/** The row as it stands in this turn. */
 	get(key: Buffer): Promise<Uint8Array | undefined>;
 	put(key: Buffer, value: Uint8Array): void;
+	/**
+	 * Like `put`, for a row that is about to be put again: it is kept in memory, where every read finds it, and written with the row's
+	 * next put or with the next checkpoint, whichever comes first. A crash costs what it costs other rows: the replay brings it back.
+	 */
+	putLater(key: Buffer, value: Uint8Array): void;
+	/** Makes all rows of `putLater` part of this turn. */
+	settleLater(): void;
 	del(key: Buffer): void;
 	/** Writes what has gathered so far when it is much, so that one record may bring any number of rows. Safe: applying again changes nothing. */
 	relieve(): Promise<void>;
@@ -46,6 +53,8 @@ export class View {
 	readonly #cache = new RowCache(LIMITS.cachedRows);
 	readonly #observer: ViewObserver;
 	readonly #reads: GatheredReads;
+	/** Rows of `putLater` that were not put again yet. */
+	readonly #later = new Map<string, LaterRow>();
 	#waiting: Waiting[] = [];
 	#running: Promise<void> | undefined;
 	#damage: Error | undefined;
@@ -64,7 +73,7 @@ export class View {
 	/** Errors: DATA_DAMAGED when the row does not match its checksum; the next open then rebuilds the view. */
 	async get(key: Buffer): Promise<Uint8Array | undefined> {
 		const name = key.toString('latin1');
-		const cached = this.#cache.get(name);
+		const cached = this.#later.get(name)?.value ?? this.#cache.get(name);
 		if (cached !== undefined) return cached ?? undefined;
 		const { row, isFresh } = await this.#guarded(() => this.#reads.get(name, key));
 		// Commits keep only the rows of these tables up to date.
@@ -128,9 +137,10 @@ export class View {
 		while (this.#waiting.length > 0) {
 			const turn = this.#waiting;
 			this.#waiting = [];
-			const overlay = new Overlay(this.#kv, this.#cache, (operations) => this.#commit(operations));
+			const overlay = new Overlay(this.#kv, this.#cache, this.#later, (operations) => this.#commit(operations));
 			try {
 				for (const { change } of turn) await change(overlay);
+				if (this.#later.size > LIMITS.laterRows) overlay.settleLater();
 				await overlay.commit();
 				for (const { done } of turn) done.resolve();
 			} catch (error) {
@@ -153,6 +163,11 @@ export class View {
 	}
 }
 
+interface LaterRow {
+	readonly key: Buffer;
+	readonly value: Uint8Array;
+}
+
 interface NamedOperation {
 	readonly name: string;
 	readonly operation: KvOperation;
@@ -167,12 +182,19 @@ function isCached(key: Uint8Array): boolean {
 class Overlay implements ViewTurn {
 	readonly #kv: KvEngine;
 	readonly #cache: RowCache;
+	readonly #later: Map<string, LaterRow>;
 	readonly #write: (operations: readonly NamedOperation[]) => Promise<void>;
 	#operations = new Map<string, KvOperation>();
 
-	constructor(kv: KvEngine, cache: RowCache, write: (operations: readonly NamedOperation[]) => Promise<void>) {
+	constructor(
+		kv: KvEngine,
+		cache: RowCache,
+		later: Map<string, LaterRow>,
+		write: (operations: readonly NamedOperation[]) => Promise<void>,
+	) {
 		this.#kv = kv;
 		this.#cache = cache;
+		this.#later = later;
 		this.#write = write;
 	}
 
@@ -180,17 +202,33 @@ class Overlay implements ViewTurn {
 		const name = key.toString('latin1');
 		const own = this.#operations.get(name);
 		if (own) return own.type === 'put' ? own.value : undefined;
-		const cached = this.#cache.get(name);
+		const cached = this.#later.get(name)?.value ?? this.#cache.get(name);
 		if (cached !== undefined) return cached ?? undefined;
 		return this.#kv.get(key);
 	}
 
 	put(key: Buffer, value: Uint8Array): void {
-		this.#operations.set(key.toString('latin1'), { type: 'put', key, value });
+		this.#set(key, { type: 'put', key, value });
+	}
+
+	putLater(key: Buffer, value: Uint8Array): void {
+		const name = key.toString('latin1');
+		if (this.#operations.has(name)) this.put(key, value);
+		else this.#later.set(name, { key, value });
+	}
+
+	settleLater(): void {
+		for (const { key, value } of this.#later.values()) this.put(key, value);
 	}
 
 	del(key: Buffer): void {
-		this.#operations.set(key.toString('latin1'), { type: 'del', key });
+		this.#set(key, { type: 'del', key });
+	}
+
+	#set(key: Buffer, operation: KvOperation): void {
+		const name = key.toString('latin1');
+		this.#later.delete(name);
+		this.#operations.set(name, operation);
 	}
 
 	async relieve(): Promise<void> {

@@ -123,11 +123,12 @@ function surviveWrite(content: Content, write: DataWrite, fate: (typeof WRITE_FA
 /** A file that grew may have its old size, its new one, or one between. */
 function surviveSize(oldSize: number, newSize: number, prng: Prng): number {
 	if (newSize <= oldSize) return oldSize;
-	const style = prng.below(4);
+	// Mostly the new one: only then are torn groups tried that look whole.
+	const style = prng.below(6);
 	if (style === 0) return oldSize;
-	if (style === 1) return newSize;
+	if (style >= 3) return newSize;
 	const size = oldSize + prng.below(newSize - oldSize);
-	return style === 2 ? size : Math.max(oldSize, size - (size % DISK_SECTOR_BYTES));
+	return style === 1 ? size : Math.max(oldSize, size - (size % DISK_SECTOR_BYTES));
 }
 
 export type DiskNode = DiskFile | DiskDirectory;
