@@ -198,21 +198,27 @@ export class LaneWriter {
 
 	#mustWaitForSync(): boolean {
 		if (this.#unsynced.length === 0) return false;
-		const nextBytes = this.#queue[0]?.bytesBound ?? 0;
-		return !this.#pipelined || this.#unsyncedBytes + nextBytes > LIMITS.laneUnsyncedBytes;
+		return !this.#pipelined || this.#unsyncedBytes + this.#nextGroup().bytes > LIMITS.laneUnsyncedBytes;
 	}
 
-	#takeGroup(): PendingWrite[] {
+	/** How many of the waiting writes make the next group, and an upper bound of its bytes. */
+	#nextGroup(): { readonly count: number; readonly bytes: number } {
 		let bytes = 0;
 		let records = 0;
 		let count = 0;
 		for (const write of this.#queue) {
+			const isTooMuch =
+				bytes + write.bytesBound > LIMITS.groupPayloadBytes || records + write.inputs.length > LIMITS.groupRecords;
+			if (count > 0 && isTooMuch) break;
 			bytes += write.bytesBound;
 			records += write.inputs.length;
-			if (count > 0 && (bytes > LIMITS.groupPayloadBytes || records > LIMITS.groupRecords)) break;
 			count++;
 		}
-		return this.#queue.splice(0, count);
+		return { count, bytes };
+	}
+
+	#takeGroup(): PendingWrite[] {
+		return this.#queue.splice(0, this.#nextGroup().count);
 	}
 
 	async #writeGroup(writes: readonly PendingWrite[]): Promise<void> {
