@@ -26,7 +26,7 @@ import { createGenesis } from './settlement/embedded/genesis.js';
 
 /** Chain id of an embedded ledger; no public chain uses it. */
 const EMBEDDED_CHAIN_ID = 5_678_000n;
-const WRITE_BUFFER_BYTES = 8 * 2 ** 20;
+const WRITE_BUFFER_BYTES = 4 * 2 ** 20;
 const NODE_FILE = 'node.json';
 const VERSION = packageVersion();
 

@@ -74,6 +74,8 @@ export class AppendLog {
 		const files = new LogFiles(options.io, options.directory, LIMITS.openLogFiles);
 		const shared = new LogShared({ ...options, files, incarnation: options.randomness.bytes(16) });
 		shared.nextLsn = options.nextLsn;
+		// A new file names the one before it as proof that it was there: so names that are seen here must last.
+		await options.io.syncDir(options.directory);
 		const names = await options.io.list(options.directory);
 		const damage: BadRange[] = [];
 		const verdicts = new Map<Lane, readonly RecordInput[]>();

@@ -5,7 +5,7 @@ import { BLOCK_BYTES, SEGMENT_BYTES, type Lsn } from '../units.js';
 import { LANES, type Checksums, type Lane, type LogRecord, type RecordInput } from './types.js';
 
 export const FORMAT_VERSION = 1;
-export const FILE_HEADER_BYTES = 512;
+const FILE_HEADER_BYTES = 512;
 export const FILE_HEADER_COPY_OFFSET = 2048;
 /** Offset of the first group. */
 export const FIRST_GROUP_OFFSET = 4096;
@@ -110,7 +110,7 @@ export function roundUp(value: number, unit: number): number {
 }
 
 /** Bytes of one record's header. */
-export function recordHeaderBytes(record: RecordInput): number {
+function recordHeaderBytes(record: RecordInput): number {
 	const payloadBytes = record.payload?.length ?? 0;
 	const payloadPart =
 		payloadBytes > 0 ? 8 + CRC_BYTES * Math.ceil(payloadBytes / BLOCK_BYTES) + (record.mirror ? 4 : 0) : 0;

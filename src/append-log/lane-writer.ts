@@ -8,7 +8,7 @@
  * `journal` and `small` write their next group only when the one before it is durable, so that what waits shares a group; `bulk` and
  * `sealed` go on writing while a sync runs, with at most LIMITS.laneUnsyncedBytes not yet durable.
  */
-import { deferred, type Deferred } from '../deferred.js';
+import { deferred } from '../deferred.js';
 import { PerigeeError } from '../errors.js';
 import type { StorageFile } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
@@ -23,18 +23,8 @@ import {
 } from './format.js';
 import type { LogShared } from './log-shared.js';
 import { RECOVERED } from './recovered.js';
+import { rejectWrite, WriteQueue, type PendingWrite } from './write-queue.js';
 import { LANES, type Lane, type LaneConsumer, type LogRecord, type RecordInput, type WriteTicket } from './types.js';
-
-interface PendingWrite {
-	readonly inputs: readonly RecordInput[];
-	readonly bytesBound: number;
-	/** False: nobody waits for durability, so this write alone starts no sync. */
-	readonly urgent: boolean;
-	readonly written: Deferred<readonly LogRecord[]>;
-	readonly durable: Deferred<readonly LogRecord[]>;
-	readonly applied: Deferred<readonly LogRecord[]>;
-	records: readonly LogRecord[];
-}
 
 interface WrittenGroup {
 	readonly group: EncodedGroup;
@@ -72,7 +62,7 @@ export class LaneWriter {
 	readonly #shared: LogShared;
 	readonly #lane: Lane;
 	readonly #pipelined: boolean;
-	#queue: PendingWrite[] = [];
+	readonly #queue = new WriteQueue();
 	#file: CurrentFile | undefined;
 	/** The highest number that was ever tried, and the last file that was begun. */
 	#lastFileNo: number;
@@ -186,7 +176,7 @@ export class LaneWriter {
 				await Promise.race([this.#synced.promise, this.#shared.failed]);
 				continue;
 			}
-			const writes = this.#takeGroup();
+			const writes = this.#queue.takeGroup();
 			try {
 				await this.#writeGroup(writes);
 			} catch (error) {
@@ -198,27 +188,7 @@ export class LaneWriter {
 
 	#mustWaitForSync(): boolean {
 		if (this.#unsynced.length === 0) return false;
-		return !this.#pipelined || this.#unsyncedBytes + this.#nextGroup().bytes > LIMITS.laneUnsyncedBytes;
-	}
-
-	/** How many of the waiting writes make the next group, and an upper bound of its bytes. */
-	#nextGroup(): { readonly count: number; readonly bytes: number } {
-		let bytes = 0;
-		let records = 0;
-		let count = 0;
-		for (const write of this.#queue) {
-			const isTooMuch =
-				bytes + write.bytesBound > LIMITS.groupPayloadBytes || records + write.inputs.length > LIMITS.groupRecords;
-			if (count > 0 && isTooMuch) break;
-			bytes += write.bytesBound;
-			records += write.inputs.length;
-			count++;
-		}
-		return { count, bytes };
-	}
-
-	#takeGroup(): PendingWrite[] {
-		return this.#queue.splice(0, this.#nextGroup().count);
+		return !this.#pipelined || this.#unsyncedBytes + this.#queue.nextGroup().bytes > LIMITS.laneUnsyncedBytes;
 	}
 
 	async #writeGroup(writes: readonly PendingWrite[]): Promise<void> {
@@ -409,7 +379,7 @@ export class LaneWriter {
 	}
 
 	#rejectAll(error: PerigeeError): void {
-		for (const write of this.#queue.splice(0)) rejectWrite(write, error);
+		for (const write of this.#queue.takeAll()) rejectWrite(write, error);
 	}
 
 	#wakeWaiters(): void {
@@ -417,12 +387,6 @@ export class LaneWriter {
 		this.#synced = deferred();
 		resolve();
 	}
-}
-
-function rejectWrite(write: PendingWrite, error: PerigeeError): void {
-	write.written.reject(error);
-	write.durable.reject(error);
-	write.applied.reject(error);
 }
 
 /** One buffer instead of many small ones: a system call with a hundred pieces costs more than a copy of 64 KiB. */

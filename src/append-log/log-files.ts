@@ -4,7 +4,7 @@ import { LANES, type Lane } from './types.js';
 
 const NAME_PATTERN = /^(journal|small|bulk|sealed)-(\d{10})\.log$/;
 
-export function logFileName(lane: Lane, fileNo: number): string {
+function logFileName(lane: Lane, fileNo: number): string {
 	return `${lane}-${String(fileNo).padStart(10, '0')}.log`;
 }
 

@@ -20,8 +20,8 @@ export interface SegmentStreamParts {
 	readonly disk: DiskSpace;
 }
 
-/** Segments of one upload that may be on their way through hashing and writing: half of the ring. */
-const SEGMENTS_IN_FLIGHT = 32;
+/** Segments of one upload that may be on their way through hashing and writing: a quarter of the ring. */
+const SEGMENTS_IN_FLIGHT = 16;
 
 export class SegmentStream {
 	readonly #parts: SegmentStreamParts;

@@ -13,11 +13,23 @@ export interface Canary {
 }
 
 export const CANARIES: readonly Canary[] = [
-	{ rule: 'a sync makes data durable', breakage: { io: withFiles((file) => ({ fdatasync: () => Promise.resolve(), close: () => file.close() })) } },
+	{
+		rule: 'a sync makes data durable',
+		breakage: { io: withFiles((file) => ({ fdatasync: () => Promise.resolve(), close: () => file.close() })) },
+	},
 	{ rule: 'an answer comes after its sync', breakage: { io: withFiles(syncLater) } },
-	{ rule: 'a failed sync is not swallowed', breakage: { io: withFiles((file) => ({ fdatasync: () => file.fdatasync().catch(ignoreFaults) })) } },
-	{ rule: 'a new name is durable once its directory is synced', breakage: { io: (io) => overlay(io, { syncDir: () => Promise.resolve() }) } },
-	{ rule: 'the view is flushed before its checkpoint', breakage: { kv: (kv) => overlay(kv, { flush: () => Promise.resolve() }) } },
+	{
+		rule: 'a failed sync is not swallowed',
+		breakage: { io: withFiles((file) => ({ fdatasync: () => file.fdatasync().catch(ignoreFaults) })) },
+	},
+	{
+		rule: 'a new name is durable once its directory is synced',
+		breakage: { io: (io) => overlay(io, { syncDir: () => Promise.resolve() }) },
+	},
+	{
+		rule: 'the view is flushed before its checkpoint',
+		breakage: { kv: (kv) => overlay(kv, { flush: () => Promise.resolve() }) },
+	},
 	{ rule: 'a short write is noticed', breakage: { io: withFiles(writeHalf) } },
 	{ rule: 'batches of the view reach it whole and in order', breakage: { kv: dropSomeBatches } },
 	{ rule: 'data is durable before its submission', breakage: {}, install: answerPayloadAtOnce },

@@ -13,7 +13,8 @@ describe('a store that crashes', () => {
 		const failures: string[] = [];
 		for (let seed = 1; seed <= SEEDS; seed++) {
 			try {
-				for (const [name, count] of Object.entries(await runCrashSeed(seed))) sums[name] = (sums[name] ?? 0) + Number(count);
+				for (const [name, count] of Object.entries(await runCrashSeed(seed)))
+					sums[name] = (sums[name] ?? 0) + Number(count);
 			} catch (error) {
 				failures.push(`seed ${seed}: ${error instanceof Error ? error.message : String(error)}`);
 			}

@@ -100,10 +100,12 @@ async function readAll(store: Store, acknowledged: readonly Acknowledged[]): Pro
 				missing++;
 				continue;
 			}
-			if (file.root !== content.root || file.sizeBytes !== content.bytes.length) throw new Violation(`another file stands under ${txSeq}`);
+			if (file.root !== content.root || file.sizeBytes !== content.bytes.length)
+				throw new Violation(`another file stands under ${txSeq}`);
 			let at = 0;
 			for await (const piece of store.files.read(file, 0, file.sizeBytes)) {
-				if (!content.bytes.subarray(at, at + piece.bytes.length).equals(piece.bytes)) throw new Violation(`wrong bytes of ${content.root}`);
+				if (!content.bytes.subarray(at, at + piece.bytes.length).equals(piece.bytes))
+					throw new Violation(`wrong bytes of ${content.root}`);
 				at += piece.bytes.length;
 				piece.release();
 			}
@@ -142,7 +144,13 @@ export class RealFlipSubject {
 		const store = await openReal(origin, toldNothing());
 		const machine = { io: { crashed: false } } as SimulatedMachine;
 		for (let round = 0; round < 30; round++) {
-			await upload(machine, store, subject.#oracle, prng, makeContent(prng, round % 10 === 0 ? SEGMENT_BYTES + 1 + round : 1 + prng.below(3000)));
+			await upload(
+				machine,
+				store,
+				subject.#oracle,
+				prng,
+				makeContent(prng, round % 10 === 0 ? SEGMENT_BYTES + 1 + round : 1 + prng.below(3000)),
+			);
 			if (round === 15) await store.checkpoint();
 		}
 		await store.close();
@@ -202,7 +210,8 @@ async function openReal(dataDir: string, told: Told): Promise<Store> {
 		clock,
 		randomness,
 		kv: {
-			open: (directory) => openRocksKv(directory, { cacheBytes: 2 ** 20, writeBufferBytes: 2 ** 20, crc32c: addon.crc32c }),
+			open: (directory) =>
+				openRocksKv(directory, { cacheBytes: 2 ** 20, writeBufferBytes: 2 ** 20, crc32c: addon.crc32c }),
 			destroy: destroyRocks,
 		},
 		makeSettlement: (journal) =>
@@ -210,7 +219,11 @@ async function openReal(dataDir: string, told: Told): Promise<Store> {
 				journal,
 				clock,
 				hashing: addon,
-				genesis: createGenesis({ chainId: 1n, blocksPerEpoch: 10, blockIntervalMs: 5000, pricePerSector: 0n }, clock, randomness),
+				genesis: createGenesis(
+					{ chainId: 1n, blocksPerEpoch: 10, blockIntervalMs: 5000, pricePerSector: 0n },
+					clock,
+					randomness,
+				),
 			}),
 		ring,
 		pool: inlineHashPool(ring, new Prng(1)),

@@ -75,7 +75,10 @@ class KillRun {
 			await Promise.all(clients);
 			while (this.#prng.chance(0.2)) await this.#killWhileStarting();
 			url = await this.#start();
-			const old = before > 0 ? Array.from({ length: OLD_CHECKS }, () => this.#acknowledged[this.#prng.below(before)] as Content) : [];
+			const old =
+				before > 0
+					? Array.from({ length: OLD_CHECKS }, () => this.#acknowledged[this.#prng.below(before)] as Content)
+					: [];
 			await this.#verify(url, [...this.#acknowledged.slice(before), ...new Set(old)]);
 			await this.#verifyOpen(url);
 		}
@@ -128,7 +131,10 @@ class KillRun {
 	/** Where the node listens, once the file is this process' own. */
 	async #announced(child: ChildProcess): Promise<string | undefined> {
 		try {
-			const node = JSON.parse(await readFile(join(this.#dataDir, 'node.json'), 'utf8')) as { readonly pid: number; readonly listeners: { readonly http: string } };
+			const node = JSON.parse(await readFile(join(this.#dataDir, 'node.json'), 'utf8')) as {
+				readonly pid: number;
+				readonly listeners: { readonly http: string };
+			};
 			return node.pid === child.pid ? node.listeners.http : undefined;
 		} catch {
 			// Not written yet.
@@ -146,12 +152,20 @@ class KillRun {
 
 	async #uploadUntil(url: string, prng: Prng, stop: AbortSignal): Promise<void> {
 		while (!stop.aborted) {
-			const content = makeContent(prng, prng.chance(0.12) ? SEGMENT_BYTES + prng.below(8 * SEGMENT_BYTES) : 1 + prng.below(20_000));
+			const content = makeContent(
+				prng,
+				prng.chance(0.12) ? SEGMENT_BYTES + prng.below(8 * SEGMENT_BYTES) : 1 + prng.below(20_000),
+			);
 			this.#open.push(content);
 			try {
-				const answer = await fetch(`${url}/v1/upload/file`, { method: 'PUT', body: new Uint8Array(content.bytes), signal: stop });
+				const answer = await fetch(`${url}/v1/upload/file`, {
+					method: 'PUT',
+					body: new Uint8Array(content.bytes),
+					signal: stop,
+				});
 				const body = (await answer.json()) as { readonly root?: string };
-				if (answer.status !== 201 && answer.status !== 200) throw new Violation(`an upload was answered with ${answer.status}: ${JSON.stringify(body)}`);
+				if (answer.status !== 201 && answer.status !== 200)
+					throw new Violation(`an upload was answered with ${answer.status}: ${JSON.stringify(body)}`);
 				if (body.root !== content.root) throw new Violation(`${content.root} was answered as ${body.root}`);
 				this.#open.splice(this.#open.indexOf(content), 1);
 				this.#acknowledged.push(content);
@@ -167,7 +181,8 @@ class KillRun {
 		for (let at = 0; at < contents.length; at += CHECKS_AT_ONCE) {
 			await Promise.all(
 				contents.slice(at, at + CHECKS_AT_ONCE).map(async (content) => {
-					if (!(await this.#isServed(url, content))) throw new Violation(`${content.root} was acknowledged and is gone`);
+					if (!(await this.#isServed(url, content)))
+						throw new Violation(`${content.root} was acknowledged and is gone`);
 				}),
 			);
 		}
@@ -186,7 +201,8 @@ class KillRun {
 		const answer = await fetch(`${url}/v1/files/${content.root}`);
 		const bytes = Buffer.from(await answer.arrayBuffer());
 		if (answer.status === 404) return false;
-		if (answer.status !== 200) throw new Violation(`${content.root} is answered with ${answer.status}: ${bytes.toString()}`);
+		if (answer.status !== 200)
+			throw new Violation(`${content.root} is answered with ${answer.status}: ${bytes.toString()}`);
 		if (!bytes.equals(content.bytes)) throw new Violation(`wrong bytes of ${content.root}`);
 		this.#bytesVerified += bytes.length;
 		return true;

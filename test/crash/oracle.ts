@@ -61,7 +61,7 @@ function keyOf(content: Content): string {
 	return `${content.root}/${content.bytes.length}`;
 }
 
-export function contentOf(bytes: Buffer): Content {
+function contentOf(bytes: Buffer): Content {
 	return { bytes, root: rootFromBytes(fileRoot(bytes).root) };
 }
 

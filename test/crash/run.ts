@@ -25,10 +25,21 @@ const FAILURES_KEPT = 20;
 const REPORT_DIRECTORY = 'reports';
 
 const { values } = parseArgs({
-	options: { minutes: { type: 'string' }, only: { type: 'string' }, seed: { type: 'string' }, help: { type: 'boolean' } },
+	options: {
+		minutes: { type: 'string' },
+		only: { type: 'string' },
+		seed: { type: 'string' },
+		help: { type: 'boolean' },
+	},
 });
 
-if (values.help) console.log('npm run reliability -- [--minutes N] [--only <row>] [--seed S]\n\nrows: ' + allRows().map((row) => row.name).join(', '));
+if (values.help)
+	console.log(
+		'npm run reliability -- [--minutes N] [--only <row>] [--seed S]\n\nrows: ' +
+			allRows()
+				.map((row) => row.name)
+				.join(', '),
+	);
 else process.exitCode = await main();
 
 async function main(): Promise<number> {
@@ -45,7 +56,8 @@ async function main(): Promise<number> {
 	for (const row of rows) {
 		const result = await runRow(row, firstSeed, (minutes * 60_000 * row.share) / shares);
 		console.log(lineOf(result));
-		for (const { seed, message } of result.failures) console.log(`  seed ${seed}: ${message}\n  again: npm run reliability -- --only ${row.name} --seed ${seed}`);
+		for (const { seed, message } of result.failures)
+			console.log(`  seed ${seed}: ${message}\n  again: npm run reliability -- --only ${row.name} --seed ${seed}`);
 		results.push(result);
 	}
 	writeReport(results, minutes);
@@ -81,7 +93,15 @@ async function runRow(row: Row, firstSeed: number, budgetMs: number): Promise<Re
 		}
 	}
 	await row.end?.();
-	return { row: row.name, what: row.what, firstSeed, seeds, seconds: Math.round((performance.now() - startMs) / 100) / 10, counts, failures };
+	return {
+		row: row.name,
+		what: row.what,
+		firstSeed,
+		seeds,
+		seconds: Math.round((performance.now() - startMs) / 100) / 10,
+		counts,
+		failures,
+	};
 }
 
 function lineOf({ row, seeds, seconds, counts, failures }: Result): string {
@@ -92,7 +112,12 @@ function lineOf({ row, seeds, seconds, counts, failures }: Result): string {
 function writeReport(results: readonly Result[], minutes: number): void {
 	const [cpu] = cpus();
 	const machine = `${cpu?.model ?? 'unknown processor'}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${release()}, Node ${process.version}`;
-	const head = { version: packageVersion(), date: new Date().toISOString(), machine, command: `npm run reliability -- --minutes ${minutes}` };
+	const head = {
+		version: packageVersion(),
+		date: new Date().toISOString(),
+		machine,
+		command: `npm run reliability -- --minutes ${minutes}`,
+	};
 	const table = results.map(({ row, what, firstSeed, seeds, seconds, counts, failures }) => {
 		const text = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
 		return `| ${row} | ${what} | ${firstSeed} + ${seeds} | ${seconds} s | ${text.join(', ')} | ${failures.length} |`;

@@ -113,7 +113,8 @@ class Scenario {
 	async #retry({ store }: Process): Promise<void> {
 		const answered = new Set(this.#oracle.acknowledged.map(({ content }) => content));
 		const open = [...this.#oracle.contents.values()].filter((content) => !answered.has(content));
-		for (const content of open.slice(-RETRIES_MOST)) await upload(this.#machine, store, this.#oracle, this.#prng, content);
+		for (const content of open.slice(-RETRIES_MOST))
+			await upload(this.#machine, store, this.#oracle, this.#prng, content);
 	}
 
 	/** A process; undefined when the machine stopped before it was ready. A disk that fails may refuse it. */

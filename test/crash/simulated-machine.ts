@@ -150,7 +150,8 @@ export class SimulatedMachine {
 		const { breakage: _, capacityBytes: __, ...options } = this.#options;
 		const copy = new SimulatedMachine({ ...options, seed: options.seed + 1 });
 		copy.clock.advance(this.clock.monotonicMs());
-		if (withView) copy.#databases = new Map([...this.#databases].map(([number, database]) => [number, database.kill()]));
+		if (withView)
+			copy.#databases = new Map([...this.#databases].map(([number, database]) => [number, database.kill()]));
 		for (const path of this.io.files()) {
 			if (!withView && path.startsWith(VIEW_DIR)) continue;
 			await copy.io.makeDir(path.slice(0, path.lastIndexOf('/')));
@@ -159,7 +160,8 @@ export class SimulatedMachine {
 			await file.fdatasync();
 			await file.close();
 		}
-		for (const directory of ['/', DATA_DIR, `${DATA_DIR}/log`, ...(withView ? [VIEW_DIR] : [])]) await copy.io.syncDir(directory);
+		for (const directory of ['/', DATA_DIR, `${DATA_DIR}/log`, ...(withView ? [VIEW_DIR] : [])])
+			await copy.io.syncDir(directory);
 		return copy;
 	}
 

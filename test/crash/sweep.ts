@@ -18,7 +18,12 @@ export async function sweepCalls(seed: number): Promise<number> {
 }
 
 /** Crashes at a point; then again at call `recoveryIndex` of the recovery, if it is given. Throws at a broken promise. */
-export async function runSweepPoint(seed: number, index: number, type: CrashType, recoveryIndex?: number): Promise<void> {
+export async function runSweepPoint(
+	seed: number,
+	index: number,
+	type: CrashType,
+	recoveryIndex?: number,
+): Promise<void> {
 	const machine = new SimulatedMachine({ seed: seed + index, rollBytes: ROLL_BYTES });
 	const oracle = new Oracle();
 	await live(machine, oracle, new Prng(seed), { index, type });
@@ -37,13 +42,19 @@ export async function runSweepPoint(seed: number, index: number, type: CrashType
 const ROLL_BYTES = 60_000;
 
 /** Two processes: uploads side by side, a checkpoint, rolls, a break-off, a clean close, an open, one more upload. */
-async function live(machine: SimulatedMachine, oracle: Oracle, prng: Prng, crash: { readonly index: number; readonly type: CrashType } | undefined): Promise<void> {
+async function live(
+	machine: SimulatedMachine,
+	oracle: Oracle,
+	prng: Prng,
+	crash: { readonly index: number; readonly type: CrashType } | undefined,
+): Promise<void> {
 	const stopped = (): boolean => machine.io.crashed;
 	await machine.prepare();
 	if (crash) machine.faults = crashAt(crash.index, crash.type);
 	const work = async (): Promise<void> => {
 		const first = await machine.start();
-		const put = (sizeBytes: number): Promise<void> => upload(machine, first.store, oracle, prng, makeContent(prng, sizeBytes));
+		const put = (sizeBytes: number): Promise<void> =>
+			upload(machine, first.store, oracle, prng, makeContent(prng, sizeBytes));
 		await put(900);
 		await Promise.all([put(30_000), put(2 * SEGMENT_BYTES + 700), put(5)]);
 		await first.store.checkpoint();

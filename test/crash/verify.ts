@@ -1,6 +1,7 @@
 /** Checks a store against what its clients know. */
 import { checkProof } from './proofs.js';
 import { flowAppend, flowRoot } from '../../src/native/addon.js';
+import { PerigeeError } from '../../src/errors.js';
 import type { Store } from '../../src/log-layer/store.js';
 import type { StoredFile } from '../../src/log-layer/types.js';
 import { HASH_BYTES, SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
@@ -24,8 +25,11 @@ export async function verifyStore(machine: SimulatedMachine, process: Process, o
 	await verifyRebuild(machine, store);
 }
 
-/** Everything that was answered is there, byte for byte, under root and txSeq, with its name. */
-export async function verifyAcknowledged(store: Store, oracle: Oracle): Promise<void> {
+/**
+ * Everything that was answered is there, byte for byte, under root and txSeq, with its name. `mayBeMarked`: reads have failed before, so files
+ * may count as damaged.
+ */
+export async function verifyAcknowledged(store: Store, oracle: Oracle, mayBeMarked = false): Promise<void> {
 	const made = new Map<string, TxSeq>();
 	for (const { content, txSeq, name, existed } of oracle.acknowledged) {
 		const key = `${content.root}/${content.bytes.length}`;
@@ -34,7 +38,7 @@ export async function verifyAcknowledged(store: Store, oracle: Oracle): Promise<
 			throw new Violation(`${key} was submitted twice: ${known} and ${txSeq}`);
 		made.set(key, txSeq);
 		const file = await store.files.fileBySeq(txSeq);
-		await checkFile(store, file, content);
+		await checkFile(store, file, content, () => false, mayBeMarked);
 		if (!existed && file && file.name !== name && !oracle.namesOf(content.root).has(file.name))
 			throw new Violation(`submission ${txSeq} is called ${file.name}, not ${name}`);
 		const byRoot = await store.files.fileByRoot(content.root);
@@ -75,12 +79,16 @@ export async function checkFile(
 	file: StoredFile | undefined,
 	content: Content,
 	stopped: () => boolean = () => false,
+	mayBeMarked = false,
 ): Promise<void> {
 	if (!file) throw new Violation(`${content.root} is missing`);
 	if (file.root !== content.root || file.sizeBytes !== content.bytes.length)
 		throw new Violation(`${file.root} (${file.sizeBytes}) stands where ${content.root} should`);
-	if (!file.finalized || file.heldSegments !== file.segments)
-		throw new Violation(`${content.root} is not whole: ${file.heldSegments} of ${file.segments}`);
+	if (!mayBeMarked && (!file.finalized || file.heldSegments !== file.segments)) {
+		// A read that failed marks its segment, which explains this answer.
+		const cause = store.damage.count > 0 ? new PerigeeError('DATA_DAMAGED') : undefined;
+		throw new Violation(`${content.root} is not whole: ${file.heldSegments} of ${file.segments}`, { cause });
+	}
 	let at = 0;
 	try {
 		for await (const piece of store.files.read(file, 0, file.sizeBytes)) {
@@ -104,19 +112,32 @@ export async function checkFile(
 	}
 }
 
-/** The view of the running store equals one that is built from its log alone. */
+/** The view, as the next process would bring it up to date, equals one that is built from the log alone. */
 async function verifyRebuild(machine: SimulatedMachine, store: Store): Promise<void> {
-	const copy = await machine.copy(false);
-	const rebuilt = await inTurns(copy.start(), 'a rebuild', () => false);
-	if (!rebuilt) return;
-	const { told, store: other } = rebuilt.value;
-	if (told.damaged.length > 0)
-		throw new Violation(`a rebuild reports damage without damage: ${JSON.stringify(told.damaged)}`);
-	if (!Buffer.from(other.settlement.flow().stateHash).equals(store.settlement.flow().stateHash))
-		throw new Violation('a rebuild comes to another ledger state');
-	const difference = firstDifference(await machine.dump(), await copy.dump());
+	const continued = await openCopy(machine, store, true);
+	const rebuilt = await openCopy(machine, store, false);
+	const difference = firstDifference(continued, rebuilt);
 	if (difference) throw new Violation(`the view differs from a rebuilt one: ${difference}`);
-	await inTurns(other.close(), 'closing a rebuilt store', () => false);
+}
+
+/** Rows of the view after an open of a copy of the disk. */
+async function openCopy(
+	machine: SimulatedMachine,
+	original: Store,
+	withView: boolean,
+): Promise<ReadonlyMap<string, string>> {
+	const copy = await machine.copy(withView);
+	const what = withView ? 'an open' : 'a rebuild';
+	const process = await inTurns(copy.start(), what, () => false);
+	if (!process) throw new Error('a machine without faults stopped');
+	const { told, store } = process.value;
+	if (told.damaged.length > 0)
+		throw new Violation(`${what} reports damage without damage: ${JSON.stringify(told.damaged)}`);
+	const isSame = Buffer.from(store.settlement.flow().stateHash).equals(original.settlement.flow().stateHash);
+	if (!isSame) throw new Violation(`${what} comes to another ledger state`);
+	const rows = await copy.dump();
+	if (!withView) await inTurns(store.close(), 'closing a rebuilt store', () => false);
+	return rows;
 }
 
 function firstDifference(ours: ReadonlyMap<string, string>, theirs: ReadonlyMap<string, string>): string | undefined {

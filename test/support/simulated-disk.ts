@@ -5,7 +5,7 @@
 import type { Prng } from './prng.js';
 
 /** Unit in which a crash keeps or loses data. */
-export const DISK_SECTOR_BYTES = 512;
+const DISK_SECTOR_BYTES = 512;
 
 /** Bytes that grow. */
 export class Content {

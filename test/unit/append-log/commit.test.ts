@@ -54,10 +54,15 @@ describe('commit', () => {
 	it('shares one group and one sync among writers that wait together, in the order of their calls', async () => {
 		const test = await openLog(await newDisk());
 		const first = test.log.write('small', [record('0', bytesOf(10))]);
-		const others = Array.from({ length: 50 }, (_, index) => test.log.write('small', [record(String(index + 1), bytesOf(100, index))]));
+		const others = Array.from({ length: 50 }, (_, index) =>
+			test.log.write('small', [record(String(index + 1), bytesOf(100, index))]),
+		);
 		await Promise.all([first, ...others].map((ticket) => ticket.applied));
 		assert.ok(test.commits.length <= 2, JSON.stringify(test.commits));
-		assert.deepEqual(textsOf(test.taken, 'small'), Array.from({ length: 51 }, (_, index) => String(index)));
+		assert.deepEqual(
+			textsOf(test.taken, 'small'),
+			Array.from({ length: 51 }, (_, index) => String(index)),
+		);
 	});
 
 	it('answers applied only after a sync and after the consumer has taken the records', async () => {
@@ -81,8 +86,16 @@ describe('commit', () => {
 		await ticket.applied;
 		events.push('applied');
 		assert.deepEqual(events.toSorted(), ['applied', 'durable', 'fdatasync', 'taken 1', 'writev', 'written']);
-		for (const [before, after] of [['writev', 'written'], ['fdatasync', 'durable'], ['durable', 'taken 1'], ['taken 1', 'applied']] as const) {
-			assert.ok(events.indexOf(before) < events.indexOf(after) || before === 'durable', `${before} before ${after}: ${events.join(', ')}`);
+		for (const [before, after] of [
+			['writev', 'written'],
+			['fdatasync', 'durable'],
+			['durable', 'taken 1'],
+			['taken 1', 'applied'],
+		] as const) {
+			assert.ok(
+				events.indexOf(before) < events.indexOf(after) || before === 'durable',
+				`${before} before ${after}: ${events.join(', ')}`,
+			);
 		}
 	});
 
@@ -91,7 +104,10 @@ describe('commit', () => {
 		const lsns: bigint[] = [];
 		for (const lane of ['small', 'bulk', 'journal', 'small'] as const) {
 			const records = await test.log.write(lane, [record('a'), record('b', bytesOf(5)), record('c')]).applied;
-			assert.deepEqual(records.map(({ lsn }) => lsn - (records[0]?.lsn ?? 0n)), [0n, 1n, 2n]);
+			assert.deepEqual(
+				records.map(({ lsn }) => lsn - (records[0]?.lsn ?? 0n)),
+				[0n, 1n, 2n],
+			);
 			lsns.push(...records.map(({ lsn }) => lsn));
 		}
 		assert.equal(new Set(lsns).size, lsns.length);
@@ -111,7 +127,9 @@ describe('commit', () => {
 
 	it('refuses writes beyond the queue bound with OVERLOADED and takes the others', async () => {
 		const test = await openLog(await newDisk());
-		const tickets = Array.from({ length: LIMITS.laneQueueWrites + 100 }, (_, index) => test.log.write('small', [record(String(index))]));
+		const tickets = Array.from({ length: LIMITS.laneQueueWrites + 100 }, (_, index) =>
+			test.log.write('small', [record(String(index))]),
+		);
 		const codes = await Promise.all(tickets.map((ticket) => codeOf(ticket.applied)));
 		assert.equal(codes.filter((code) => code === 'OVERLOADED').length, 100);
 		assert.equal(codes.filter((code) => code === undefined).length, LIMITS.laneQueueWrites);
@@ -123,7 +141,9 @@ describe('commit', () => {
 		const test = await openLog(slow.io);
 		await test.log.write('bulk', [record('begin')]).applied;
 		slow.hold();
-		const tickets = Array.from({ length: 160 }, (_, index) => test.log.write('bulk', [record(String(index), bytesOf(SEGMENT_BYTES, index))], false));
+		const tickets = Array.from({ length: 160 }, (_, index) =>
+			test.log.write('bulk', [record(String(index), bytesOf(SEGMENT_BYTES, index))], false),
+		);
 		let written = 0;
 		for (const ticket of tickets) void ticket.written.then(() => written++);
 		for (let turn = 0; turn < 50; turn++) await nextTurn();
@@ -174,7 +194,8 @@ describe('a full disk', () => {
 		const test = await openLog(io, { rollBytes: 5000 });
 		await test.log.write('small', [record('a', bytesOf(400))]).applied;
 		io.capacityBytes = io.contents(pathOf('small', 1)).length + 3000;
-		for (let refused = 0; refused < 2; refused++) assert.equal(await codeOf(test.log.write('small', [record('refused')]).applied), 'DISK_FULL');
+		for (let refused = 0; refused < 2; refused++)
+			assert.equal(await codeOf(test.log.write('small', [record('refused')]).applied), 'DISK_FULL');
 		io.capacityBytes = 2 ** 30;
 		await test.log.write('small', [record('b')]).applied;
 		await test.log.close();
@@ -193,9 +214,13 @@ describe('a failed sync', () => {
 		const [kept] = await test.log.write('small', [record('kept', payload)]).applied;
 		await test.log.write('bulk', [record('kept')]).applied;
 		io.hook = faultAt('fdatasync', 0, { type: 'error', code: 'EIO' });
-		const tickets = [test.log.write('small', [record('lost')]), test.log.write('small', [record('lost too', bytesOf(900))])];
+		const tickets = [
+			test.log.write('small', [record('lost')]),
+			test.log.write('small', [record('lost too', bytesOf(900))]),
+		];
 		assert.deepEqual(await Promise.all(tickets.map((ticket) => codeOf(ticket.applied))), ['READ_ONLY', 'READ_ONLY']);
-		for (const lane of ['small', 'bulk', 'journal', 'sealed'] as const) assert.equal(await codeOf(test.log.write(lane, [record('refused')]).applied), 'READ_ONLY', lane);
+		for (const lane of ['small', 'bulk', 'journal', 'sealed'] as const)
+			assert.equal(await codeOf(test.log.write(lane, [record('refused')]).applied), 'READ_ONLY', lane);
 		assert.equal(test.failed.length, 1);
 		assert.ok(test.log.failure);
 		assert.ok(kept);
@@ -211,7 +236,9 @@ describe('a failed sync', () => {
 		await test.log.write('bulk', [record('a')]).applied;
 		io.hook = faultAt('fdatasync', 0, { type: 'error', code: 'EIO' }, /small/);
 		const small = test.log.write('small', [record('b')]);
-		const bulk = Array.from({ length: 40 }, (_, index) => test.log.write('bulk', [record(String(index), bytesOf(SEGMENT_BYTES))], index % 3 === 0));
+		const bulk = Array.from({ length: 40 }, (_, index) =>
+			test.log.write('bulk', [record(String(index), bytesOf(SEGMENT_BYTES))], index % 3 === 0),
+		);
 		const codes = await Promise.all([small, ...bulk].map((ticket) => codeOf(ticket.applied)));
 		assert.equal(codes[0], 'READ_ONLY');
 		for (const code of codes) assert.ok(code === undefined || code === 'READ_ONLY');
@@ -251,9 +278,15 @@ describe('rolling', () => {
 		assert.ok(files.length >= 6, files.join(' '));
 		for (const path of files) assert.ok(io.contents(path).length <= 20_000 + 1024, path);
 		const again = await openLog(io.kill(), { rollBytes: 20_000 });
-		assert.deepEqual(textsOf(again.taken, 'small'), Array.from({ length: 30 }, (_, index) => `file ${index}`));
+		assert.deepEqual(
+			textsOf(again.taken, 'small'),
+			Array.from({ length: 30 }, (_, index) => `file ${index}`),
+		);
 		const journal = textsOf(again.taken, 'journal');
-		assert.deepEqual(journal.filter((text) => text !== 'head'), Array.from({ length: 30 }, (_, index) => `entry ${index}`));
+		assert.deepEqual(
+			journal.filter((text) => text !== 'head'),
+			Array.from({ length: 30 }, (_, index) => `entry ${index}`),
+		);
 		const journalFiles = files.filter((path) => path.includes('journal')).length;
 		assert.equal(journal.filter((text) => text === 'head').length, journalFiles);
 		assert.deepEqual([again.damaged, again.told.inDoubt], [[], 0]);

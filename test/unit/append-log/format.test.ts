@@ -44,13 +44,12 @@ const inputs: fc.Arbitrary<RecordInput> = fc
 		origin: fc.option(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), { nil: undefined }),
 		mirror: fc.boolean(),
 	})
-	.map(({ type, ext, payload, origin, mirror }) => ({
-		type,
-		ext,
-		mirror,
-		...(payload ? { payload } : {}),
-		...(origin === undefined ? {} : { origin: origin as Lsn }),
-	}));
+	.map(({ type, ext, payload, origin, mirror }) => {
+		const input: { -readonly [K in keyof RecordInput]: RecordInput[K] } = { type, ext, mirror };
+		if (payload) input.payload = payload;
+		if (origin !== undefined) input.origin = origin as Lsn;
+		return input;
+	});
 
 function decode(bytes: Buffer, kind: 'header' | 'trailer', offset: number): GroupHeader {
 	const decoded = decodeGroup(bytes, kind, identity, offset, checksums);
@@ -59,7 +58,10 @@ function decode(bytes: Buffer, kind: 'header' | 'trailer', offset: number): Grou
 }
 
 function smallGroup(): Buffer {
-	return Buffer.concat(encodeGroup(identity, 8192, 5n as Lsn, 4096, [{ type: 1, ext: bytesOf(40), payload: bytesOf(9000) }], checksums).buffers);
+	return Buffer.concat(
+		encodeGroup(identity, 8192, 5n as Lsn, 4096, [{ type: 1, ext: bytesOf(40), payload: bytesOf(9000) }], checksums)
+			.buffers,
+	);
 }
 
 describe('file header', () => {
@@ -88,44 +90,59 @@ describe('file header', () => {
 describe('group', () => {
 	it('comes back as it was written, from header and trailer, with aligned payloads that match their places', () => {
 		fc.assert(
-			fc.property(fc.array(inputs, { minLength: 1, maxLength: 6 }), fc.integer({ min: 8, max: 4000 }), fc.bigInt({ min: 1n, max: 2n ** 60n }), (records, steps, lsn) => {
-				const offset = steps * GROUP_ALIGN_BYTES;
-				const group = encodeGroup(identity, offset, lsn as Lsn, offset - 512, records, checksums);
-				const bytes = Buffer.concat(group.buffers);
-				assert.equal(bytes.length, group.groupBytes);
-				assert.equal(bytes.length % GROUP_ALIGN_BYTES, 0);
-				assert.ok(bytes.length <= groupBytesBound(records));
-				const header = decode(bytes, 'header', offset);
-				const trailerAt = bytes.length - roundUp(header.headerBytes, GROUP_ALIGN_BYTES);
-				assert.deepEqual(decode(bytes.subarray(trailerAt), 'trailer', offset), header);
-				assert.deepEqual([header.closeMark, header.groupBytes, header.confirmed, header.firstLsn], [false, bytes.length, offset - 512, lsn]);
-				header.records.forEach((record, index) => {
-					const input = records[index] as RecordInput;
-					assert.equal(record.type, input.type);
-					assert.equal(record.lsn, lsn + BigInt(index));
-					assert.equal(record.origin, input.origin ?? record.lsn);
-					assert.deepEqual(Buffer.from(record.ext), Buffer.from(input.ext));
-					const { place } = record;
-					if (!input.payload) return assert.equal(place, undefined);
-					assert.ok(place);
-					assert.equal(place.offset % (input.payload.length === SEGMENT_BYTES ? BLOCK_BYTES : 8), 0);
-					const from = place.offset - offset;
-					assert.ok(bytes.subarray(from, from + place.lengthBytes).equals(input.payload));
-					assert.equal(checksums.firstBadBlock(input.payload, record.blockCrcs), -1);
-					if (!input.mirror) return assert.equal(record.mirrorOffset, undefined);
-					const mirror = (record.mirrorOffset ?? 0) - offset;
-					assert.notEqual(mirror, from);
-					return assert.ok(bytes.subarray(mirror, mirror + place.lengthBytes).equals(input.payload));
-				});
-			}),
+			fc.property(
+				fc.array(inputs, { minLength: 1, maxLength: 6 }),
+				fc.integer({ min: 8, max: 4000 }),
+				fc.bigInt({ min: 1n, max: 2n ** 60n }),
+				(records, steps, lsn) => {
+					const offset = steps * GROUP_ALIGN_BYTES;
+					const group = encodeGroup(identity, offset, lsn as Lsn, offset - 512, records, checksums);
+					const bytes = Buffer.concat(group.buffers);
+					assert.equal(bytes.length, group.groupBytes);
+					assert.equal(bytes.length % GROUP_ALIGN_BYTES, 0);
+					assert.ok(bytes.length <= groupBytesBound(records));
+					const header = decode(bytes, 'header', offset);
+					const trailerAt = bytes.length - roundUp(header.headerBytes, GROUP_ALIGN_BYTES);
+					assert.deepEqual(decode(bytes.subarray(trailerAt), 'trailer', offset), header);
+					assert.deepEqual(
+						[header.closeMark, header.groupBytes, header.confirmed, header.firstLsn],
+						[false, bytes.length, offset - 512, lsn],
+					);
+					header.records.forEach((record, index) => {
+						const input = records[index] as RecordInput;
+						assert.equal(record.type, input.type);
+						assert.equal(record.lsn, lsn + BigInt(index));
+						assert.equal(record.origin, input.origin ?? record.lsn);
+						assert.deepEqual(Buffer.from(record.ext), Buffer.from(input.ext));
+						const { place } = record;
+						if (!input.payload) return assert.equal(place, undefined);
+						assert.ok(place);
+						assert.equal(place.offset % (input.payload.length === SEGMENT_BYTES ? BLOCK_BYTES : 8), 0);
+						const from = place.offset - offset;
+						assert.ok(bytes.subarray(from, from + place.lengthBytes).equals(input.payload));
+						assert.equal(checksums.firstBadBlock(input.payload, record.blockCrcs), -1);
+						if (!input.mirror) return assert.equal(record.mirrorOffset, undefined);
+						const mirror = (record.mirrorOffset ?? 0) - offset;
+						assert.notEqual(mirror, from);
+						return assert.ok(bytes.subarray(mirror, mirror + place.lengthBytes).equals(input.payload));
+					});
+				},
+			),
 			{ numRuns: 150 },
 		);
 	});
 
 	it('puts neighbouring whole segments behind one another', () => {
-		const records = [bytesOf(SEGMENT_BYTES, 1), bytesOf(SEGMENT_BYTES, 2), bytesOf(SEGMENT_BYTES, 3)].map((payload) => ({ type: 1, ext: bytesOf(4), payload }));
-		const offsets = encodeGroup(identity, 4608, 1n as Lsn, 4096, records, checksums).records.map(({ place }) => place?.offset ?? 0);
-		assert.deepEqual(offsets.map((offset) => offset - (offsets[0] ?? 0)), [0, SEGMENT_BYTES, 2 * SEGMENT_BYTES]);
+		const records = [bytesOf(SEGMENT_BYTES, 1), bytesOf(SEGMENT_BYTES, 2), bytesOf(SEGMENT_BYTES, 3)].map(
+			(payload) => ({ type: 1, ext: bytesOf(4), payload }),
+		);
+		const offsets = encodeGroup(identity, 4608, 1n as Lsn, 4096, records, checksums).records.map(
+			({ place }) => place?.offset ?? 0,
+		);
+		assert.deepEqual(
+			offsets.map((offset) => offset - (offsets[0] ?? 0)),
+			[0, SEGMENT_BYTES, 2 * SEGMENT_BYTES],
+		);
 	});
 
 	it('is a close mark when it has no records', () => {
@@ -136,7 +153,11 @@ describe('group', () => {
 
 	it('is refused in another file, lane, incarnation or at another offset', () => {
 		const bytes = smallGroup();
-		const others = [{ ...identity, fileNo: 8 }, { ...identity, lane: 'small' as const }, { ...identity, incarnation: new Uint8Array(16) }];
+		const others = [
+			{ ...identity, fileNo: 8 },
+			{ ...identity, lane: 'small' as const },
+			{ ...identity, incarnation: new Uint8Array(16) },
+		];
 		for (const other of others) assert.equal(decodeGroup(bytes, 'header', other, 8192, checksums), undefined);
 		assert.equal(decodeGroup(bytes, 'header', identity, 8704, checksums), undefined);
 	});
@@ -154,26 +175,34 @@ describe('group', () => {
 	});
 
 	it('of hostile bytes never throws and never passes, also with right checksums and any lengths', () => {
-		const sealed = fc.tuple(fc.uint8Array({ minLength: 0, maxLength: 400 }), fc.nat(2 ** 32 - 1), fc.nat(2 ** 32 - 1)).map(([body, groupBytes, count]) => {
-			const bytes = Buffer.alloc(64 + body.length + 4);
-			smallGroup().copy(bytes, 0, 0, 64);
-			bytes.writeUInt32LE(bytes.length, 12);
-			bytes.writeUInt32LE(groupBytes, 24);
-			bytes.writeUInt32LE(count, 28);
-			bytes.set(body, 64);
-			bytes.writeUInt32LE(checksums.crc32c(bytes.subarray(0, bytes.length - 4)), bytes.length - 4);
-			return bytes;
-		});
+		const sealed = fc
+			.tuple(fc.uint8Array({ minLength: 0, maxLength: 400 }), fc.nat(2 ** 32 - 1), fc.nat(2 ** 32 - 1))
+			.map(([body, groupBytes, count]) => {
+				const bytes = Buffer.alloc(64 + body.length + 4);
+				smallGroup().copy(bytes, 0, 0, 64);
+				bytes.writeUInt32LE(bytes.length, 12);
+				bytes.writeUInt32LE(groupBytes, 24);
+				bytes.writeUInt32LE(count, 28);
+				bytes.set(body, 64);
+				bytes.writeUInt32LE(checksums.crc32c(bytes.subarray(0, bytes.length - 4)), bytes.length - 4);
+				return bytes;
+			});
 		fc.assert(
-			fc.property(fc.oneof(sealed, fc.uint8Array({ maxLength: 600 }).map((bytes) => Buffer.from(bytes))), (bytes) => {
-				const decoded = decodeGroup(bytes, 'header', identity, 8192, checksums);
-				if (!decoded || 'needBytes' in decoded) return;
-				for (const { place, mirrorOffset } of decoded.records) {
-					if (!place) continue;
-					assert.ok(place.lengthBytes >= 1 && place.lengthBytes <= SEGMENT_BYTES);
-					assert.ok(Math.max(place.offset, mirrorOffset ?? 0) + place.lengthBytes <= 8192 + decoded.groupBytes);
-				}
-			}),
+			fc.property(
+				fc.oneof(
+					sealed,
+					fc.uint8Array({ maxLength: 600 }).map((bytes) => Buffer.from(bytes)),
+				),
+				(bytes) => {
+					const decoded = decodeGroup(bytes, 'header', identity, 8192, checksums);
+					if (!decoded || 'needBytes' in decoded) return;
+					for (const { place, mirrorOffset } of decoded.records) {
+						if (!place) continue;
+						assert.ok(place.lengthBytes >= 1 && place.lengthBytes <= SEGMENT_BYTES);
+						assert.ok(Math.max(place.offset, mirrorOffset ?? 0) + place.lengthBytes <= 8192 + decoded.groupBytes);
+					}
+				},
+			),
 			{ numRuns: 3000 },
 		);
 	});

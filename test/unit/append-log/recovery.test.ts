@@ -7,7 +7,18 @@ import { SEGMENT_BYTES, type Lsn } from '../../../src/units.js';
 import { Prng } from '../../support/prng.js';
 import { SeededRandomness } from '../../support/simulated-clock.js';
 import { faultAt, type SimulatedIo } from '../../support/simulated-io.js';
-import { bytesOf, checksums, newDisk, openLog, pathOf, payloadOf, record, TYPE, textsOf, type TestLog } from './support.js';
+import {
+	bytesOf,
+	checksums,
+	newDisk,
+	openLog,
+	pathOf,
+	payloadOf,
+	record,
+	TYPE,
+	textsOf,
+	type TestLog,
+} from './support.js';
 
 /** Header, payload and trailer of the groups below take one step of 512 each. */
 const GROUP_BYTES = 1536;
@@ -30,7 +41,8 @@ function spoil(io: SimulatedIo, path: string, offset: number, bytes: number): vo
 async function healthyPayloads(test: TestLog, lane: Lane): Promise<boolean> {
 	for (const call of test.taken) {
 		if (call.lane !== lane) continue;
-		for (const each of call.records) if (checksums.firstBadBlock(await payloadOf(test, each), each.blockCrcs) >= 0) return false;
+		for (const each of call.records)
+			if (checksums.firstBadBlock(await payloadOf(test, each), each.blockCrcs) >= 0) return false;
 	}
 	return true;
 }
@@ -62,7 +74,9 @@ describe('recovery', () => {
 		spoil(io, pathOf('small', 1), FIRST + GROUP_BYTES, GROUP_BYTES);
 		const test = await openLog(io);
 		assert.deepEqual(textsOf(test.taken, 'small'), ['a', 'c', 'd']);
-		assert.deepEqual(test.damaged, [{ lane: 'small', fileNo: 1, from: FIRST + GROUP_BYTES, to: FIRST + 2 * GROUP_BYTES }]);
+		assert.deepEqual(test.damaged, [
+			{ lane: 'small', fileNo: 1, from: FIRST + GROUP_BYTES, to: FIRST + 2 * GROUP_BYTES },
+		]);
 	});
 
 	it('reports a group that a later one confirms as damage, also without a close mark', async () => {
@@ -91,14 +105,19 @@ describe('recovery', () => {
 		const io = await newDisk();
 		const { log } = await openLog(io);
 		await log.write('bulk', [record('a', bytesOf(400))]).applied;
-		await log.write('bulk', [record('whole', bytesOf(400, 1)), record('torn', bytesOf(400, 2)), record('fact')], false).written;
+		await log.write('bulk', [record('whole', bytesOf(400, 1)), record('torn', bytesOf(400, 2)), record('fact')], false)
+			.written;
 		const left = io.kill();
 		spoil(left, pathOf('bulk', 1), FIRST + GROUP_BYTES + 512 + 400 + 8, 4);
 		const test = await openLog(left);
 		assert.deepEqual(textsOf(test.taken, 'bulk'), ['a', 'whole', 'fact']);
 		assert.deepEqual([test.damaged, test.told.inDoubt], [[], 1]);
 		const careless = await openLog(await tornCopy(), { checksums: { ...checksums, firstBadBlock: () => -1 } });
-		assert.deepEqual(textsOf(careless.taken, 'bulk'), ['a', 'torn'], 'without the check the torn record passes: the check is what keeps it out');
+		assert.deepEqual(
+			textsOf(careless.taken, 'bulk'),
+			['a', 'torn'],
+			'without the check the torn record passes: the check is what keeps it out',
+		);
 	});
 
 	it('comes to the same verdict at every later open, also in a rebuild from the start', async () => {
@@ -155,16 +174,41 @@ describe('recovery', () => {
 		const left = io.kill();
 		await left.unlink(pathOf('small', 2));
 		const bySuccessor = await openLog(left);
-		assert.deepEqual(bySuccessor.damaged.map(({ fileNo }) => fileNo), [2]);
+		assert.deepEqual(
+			bySuccessor.damaged.map(({ fileNo }) => fileNo),
+			[2],
+		);
 		assert.deepEqual(textsOf(bySuccessor.taken, 'small'), ['a', 'c']);
 		const byCheckpoint = await openLog(left.kill(), { from: { small: { fileNo: 2, offset: FIRST } } });
-		assert.deepEqual(byCheckpoint.damaged.map(({ fileNo }) => fileNo), [2]);
+		assert.deepEqual(
+			byCheckpoint.damaged.map(({ fileNo }) => fileNo),
+			[2],
+		);
 	});
 
 	it('goes on from a position and hands over only what comes behind it', async () => {
 		const io = await written('small', 'abcd', false);
 		const test = await openLog(io, { from: { small: { fileNo: 1, offset: FIRST + 2 * GROUP_BYTES } } });
 		assert.deepEqual(textsOf(test.taken, 'small'), ['c', 'd']);
+	});
+
+	it('misses no file whose name a crash took away before anything in it counted', async () => {
+		for (let seed = 1; seed <= 60; seed++) {
+			let io = await newDisk();
+			const { log } = await openLog(io);
+			await log.write('small', [record('a')]).applied;
+			io = io.kill();
+			// Twice a process is killed before the name of its new file is durable; then the power fails.
+			for (const fileNo of [2, 3]) {
+				io.hook = (call) =>
+					call.kind === 'fdatasync' && call.path === pathOf('small', fileNo) ? { type: 'crash' } : undefined;
+				await assert.rejects(openLog(io));
+				io = fileNo === 2 ? io.kill() : io.crash(new Prng(seed));
+			}
+			const test = await openLog(io);
+			assert.deepEqual(test.damaged, [], `seed ${seed}`);
+			assert.deepEqual(textsOf(test.taken, 'small'), ['a']);
+		}
 	});
 
 	it('gives no sequence number twice, whatever a crash took away', async () => {
@@ -191,7 +235,8 @@ describe('the journal', () => {
 			const test = await openLog(io);
 			assert.deepEqual(textsOf(test.taken, 'journal'), ['a', 'b', 'c'], `offset ${offset}`);
 			assert.deepEqual(test.damaged, []);
-			for (const call of test.taken) for (const each of call.records) assert.deepEqual(Buffer.from(each.payload ?? []), bytesOf(700, each.ext[0]));
+			for (const call of test.taken)
+				for (const each of call.records) assert.deepEqual(Buffer.from(each.payload ?? []), bytesOf(700, each.ext[0]));
 		}
 	});
 
@@ -206,7 +251,14 @@ describe('the journal', () => {
 		const left = io.kill();
 		const bytes = left.contents(pathOf('journal', 1));
 		const incarnation = Uint8Array.from(bytes.subarray(FIRST + 48, FIRST + 64));
-		const group = encodeGroup({ lane: 'journal', fileNo: 1, incarnation }, bytes.length, 9n as Lsn, FIRST, [{ type: TYPE, ext: Buffer.from('c') }], checksums);
+		const group = encodeGroup(
+			{ lane: 'journal', fileNo: 1, incarnation },
+			bytes.length,
+			9n as Lsn,
+			FIRST,
+			[{ type: TYPE, ext: Buffer.from('c') }],
+			checksums,
+		);
 		const file = await left.open(pathOf('journal', 1), 'write');
 		await file.writev(group.buffers, bytes.length);
 		await file.close();
@@ -223,7 +275,14 @@ describe('uploaded bytes that look like groups', () => {
 	function hostile(incarnation: Uint8Array, payloadOffset: number): Buffer {
 		const payload = Buffer.alloc(SEGMENT_BYTES);
 		for (let at = 0; at + 1024 <= payload.length; at += 1024) {
-			const group = encodeGroup({ lane: 'small', fileNo: 1, incarnation }, payloadOffset + at, 77n as Lsn, payloadOffset + at, [{ type: TYPE, ext: Buffer.from('evil') }], checksums);
+			const group = encodeGroup(
+				{ lane: 'small', fileNo: 1, incarnation },
+				payloadOffset + at,
+				77n as Lsn,
+				payloadOffset + at,
+				[{ type: TYPE, ext: Buffer.from('evil') }],
+				checksums,
+			);
 			Buffer.concat(group.buffers).copy(payload, at);
 		}
 		return payload;

@@ -7,7 +7,7 @@ import type { Lsn } from '../../../src/units.js';
 import { SeededRandomness, SimulatedClock } from '../../support/simulated-clock.js';
 import { SimulatedIo } from '../../support/simulated-io.js';
 
-export const LOG_DIR = '/log';
+const LOG_DIR = '/log';
 export const checksums: Checksums = logChecksums;
 /** A type that the log knows nothing of. */
 export const TYPE = 0x33;
@@ -28,7 +28,9 @@ export interface TestLog {
 	readonly told: { inDoubt: number; shortWrites: number; mostUnsynced: number };
 }
 
-export type LogOverrides = Partial<Pick<AppendLogOptions, 'from' | 'rollBytes' | 'journalHead' | 'randomness' | 'checksums' | 'consumer' | 'nextLsn'>>;
+export type LogOverrides = Partial<
+	Pick<AppendLogOptions, 'from' | 'rollBytes' | 'journalHead' | 'randomness' | 'checksums' | 'consumer' | 'nextLsn'>
+>;
 
 let incarnations = 0;
 
@@ -91,7 +93,9 @@ export function bytesOf(length: number, seed = 1): Buffer {
 
 /** Texts of the records that a lane's consumer has taken, in order. */
 export function textsOf(taken: readonly Taken[], lane: Lane): string[] {
-	return taken.filter((call) => call.lane === lane).flatMap((call) => call.records.map((each) => Buffer.from(each.ext).toString()));
+	return taken
+		.filter((call) => call.lane === lane)
+		.flatMap((call) => call.records.map((each) => Buffer.from(each.ext).toString()));
 }
 
 export function pathOf(lane: Lane, fileNo: number): string {
