@@ -1,5 +1,6 @@
 /** `npm run bench`: measures every row of docs/benchmarks.md and prints the table. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,15 +32,14 @@ async function run(options: BenchOptions, rows: readonly Row[]): Promise<void> {
 	const machine = describeMachine(argv);
 	const workDir = await mkdtemp(join(tmpdir(), 'perigee-bench-'));
 	const results: ReportRow[] = [];
-	try {
-		for (const row of rows) {
-			const context: BenchContext = { ...options, workDir, progress: (text) => progress(`${row.id}: ${text}`) };
-			context.progress('begins');
-			results.push(reportRow(row, await row.measure(context)));
-			progress('');
-		}
-	} finally {
-		await rm(workDir, { recursive: true, force: true });
+	// Broken off: the servers are killed first (processes.ts), then what they stored goes.
+	process.once('exit', () => rmSync(workDir, { recursive: true, force: true }));
+	for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+	for (const row of rows) {
+		const context: BenchContext = { ...options, workDir, progress: (text) => progress(`${row.id}: ${text}`) };
+		context.progress('begins');
+		results.push(reportRow(row, await row.measure(context)));
+		progress('');
 	}
 	const report: Report = { machine, rounds: options.rounds, rows: results };
 	const isPartial = options.isQuick || options.only.length > 0;

@@ -25,10 +25,7 @@ export interface StartOptions {
 /** A node on a free port. */
 export async function startPerigee({ dataDir, nodeArgs = [] }: StartOptions): Promise<ServerProcess> {
 	const args = ['start', '--data-dir', dataDir, '--http', '127.0.0.1:0', '--log-level', 'error', '--json'];
-	const child = spawn(process.execPath, [...nodeArgs, moduleFile('./perigee-server.js'), ...args], {
-		stdio: ['ignore', 'pipe', 'inherit'],
-		env: { ...process.env, UV_THREADPOOL_SIZE: THREADPOOL_SIZE },
-	});
+	const child = startServer([...nodeArgs, moduleFile('../../../bin/perigee.cjs'), ...args]);
 	const line = await firstLine(child);
 	const { url } = JSON.parse(line) as { readonly url: string };
 	return serverOf('perigee', child, Number(new URL(url).port));
@@ -36,10 +33,7 @@ export async function startPerigee({ dataDir, nodeArgs = [] }: StartOptions): Pr
 
 /** The reference: plain files behind node:http (bare-server.ts). */
 export async function startBare({ dataDir, nodeArgs = [] }: StartOptions): Promise<ServerProcess> {
-	const child = spawn(process.execPath, [...nodeArgs, moduleFile('./bare-server.js'), dataDir], {
-		stdio: ['ignore', 'pipe', 'inherit'],
-		env: { ...process.env, UV_THREADPOOL_SIZE: THREADPOOL_SIZE },
-	});
+	const child = startServer([...nodeArgs, moduleFile('./bare-server.js'), dataDir]);
 	return serverOf('bare', child, Number(await firstLine(child)));
 }
 
@@ -80,6 +74,20 @@ export async function startLoadClient(): Promise<LoadClient> {
 			await exitOf(child);
 		},
 	};
+}
+
+function startServer(args: readonly string[]): ChildProcess {
+	const child = spawn(process.execPath, args, {
+		stdio: ['ignore', 'pipe', 'inherit'],
+		env: { ...process.env, UV_THREADPOOL_SIZE: THREADPOOL_SIZE },
+	});
+	// A bench that is broken off leaves no server behind.
+	const kill = (): void => {
+		child.kill('SIGKILL');
+	};
+	process.prependOnceListener('exit', kill);
+	child.once('exit', () => process.off('exit', kill));
+	return child;
 }
 
 function serverOf(name: ServerProcess['name'], child: ChildProcess, port: number): ServerProcess {

@@ -3,7 +3,7 @@
 
 use crate::checksum::{BLOCK_BYTES, block_checksums, block_count};
 use crate::error::{Error, require};
-use crate::keccak::{Hash, SECTOR_BYTES, Simd, hash_block};
+use crate::keccak::{Hash, SECTOR_BYTES, Simd, hash_blocks};
 use crate::merkle::{padded_root, sector_leaves};
 
 /// Bytes of a segment.
@@ -28,11 +28,10 @@ pub fn hash_segment(simd: Simd, data: &[u8], leaves: usize, checksums: &mut [u32
     require!(room >= block_count(length), "room for {room} checksums: {length} bytes have {}", block_count(length));
     let mut hashes = vec![[0; 32]; sectors];
     let (blocks, rest) = data.as_chunks();
-    let (hashed_blocks, _) = hashes.as_chunks_mut();
-    for ((block, hashes), checksum) in blocks.iter().zip(hashed_blocks).zip(checksums.iter_mut()) {
-        *checksum = hash_block(simd, block, hashes);
-    }
-    block_checksums(rest, &mut checksums[blocks.len()..]);
-    sector_leaves(simd, rest, &mut hashes[blocks.len() * BLOCK_SECTORS..]);
+    let (hashes_of_blocks, hashes_of_rest) = hashes.split_at_mut(blocks.len() * BLOCK_SECTORS);
+    let (checksums_of_blocks, checksums_of_rest) = checksums.split_at_mut(blocks.len());
+    hash_blocks(simd, blocks, hashes_of_blocks, checksums_of_blocks);
+    block_checksums(rest, checksums_of_rest);
+    sector_leaves(simd, rest, hashes_of_rest);
     padded_root(simd, &hashes, leaves)
 }

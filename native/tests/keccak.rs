@@ -1,7 +1,7 @@
 //! Every Keccak kernel gives the same bytes as the scalar one and as an independent crate.
 
 use crate::common::{Numbers, with_every_kernel};
-use perigee_native::keccak::{hash_block, hash_pair, hash_pairs, hash_sector, hash_sectors, keccak256};
+use perigee_native::keccak::{hash_blocks, hash_pair, hash_pairs, hash_sector, hash_sectors, keccak256};
 use perigee_native::{Hash, Simd};
 use sha3::{Digest, Keccak256};
 
@@ -76,9 +76,9 @@ fn sectors_at_any_address_give_the_same_hashes() {
 #[test]
 fn each_bit_of_a_sector_reaches_its_own_hash_only() {
     with_every_kernel(|simd| {
-        let mut data = Numbers(5).bytes(8 * 256);
+        let mut data = Numbers(5).bytes(9 * 256);
         let hash = |data: &[u8]| {
-            let mut hashes = [[0; 32]; 8];
+            let mut hashes = [[0; 32]; 9];
             hash_sectors(simd, data.as_chunks().0, &mut hashes);
             hashes
         };
@@ -87,7 +87,7 @@ fn each_bit_of_a_sector_reaches_its_own_hash_only() {
             data[byte] ^= 1 << (byte % 8);
             let after = hash(&data);
             data[byte] ^= 1 << (byte % 8);
-            for sector in 0..8 {
+            for sector in 0..9 {
                 assert_eq!(before[sector] != after[sector], sector == byte / 256, "byte {byte}, sector {sector}");
             }
         }
@@ -95,16 +95,19 @@ fn each_bit_of_a_sector_reaches_its_own_hash_only() {
 }
 
 #[test]
-fn a_block_gives_its_sector_hashes_and_checksum() {
+fn blocks_give_their_sector_hashes_and_checksums() {
     with_every_kernel(|simd| {
         let mut numbers = Numbers(6);
-        for _ in 0..50 {
-            let block: [u8; 4096] = numbers.bytes(4096).try_into().unwrap();
-            let mut hashes = [[0; 32]; 16];
-            let checksum = hash_block(simd, &block, &mut hashes);
-            assert_eq!(checksum, crate::common::slow_crc32c(&block));
-            for (sector, hash) in block.as_chunks::<256>().0.iter().zip(hashes) {
-                assert_eq!(hash, oracle(sector));
+        for count in (0..12).chain([16, 63, 64]) {
+            let data = numbers.bytes(count * 4096);
+            let mut hashes = vec![[0xAA; 32]; count * 16];
+            let mut checksums = vec![0xAAAA_AAAA; count];
+            hash_blocks(simd, data.as_chunks().0, &mut hashes, &mut checksums);
+            for (index, block) in data.chunks(4096).enumerate() {
+                assert_eq!(checksums[index], crate::common::slow_crc32c(block), "block {index} of {count}");
+            }
+            for (index, sector) in data.chunks(256).enumerate() {
+                assert_eq!(hashes[index], oracle(sector), "sector {index} of {count} blocks");
             }
         }
     });

@@ -26,5 +26,3 @@ export const TABLES = {
 	/** (lane, file number) -> live and dead bytes of a log file. */
 	fileStat: 0x0b,
 } as const;
-
-export type Table = keyof typeof TABLES;

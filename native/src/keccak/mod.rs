@@ -1,5 +1,6 @@
 //! Keccak-256 (Ethereum padding) of single messages and of batches: consecutive 256-byte sectors and consecutive 64-byte
-//! pairs of hashes. Three kernels give the same bytes: scalar, 4 lanes of AVX2, 8 lanes of AVX-512.
+//! pairs of hashes. Three kernels give the same bytes: scalar, 4 lanes of AVX2, 8 lanes of AVX-512
+//! and a ninth of the integer units.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -80,9 +81,16 @@ pub fn hash_sectors(simd: Simd, sectors: &[[u8; SECTOR_BYTES]], hashes: &mut [Ha
         // SAFETY: a `Simd` that says AVX2 exists only where the CPU has it.
         #[cfg(target_arch = "x86_64")]
         Kernel::Avx2 => in_batches(sectors, hashes, scalar::sector, |batch, out| unsafe { avx2::sectors(batch, out) }),
-        // SAFETY: a `Simd` that says AVX-512 exists only where the CPU has it.
+        // A `Simd` that says AVX-512 exists only where the CPU has it (and BMI and SSE 4.2).
         #[cfg(target_arch = "x86_64")]
-        Kernel::Avx512 => in_batches(sectors, hashes, scalar::sector, |batch, out| unsafe { avx512::sectors(batch, out) }),
+        Kernel::Avx512 => {
+            let (rest, rest_out) = whole_batches(sectors, hashes, |batch, out| {
+                // SAFETY: see above.
+                unsafe { avx512::sectors(batch, out, &mut avx512::Checksums::none()) }
+            });
+            // SAFETY: see above.
+            in_batches(rest, rest_out, scalar::sector, |batch, out| unsafe { avx512::eight_sectors(batch, out) });
+        }
     }
 }
 
@@ -97,34 +105,61 @@ pub fn hash_pairs(simd: Simd, pairs: &[[u8; PAIR_BYTES]], hashes: &mut [Hash]) {
         // SAFETY: a `Simd` that says AVX2 exists only where the CPU has it.
         #[cfg(target_arch = "x86_64")]
         Kernel::Avx2 => in_batches(pairs, hashes, scalar::pair, |batch, out| unsafe { avx2::pairs(batch, out) }),
-        // SAFETY: a `Simd` that says AVX-512 exists only where the CPU has it.
+        // A `Simd` that says AVX-512 exists only where the CPU has it (and BMI and SSE 4.2).
         #[cfg(target_arch = "x86_64")]
-        Kernel::Avx512 => in_batches(pairs, hashes, scalar::pair, |batch, out| unsafe { avx512::pairs(batch, out) }),
+        Kernel::Avx512 => {
+            // SAFETY: see above.
+            let (rest, rest_out) = whole_batches(pairs, hashes, |batch, out| unsafe { avx512::pairs(batch, out) });
+            // SAFETY: see above.
+            in_batches(rest, rest_out, scalar::pair, |batch, out| unsafe { avx512::eight_pairs(batch, out) });
+        }
     }
 }
 
-/// Hashes the 16 sectors of a block and returns the CRC-32C of the block.
-pub fn hash_block(simd: Simd, block: &[u8; BLOCK_BYTES], hashes: &mut [Hash; BLOCK_BYTES / SECTOR_BYTES]) -> u32 {
-    let (sectors, _) = block.as_chunks();
+/// Hashes the sectors of blocks and writes the CRC-32C of each block.
+///
+/// # Panics
+/// If there are not 16 hashes and one checksum for each block.
+pub fn hash_blocks(simd: Simd, blocks: &[[u8; BLOCK_BYTES]], hashes: &mut [Hash], checksums: &mut [u32]) {
+    assert_eq!(blocks.len(), checksums.len(), "one checksum for each block");
+    let (sectors, _) = blocks.as_flattened().as_chunks();
+    assert_eq!(sectors.len(), hashes.len(), "one hash for each sector");
     #[cfg(target_arch = "x86_64")]
     if simd.kernel() == Kernel::Avx512 {
-        let (batches, _) = sectors.as_chunks();
-        let (outs, _) = hashes.as_chunks_mut();
-        let mut checksum = u32::MAX;
-        for (batch, out) in batches.iter().zip(outs) {
-            // SAFETY: a `Simd` that says AVX-512 exists only where the CPU has it (and SSE 4.2).
-            checksum = unsafe { avx512::sectors_and_checksum(batch, out, checksum) };
-        }
-        return !checksum;
+        let mut running = avx512::Checksums::new(blocks, checksums);
+        let (rest, rest_out) = whole_batches(sectors, hashes, |batch, out| {
+            // SAFETY: a `Simd` that says AVX-512 exists only where the CPU has it (and BMI and SSE 4.2).
+            unsafe { avx512::sectors(batch, out, &mut running) }
+        });
+        // SAFETY: as above.
+        unsafe { running.finish() }
+        return hash_sectors(simd, rest, rest_out);
     }
-    hash_sectors(simd, sectors, hashes);
-    crc32c(block)
+    for ((block, hashes), checksum) in blocks.iter().zip(hashes.chunks_mut(BLOCK_BYTES / SECTOR_BYTES)).zip(checksums) {
+        hash_sectors(simd, block.as_chunks().0, hashes);
+        *checksum = crc32c(block);
+    }
 }
 
 fn one_by_one<T>(inputs: &[T], hashes: &mut [Hash], hash: impl Fn(&T) -> Hash) {
     for (input, out) in inputs.iter().zip(hashes) {
         *out = hash(input);
     }
+}
+
+/// Feeds a kernel of `LANES` lanes, and returns what is left over.
+#[cfg(target_arch = "x86_64")]
+fn whole_batches<'a, const BYTES: usize, const LANES: usize>(
+    inputs: &'a [[u8; BYTES]],
+    hashes: &'a mut [Hash],
+    mut kernel: impl FnMut(&[[u8; BYTES]; LANES], &mut [Hash; LANES]),
+) -> (&'a [[u8; BYTES]], &'a mut [Hash]) {
+    let (batches, rest) = inputs.as_chunks();
+    let (outs, rest_out) = hashes.as_chunks_mut();
+    for (batch, out) in batches.iter().zip(outs) {
+        kernel(batch, out);
+    }
+    (rest, rest_out)
 }
 
 /// Feeds a kernel of `LANES` lanes. Two or more left over at the end fill a last batch up with zeros, since a batch costs
@@ -136,11 +171,7 @@ fn in_batches<const BYTES: usize, const LANES: usize>(
     hash: impl Fn(&[u8; BYTES]) -> Hash,
     kernel: impl Fn(&[[u8; BYTES]; LANES], &mut [Hash; LANES]),
 ) {
-    let (batches, rest) = inputs.as_chunks::<LANES>();
-    let (outs, rest_out) = hashes.as_chunks_mut::<LANES>();
-    for (batch, out) in batches.iter().zip(outs) {
-        kernel(batch, out);
-    }
+    let (rest, rest_out) = whole_batches(inputs, hashes, &kernel);
     if rest.len() < 2 {
         return one_by_one(rest, rest_out, hash);
     }

@@ -33,7 +33,8 @@ impl Simd {
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("sse4.2") {
                 kernels.push(Self(Kernel::Avx2));
             }
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("sse4.2") {
+            let has_bmi = is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("sse4.2") && has_bmi {
                 kernels.push(Self(Kernel::Avx512));
             }
         }
