@@ -7,6 +7,8 @@ export type RunJob = (job: ServerJob) => Promise<JobResult>;
 export interface Workload {
 	/** Also the id of its row. */
 	readonly id: string;
+	/** Reads what was stored before, which shall be in memory; else nothing that was stored matters. */
+	readonly isServedFromCache: boolean;
 	/** Brings a fresh server into the state that the jobs need; answers the job of a round (rounds count up from -1). */
 	prepare(run: RunJob): Promise<(round: number) => ServerJob>;
 	/** Sees that a prepared server stores and answers right; servers that hold the same answer the same text. */
@@ -23,13 +25,14 @@ const STORED_SEED = 9_000_000;
 /** Rounds begin at -1. */
 const FIRST_SEED = 2;
 
-export function putLarge({ largeFileBytes: sizeBytes }: BenchSizes, id = 'put-large'): Workload {
+export function putLarge({ largeFileBytes: sizeBytes }: BenchSizes): Workload {
 	const jobOf = (round: number): ServerJob => {
 		const seed = round + FIRST_SEED;
 		return { kind: 'upload', name: `large-${seed}`, sizeBytes, seed };
 	};
 	return {
-		id,
+		id: 'put-large',
+		isServedFromCache: false,
 		prepare: () => Promise.resolve(jobOf),
 		async check(run) {
 			const path = await storeFile(run, sizeBytes);
@@ -42,6 +45,7 @@ export function putLarge({ largeFileBytes: sizeBytes }: BenchSizes, id = 'put-la
 export function getLarge({ largeFileBytes: sizeBytes }: BenchSizes): Workload {
 	return {
 		id: 'get-large',
+		isServedFromCache: true,
 		async prepare(run) {
 			const path = await storeFile(run, sizeBytes);
 			return () => ({ kind: 'download', path, sizeBytes });
@@ -56,6 +60,7 @@ export function getLarge({ largeFileBytes: sizeBytes }: BenchSizes): Workload {
 export function getRanges({ largeFileBytes: fileBytes, rangeCount: count }: BenchSizes): Workload {
 	return {
 		id: 'get-ranges',
+		isServedFromCache: true,
 		async prepare(run) {
 			const paths = [await storeFile(run, fileBytes)];
 			const range = { fileBytes, bytes: RANGE_BYTES };
@@ -69,6 +74,7 @@ export function getRanges({ largeFileBytes: fileBytes, rangeCount: count }: Benc
 export function getSmall({ smallFiles, smallGets: count }: BenchSizes): Workload {
 	return {
 		id: 'get-small',
+		isServedFromCache: true,
 		async prepare(run) {
 			const paths = await storeSmallFiles(run, smallFiles);
 			const connections = GET_CONNECTIONS;
@@ -82,6 +88,7 @@ export function putSmall({ smallPuts }: BenchSizes, connections: number): Worklo
 	const count = smallPuts * connections;
 	return {
 		id: `put-small-${connections}`,
+		isServedFromCache: false,
 		prepare: () =>
 			Promise.resolve((round) => ({
 				kind: 'small-puts',

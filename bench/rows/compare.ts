@@ -40,7 +40,7 @@ async function sideOf(context: BenchContext, pair: ServerPair, server: ServerPro
 		runs,
 		async measure(round: number): Promise<Measured> {
 			context.progress(`${server.name}, round ${round + 1} of ${context.rounds}`);
-			await pair.settle();
+			await pair.settle(workload.isServedFromCache ? 'keep' : 'drop');
 			const result = await pair.run(server, jobOf(round));
 			if (round >= 0) runs.push(result);
 			return result;

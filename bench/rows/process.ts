@@ -76,7 +76,7 @@ const loopDelay: Row = {
 			const sizeBytes = context.sizes.memoryFileBytes;
 			const measure = (server: ServerProcess) => async (round: number) => {
 				context.progress(`${server.name}, round ${round + 1} of ${context.rounds}`);
-				await pair.settle();
+				await pair.settle('drop');
 				await readDelayMs(server);
 				await pair.run(server, { kind: 'upload', name: `delay-${round + 1}`, sizeBytes, seed: round + 1 });
 				return Math.max(DELAY_FLOOR_MS, await readDelayMs(server));

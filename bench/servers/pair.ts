@@ -1,8 +1,9 @@
 /** A node, the bare server and a load client for one row, and what each run of a job cost. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { dropCache } from '../../src/native/addon.js';
 import type { JobResult, ServerJob } from '../load/jobs.js';
 import type { BenchContext } from '../row.js';
 import { type ServerProcess, startBare, startLoadClient, startPerigee } from './processes.js';
@@ -18,8 +19,8 @@ export interface ServerPair {
 	readonly perigee: ServerProcess;
 	readonly bare: ServerProcess;
 	run(server: ServerProcess, job: ServerJob): Promise<Measured>;
-	/** Waits until nothing of earlier runs is left to be written to the disk. */
-	settle(): Promise<void>;
+	/** Waits until nothing of earlier runs is left to be written to the disk, and keeps it in the page cache or not. */
+	settle(cache: 'keep' | 'drop'): Promise<void>;
 }
 
 /** Starts all three, lets `work` use them, stops them and removes what they stored. */
@@ -45,7 +46,10 @@ export async function withServers<T>(context: BenchContext, work: (pair: ServerP
 					clientCpuSeconds: cpuSecondsOf(client.pid) - before[1],
 				};
 			},
-			settle: () => settleDisk(context),
+			async settle(cache) {
+				await settleDisk(context);
+				if (cache === 'drop') await dropCaches(directory);
+			},
 		});
 	} finally {
 		for (const stop of stops.toReversed()) await stop();
@@ -56,4 +60,15 @@ export async function withServers<T>(context: BenchContext, work: (pair: ServerP
 
 async function settleDisk({ isQuick }: BenchContext): Promise<void> {
 	if (!isQuick) await promisify(execFile)('sync');
+}
+
+/** What earlier runs wrote leaves the page cache: else each run would need memory that this machine has never used before. */
+async function dropCaches(directory: string): Promise<void> {
+	for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+		if (!entry.isFile()) continue;
+		const file = await open(join(entry.parentPath, entry.name), 'r').catch(() => undefined);
+		if (!file) continue; // RocksDB has removed it meanwhile
+		dropCache(file.fd);
+		await file.close();
+	}
 }
