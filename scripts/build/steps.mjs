@@ -37,7 +37,8 @@ const packages = {
 		...Object.keys(directDependencies()).map((name) => `node_modules/${name}/package.json`),
 	],
 	isDone: () => isInstalled(),
-	run: () => runNpm('packages', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']),
+	run: () =>
+		runNpm('packages', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']),
 };
 
 /** The RocksDB binding ships ready for some platforms, and its ready form does not run on Node 22 and later. */
