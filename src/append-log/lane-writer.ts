@@ -55,7 +55,7 @@ export interface LaneWriterOptions {
 }
 
 /** Sync at the latest when this much is written but not durable, even if nobody waits for it. */
-const EAGER_SYNC_BYTES = 4 * 1024 * 1024;
+const EAGER_SYNC_BYTES = LIMITS.laneUnsyncedBytes / 2;
 
 export class LaneWriter {
 	readonly #options: LaneWriterOptions;
@@ -90,7 +90,7 @@ export class LaneWriter {
 
 	/**
 	 * Queues records; they end up in one group, side by side. `urgent` false: durability may wait for the next urgent write or for
-	 * 4 MiB of such writes. Errors through the ticket: OVERLOADED, DISK_FULL, READ_ONLY, SHUTTING_DOWN.
+	 * 8 MiB of such writes. Errors through the ticket: OVERLOADED, DISK_FULL, READ_ONLY, SHUTTING_DOWN.
 	 */
 	write(inputs: readonly RecordInput[], urgent: boolean): WriteTicket {
 		const write: PendingWrite = {
@@ -167,8 +167,8 @@ export class LaneWriter {
 	}
 
 	async #writeLoop(): Promise<void> {
-		// One turn of the event loop lets writers that became ready together share the group.
-		await Promise.resolve();
+		// Writers that become ready in one turn of the event loop share the group, or the first of them would make the others wait for its sync.
+		await new Promise((resolve) => setImmediate(resolve));
 		while (this.#queue.length > 0 && !this.#shared.failure) {
 			if (this.#mustWaitForSync()) {
 				this.#syncWanted = true;
