@@ -69,6 +69,7 @@ function cellsOf(row: ReportRow): string[] {
 
 function number(value: number): string {
 	if (Number.isNaN(value)) return 'not measured';
+	if (value !== 0 && Math.abs(value) < 0.1) return value.toPrecision(2);
 	if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en-US');
 	return value.toFixed(Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2);
 }
