@@ -57,7 +57,9 @@ export async function startLoadClient(): Promise<LoadClient> {
 			child.send(job);
 			const [answer] = (await Promise.race([
 				once(child, 'message', { signal }),
-				once(child, 'exit', { signal }).then(() => [{ error: 'the load client died' }]),
+				once(child, 'exit', { signal }).then(([code, killedBy]) => [
+					{ error: `the load client ended: code ${String(code)}, signal ${String(killedBy)}` },
+				]),
 			])) as [{ readonly result?: JobResult; readonly error?: string }];
 			if (!answer.result) throw new Error(answer.error ?? 'the load client answered nothing');
 			return answer.result;
