@@ -6,8 +6,6 @@ export const LIMITS = {
 	laneQueueWrites: 4096,
 	/** Largest payload of one record. */
 	recordPayloadBytes: 262_144,
-	/** Largest header of one record type. */
-	recordExtBytes: 65_535,
 	/** Records of one group. */
 	groupRecords: 1024,
 	/** Payload bytes gathered into one group. */

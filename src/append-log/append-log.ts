@@ -53,7 +53,6 @@ export class AppendLog {
 	readonly damage: readonly BadRange[];
 	readonly #shared: LogShared;
 	readonly #writers: Record<Lane, LaneWriter>;
-
 	/** What a recovery found out and no file states yet. */
 	readonly #verdicts: ReadonlyMap<Lane, readonly RecordInput[]>;
 

@@ -11,7 +11,6 @@ const addon = await import('#addon').catch((error: unknown) => {
 export const {
 	benchKernel,
 	blake3,
-	checkBlocks,
 	checkBlocksBytes,
 	crc32c,
 	crc32cBlocks,
@@ -25,8 +24,6 @@ export const {
 	hashPair,
 	hashSegments,
 	keccak256,
-	perfectRoot,
-	perfectSiblings,
 	sectorLeaves,
 	simd,
 	simdAvailable,
