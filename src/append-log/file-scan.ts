@@ -48,7 +48,7 @@ export class LogFileScan {
 	readonly sizeBytes: number;
 	readonly #file: StorageFile;
 	readonly #checksums: Checksums;
-	readonly #window = Buffer.alloc(WINDOW_BYTES);
+	readonly #window: Buffer;
 	#windowFrom = 0;
 	#windowBytes = 0;
 
@@ -64,6 +64,7 @@ export class LogFileScan {
 		this.header = header;
 		this.identity = identity;
 		this.#checksums = checksums;
+		this.#window = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, roundUp(sizeBytes, GROUP_ALIGN_BYTES)));
 	}
 
 	static async open(file: StorageFile, lane: Lane, fileNo: number, checksums: Checksums): Promise<LogFileScan> {
@@ -198,7 +199,7 @@ export class LogFileScan {
 
 	/** Bytes of the file, fewer at its end; valid until the next call. */
 	async #bytesAt(at: number, count: number): Promise<Buffer> {
-		if (count > WINDOW_BYTES) {
+		if (count > this.#window.length) {
 			const own = Buffer.alloc(count);
 			return own.subarray(0, await this.#file.read(own, at));
 		}

@@ -2,19 +2,22 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runCrashSeed } from './scenario.js';
-import { runSweepPoint, sweepCalls } from './sweep.js';
+import { addTally, type Tally } from './points.js';
+import { randomLife, runSweep, shortLife } from './sweep.js';
 
 const SEEDS = 240;
-const SWEEP_SEED = 1;
+/** Passes over the swept life, so that not all of its forks are held at once. */
+const PASSES = 4;
+const RANDOM_LIVES = 15;
 
 describe('a store that crashes', () => {
 	it(`keeps what it answered, shows nothing half, reports no damage and rebuilds the same view, over ${SEEDS} seeds`, async (t) => {
-		const sums: Record<string, number> = {};
+		const sums: Tally = {};
 		const failures: string[] = [];
 		for (let seed = 1; seed <= SEEDS; seed++) {
 			try {
-				for (const [name, count] of Object.entries(await runCrashSeed(seed)))
-					sums[name] = (sums[name] ?? 0) + Number(count);
+				const { named: _, ...counts } = await runCrashSeed(seed);
+				addTally(sums, counts);
 			} catch (error) {
 				failures.push(`seed ${seed}: ${error instanceof Error ? error.message : String(error)}`);
 			}
@@ -27,30 +30,29 @@ describe('a store that crashes', () => {
 		assert.ok((sums['inDoubt'] ?? 0) > 0, 'no record was ever in doubt');
 	});
 
-	it('keeps its promises at a crash before and after every call of one life', async (t) => {
-		const calls = await sweepCalls(SWEEP_SEED);
-		for (let index = 0; index < calls; index++) {
-			for (const type of ['crash', 'crashAfter'] as const) {
-				await runSweepPoint(SWEEP_SEED, index, type).catch((error: unknown) => {
-					throw new Error(`call ${index}, ${type}`, { cause: error });
-				});
-			}
+	it('keeps its promises at a crash before, in the middle of and after every call that changes the disk in one life', async (t) => {
+		const sum = { points: 0, crashes: 0 };
+		const named: Tally = {};
+		for (let offset = 0; offset < PASSES; offset++) {
+			const pass = await runSweep({ seed: 1, life: shortLife, every: PASSES, offset, recoveryCrashes: 0.3 });
+			sum.points = pass.points;
+			sum.crashes += pass.crashes;
+			addTally(named, pass.named);
 		}
-		t.diagnostic(`${calls} calls, ${2 * calls} crashes`);
-		assert.ok(calls > 100);
+		const names = Object.keys(named);
+		t.diagnostic(`${sum.points} points, ${sum.crashes} crashes at ${names.length} named points`);
+		assert.ok(sum.crashes > sum.points && sum.points > 150);
+		assert.ok(names.length >= 50);
+		for (const name of ['writev bulk log, torn', 'syncDir log directory, before', 'rename view.checkpoint.new, after'])
+			assert.ok(names.includes(name), `${name} is missing among ${names.join('; ')}`);
 	});
 
-	it('keeps its promises when each call of a recovery is cut off too', async (t) => {
+	it(`keeps its promises at any call of ${RANDOM_LIVES} other lives`, async (t) => {
 		let crashes = 0;
-		const calls = await sweepCalls(SWEEP_SEED);
-		for (let index = 10; index < calls; index += 17) {
-			for (let recovery = 0; recovery < 40; recovery += 2) {
-				await runSweepPoint(SWEEP_SEED, index, 'crash', recovery).catch((error: unknown) => {
-					throw new Error(`call ${index}, call ${recovery} of the recovery`, { cause: error });
-				});
-				crashes++;
-			}
+		for (let seed = 1; seed <= RANDOM_LIVES; seed++) {
+			const pass = await runSweep({ seed, life: randomLife, every: 20, offset: seed, recoveryCrashes: 0.3 });
+			crashes += pass.crashes;
 		}
-		t.diagnostic(`${crashes} crashes in recoveries`);
+		t.diagnostic(`${crashes} crashes`);
 	});
 });

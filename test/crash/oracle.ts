@@ -23,6 +23,16 @@ export class Oracle {
 	readonly #openNames = new Map<DataRoot, Set<string>>();
 	#names = 0;
 
+	/** What the clients know at this moment. */
+	fork(): Oracle {
+		const copy = new Oracle();
+		for (const [key, content] of this.contents) copy.contents.set(key, content);
+		copy.acknowledged.push(...this.acknowledged);
+		for (const [root, names] of this.#openNames) copy.#openNames.set(root, new Set(names));
+		copy.#names = this.#names;
+		return copy;
+	}
+
 	newName(prng: Prng): string {
 		return prng.chance(0.1) ? '' : `name-${++this.#names}`;
 	}

@@ -5,17 +5,30 @@ import { runDiskFull, runNthFault } from './faults.js';
 import { FlipSubject, RealFlipSubject } from './flips.js';
 import { runKills } from './kills.js';
 import { runCrashSeed } from './scenario.js';
-import { runSweepPoint, sweepCalls } from './sweep.js';
+import { randomLife, runSweep } from './sweep.js';
 
 export type Counts = Record<string, number>;
+
+/** What a row is to reach: so many of one of its counts; of `names`, so many named points. */
+export interface Goal {
+	readonly count: string;
+	readonly least: number;
+}
+
+export interface RowOutcome {
+	readonly counts: Counts;
+	/** How often each named point was hit. */
+	readonly named?: Counts;
+}
 
 export interface Row {
 	readonly name: string;
 	readonly what: string;
-	/** Share of the time of a full run. */
+	readonly goals: readonly Goal[];
+	/** Share of the time of a bounded run. */
 	readonly share: number;
-	/** Runs one seed. Throws at a broken promise. */
-	readonly run: (seed: number) => Promise<Counts>;
+	/** Runs one seed. Throws at a broken promise; may end early when `signal` aborts. */
+	readonly run: (seed: number, signal: AbortSignal) => Promise<RowOutcome>;
 	/** Gives back what the row has set up. */
 	readonly end?: () => Promise<void>;
 }
@@ -37,6 +50,8 @@ export const FAULTS_OF_A_KIND = 50;
 /** Of these `npm test` tries as many; of the others, which a life seldom calls, the first ones. */
 export const FREQUENT_KINDS: ReadonlySet<CallKind> = new Set(['fdatasync', 'writev', 'read']);
 const KILLS_OF_A_RUN = 10;
+/** One of so many points of a life is tried: the next seed has another life. */
+const SWEEP_EVERY = 5;
 
 export function allRows(): readonly Row[] {
 	return [crashRow(), sweepRow(), diskFullRow(), faultRow(), logFlipRow(), viewFlipRow(), killRow()];
@@ -46,23 +61,32 @@ function crashRow(): Row {
 	return {
 		name: 'crash',
 		what: 'simulated power cuts and process ends under concurrent clients, also while recovering',
+		goals: [
+			{ count: 'crashes', least: 2000 },
+			{ count: 'names', least: 50 },
+		],
 		share: 4,
-		run: async (seed) => ({ ...(await runCrashSeed(seed)) }),
+		async run(seed) {
+			const { named, ...counts } = await runCrashSeed(seed);
+			return { counts, named };
+		},
 	};
 }
 
 function sweepRow(): Row {
 	return {
 		name: 'sweep',
-		what: 'a crash before and after every call of one short life; then one more while recovering',
-		share: 1,
+		what: 'a crash before, in the middle of and after the calls that change the disk in a random life, now and then another while recovering',
+		goals: [
+			{ count: 'crashes', least: 10_000 },
+			{ count: 'names', least: 50 },
+		],
+		share: 4,
 		async run(seed) {
-			const calls = await sweepCalls(seed);
-			for (let index = 0; index < calls; index++) {
-				await runSweepPoint(seed, index, 'crash');
-				await runSweepPoint(seed, index, 'crashAfter', index % 40);
-			}
-			return { crashes: 2 * calls };
+			const every = SWEEP_EVERY;
+			const options = { seed, life: randomLife, every, offset: seed % every, recoveryCrashes: 0.3 };
+			const { crashes, points, named } = await runSweep(options);
+			return { counts: { lives: 1, points, crashes }, named };
 		},
 	};
 }
@@ -71,8 +95,9 @@ function diskFullRow(): Row {
 	return {
 		name: 'disk-full',
 		what: 'a disk that fills up, is read, gets room again and takes uploads without a restart',
+		goals: [{ count: 'disks', least: 100 }],
 		share: 1,
-		run: async (seed) => ({ ...(await runDiskFull(seed)) }),
+		run: async (seed) => ({ counts: { disks: 1, ...(await runDiskFull(seed)) } }),
 	};
 }
 
@@ -80,11 +105,12 @@ function faultRow(): Row {
 	return {
 		name: 'io-error',
 		what: 'one call of the disk answers EIO',
+		goals: [{ count: 'faults', least: 300 }],
 		share: 1,
 		async run(seed) {
 			const kind = FAULT_KINDS[seed % FAULT_KINDS.length] as CallKind;
 			const nth = 1 + (Math.floor(seed / FAULT_KINDS.length) % FAULTS_OF_A_KIND);
-			return { faults: (await runNthFault(kind, nth, seed)) ? 1 : 0 };
+			return { counts: { faults: (await runNthFault(kind, nth, seed)) ? 1 : 0 } };
 		},
 	};
 }
@@ -94,13 +120,14 @@ function logFlipRow(): Row {
 	return {
 		name: 'log-flip',
 		what: 'a flipped bit in a log file, the checkpoint or store.json of a closed directory',
+		goals: [{ count: 'flips', least: 8000 }],
 		share: 1,
 		async run(seed) {
 			subject ??= await FlipSubject.make(1);
 			const prng = new Prng(seed);
 			const path = prng.pick(subject.files);
 			const outcome = await subject.flip(path, prng.below(subject.sizeOf(path)), prng.below(8), prng.chance(0.5));
-			return { flips: 1, [outcome]: 1 };
+			return { counts: { flips: 1, [outcome]: 1 } };
 		},
 	};
 }
@@ -110,11 +137,12 @@ function viewFlipRow(): Row {
 	return {
 		name: 'view-flip',
 		what: "a flipped bit in RocksDB's files of a closed directory",
+		goals: [{ count: 'flips', least: 2000 }],
 		share: 1,
 		async run(seed) {
 			subject ??= await RealFlipSubject.make(1);
 			const { outcome } = await subject.flip(new Prng(seed));
-			return { flips: 1, [outcome]: 1 };
+			return { counts: { flips: 1, [outcome]: 1 } };
 		},
 		async end() {
 			await subject?.remove();
@@ -126,7 +154,8 @@ function killRow(): Row {
 	return {
 		name: 'kill',
 		what: 'kill -9 of the real process under concurrent uploads',
-		share: 3,
-		run: async (seed) => ({ ...(await runKills({ seed, kills: KILLS_OF_A_RUN })) }),
+		goals: [{ count: 'kills', least: 500 }],
+		share: 4,
+		run: async (seed) => ({ counts: { ...(await runKills({ seed, kills: KILLS_OF_A_RUN })) } }),
 	};
 }

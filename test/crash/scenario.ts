@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../src/errors.js';
 import { Prng } from '../support/prng.js';
 import type { CallKind, Fault, FaultHook } from '../support/simulated-io.js';
 import { Oracle } from './oracle.js';
+import type { Tally } from './points.js';
 import { SimulatedMachine, type Breakage, type Process } from './simulated-machine.js';
 import { inTurns } from './turns.js';
 import { verifyAcknowledged, verifyStore } from './verify.js';
@@ -16,6 +17,8 @@ export interface Outcome {
 	readonly calls: number;
 	readonly rebuilds: number;
 	readonly inDoubt: number;
+	/** Crashes at named points. */
+	readonly named: Tally;
 }
 
 const ROUNDS_MOST = 3;
@@ -62,6 +65,7 @@ class Scenario {
 			calls: machine.totalCalls,
 			rebuilds: this.#rebuilds,
 			inDoubt: this.#inDoubt,
+			named: machine.points,
 		};
 	}
 
@@ -142,7 +146,7 @@ class Scenario {
 
 /** A crash before or after some call, or before one that would have made data durable: there most is at risk. */
 function crashWithin(prng: Prng, calls: number, span: number): FaultHook {
-	const fault: Fault = { type: prng.chance(0.5) ? 'crash' : 'crashAfter' };
+	const fault: Fault = { type: prng.pick(['crash', 'crashDuring', 'crashAfter']) };
 	if (prng.chance(0.5)) {
 		const index = calls + prng.below(span);
 		return (call) => (call.index === index ? fault : undefined);

@@ -16,6 +16,7 @@ import { LossyKv } from '../support/lossy-kv.js';
 import { Prng } from '../support/prng.js';
 import { SeededRandomness, SimulatedClock } from '../support/simulated-clock.js';
 import { type FaultHook, SimulatedCrash, SimulatedIo } from '../support/simulated-io.js';
+import { addTally, changesDisk, momentOf, pointName, type Tally } from './points.js';
 
 export const DATA_DIR = '/data';
 const VIEW_DIR = `${DATA_DIR}/view`;
@@ -54,6 +55,9 @@ export interface Process {
 
 const ROLL_CHOICES = [24 * 1024, 300 * 1024, 1024 * 1024, 2 ** 30] as const;
 
+/** Rings of processes that ended idle: making one costs as much as a short life. */
+const idleRings: SlabRing[] = [];
+
 export class SimulatedMachine {
 	io: SimulatedIo;
 	readonly clock = new SimulatedClock();
@@ -61,6 +65,8 @@ export class SimulatedMachine {
 	faults: FaultHook | undefined;
 	/** Also those of earlier processes. */
 	totalCalls = 0;
+	/** Crashes beside calls that change the disk. */
+	readonly points: Tally = {};
 	readonly #options: MachineOptions;
 	readonly #prng: Prng;
 	readonly #randomness: SeededRandomness;
@@ -69,6 +75,8 @@ export class SimulatedMachine {
 	#databases = new Map<number, LossyKv>();
 	#nextDatabase = 1;
 	#current: LossyKv | undefined;
+	/** Of the running process. */
+	#ring: SlabRing | undefined;
 
 	constructor(options: MachineOptions) {
 		this.#options = options;
@@ -96,10 +104,12 @@ export class SimulatedMachine {
 		const io = this.io;
 		io.hook = (call) => {
 			this.totalCalls++;
-			return this.faults?.(call);
+			const fault = this.faults?.(call);
+			const moment = momentOf(call, fault);
+			if (moment && changesDisk(call)) addTally(this.points, { [pointName(call, moment)]: 1 });
+			return fault;
 		};
-		// Slots that a process held when it stopped are lost with it.
-		const ring = new SlabRing(1);
+		const ring = (this.#ring = idleRings.pop() ?? new SlabRing(1));
 		const told: Told = {
 			damaged: [],
 			failed: [],
@@ -131,6 +141,7 @@ export class SimulatedMachine {
 
 	/** The power fails: unsynced data and unflushed batches survive or not, as the seed says. */
 	powerCut(): void {
+		this.#giveBackRing();
 		this.io = this.io.crash(this.#prng.fork());
 		this.#databases = new Map(
 			[...this.#databases].map(([number, database]) => [number, database.crash(this.#prng.fork())]),
@@ -140,28 +151,32 @@ export class SimulatedMachine {
 
 	/** The process is killed: the operating system keeps what it was given. */
 	kill(): void {
+		this.#giveBackRing();
 		this.io = this.io.kill();
-		this.#databases = new Map([...this.#databases].map(([number, database]) => [number, database.kill()]));
+		this.#databases = killed(this.#databases);
 		this.#end();
 	}
 
-	/** Another machine with a copy of the disk as this one's processes see it, with the view or without any. */
-	async copy(withView: boolean): Promise<SimulatedMachine> {
+	/**
+	 * Another machine, stopped, with what this one has at this moment: the disk with all that is not durable, and the view, unless it is left
+	 * out. Both go on apart.
+	 */
+	fork(withView = true): SimulatedMachine {
 		const { breakage: _, capacityBytes: __, ...options } = this.#options;
-		const copy = new SimulatedMachine({ ...options, seed: options.seed + 1 });
-		copy.clock.advance(this.clock.monotonicMs());
-		if (withView)
-			copy.#databases = new Map([...this.#databases].map(([number, database]) => [number, database.kill()]));
-		for (const path of this.io.files()) {
-			if (!withView && path.startsWith(VIEW_DIR)) continue;
-			await copy.io.makeDir(path.slice(0, path.lastIndexOf('/')));
-			const file = await copy.io.open(path, 'create');
-			await file.writev([this.io.contents(path)], 0);
-			await file.fdatasync();
-			await file.close();
-		}
-		for (const directory of ['/', DATA_DIR, `${DATA_DIR}/log`, ...(withView ? [VIEW_DIR] : [])])
-			await copy.io.syncDir(directory);
+		const fork = new SimulatedMachine({ ...options, seed: options.seed + 1 });
+		fork.clock.advance(this.clock.monotonicMs());
+		fork.io = this.io.fork(options.seed + this.io.calls);
+		fork.#nextDatabase = this.#nextDatabase;
+		if (withView) fork.#databases = killed(this.#databases);
+		return fork;
+	}
+
+	/** A fork whose disk is as processes see it, all of it durable. */
+	async copy(withView: boolean): Promise<SimulatedMachine> {
+		const copy = this.fork(withView);
+		copy.kill();
+		if (!withView) await copy.io.removeDir(VIEW_DIR);
+		copy.io.settle();
 		return copy;
 	}
 
@@ -180,6 +195,13 @@ export class SimulatedMachine {
 	/** The running process' database. */
 	get database(): LossyKv | undefined {
 		return this.#current;
+	}
+
+	/** Whoever stopped in the middle of something may still hold slots, or take some. */
+	#giveBackRing(): void {
+		const ring = this.#ring;
+		if (ring && !this.io.crashed && ring.freeSlots === ring.slotCount) idleRings.push(ring);
+		this.#ring = undefined;
 	}
 
 	#end(): void {
@@ -220,6 +242,10 @@ export class SimulatedMachine {
 		this.#current = database;
 		return this.#options.breakage?.kv?.(database) ?? database;
 	}
+}
+
+function killed(databases: ReadonlyMap<number, LossyKv>): Map<number, LossyKv> {
+	return new Map([...databases].map(([number, database]) => [number, database.kill()]));
 }
 
 export function toldNothing(): Told {

@@ -137,6 +137,7 @@ async function openCopy(
 	if (!isSame) throw new Violation(`${what} comes to another ledger state`);
 	const rows = await copy.dump();
 	if (!withView) await inTurns(store.close(), 'closing a rebuilt store', () => false);
+	copy.kill();
 	return rows;
 }
 

@@ -96,7 +96,7 @@ export class LossyKv implements KvEngine {
 		return new LossyKv(rows, new Set([...this.#damaged].filter((key) => rows.has(key))));
 	}
 
-	/** What a killed process leaves: every batch that was answered. */
+	/** What a killed process leaves: every batch that was answered. Changes nothing here. */
 	kill(): LossyKv {
 		const after = new LossyKv(this.#durable, this.#damaged);
 		for (const batch of this.#unflushed) {

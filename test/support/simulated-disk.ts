@@ -6,15 +6,21 @@ import type { Prng } from './prng.js';
 
 /** Unit in which a crash keeps or loses data. */
 const DISK_SECTOR_BYTES = 512;
+/** Unit in which the system takes the data of a write. */
+const PAGE_BYTES = 4096;
 
-/** Bytes that grow. */
+/** Bytes that grow. Forks share them until one of the two changes. */
 export class Content {
-	#bytes: Uint8Array;
-	#size: number;
+	#bytes = new Uint8Array(0);
+	#size = 0;
+	#isShared = false;
 
-	constructor(from: Uint8Array = new Uint8Array(0)) {
-		this.#bytes = Uint8Array.from(from);
-		this.#size = from.byteLength;
+	fork(): Content {
+		const copy = new Content();
+		copy.#bytes = this.#bytes;
+		copy.#size = this.#size;
+		copy.#isShared = this.#isShared = true;
+		return copy;
 	}
 
 	get size(): number {
@@ -28,19 +34,34 @@ export class Content {
 
 	/** Grows with zeros, or cuts. */
 	resize(size: number): void {
-		if (size > this.#bytes.byteLength) {
-			const grown = new Uint8Array(Math.max(size, 2 * this.#bytes.byteLength, 4096));
-			grown.set(this.bytes);
-			this.#bytes = grown;
+		if (size > this.#bytes.byteLength) this.#own(Math.max(size, 2 * this.#bytes.byteLength, 4096));
+		if (size < this.#size) {
+			this.#own(this.#bytes.byteLength);
+			this.#bytes.fill(0, size, this.#size);
 		}
-		if (size < this.#size) this.#bytes.fill(0, size, this.#size);
 		this.#size = size;
 	}
 
 	write(offset: number, data: Uint8Array): void {
 		if (data.byteLength === 0) return;
 		if (offset + data.byteLength > this.#size) this.resize(offset + data.byteLength);
+		this.#own(this.#bytes.byteLength);
 		this.#bytes.set(data, offset);
+	}
+
+	flip(offset: number, bit: number): void {
+		if (offset >= this.#size) return;
+		this.#own(this.#bytes.byteLength);
+		this.#bytes[offset] = (this.#bytes[offset] as number) ^ (1 << bit);
+	}
+
+	/** Makes the bytes this content's own, with room for so many. */
+	#own(capacity: number): void {
+		if (!this.#isShared && capacity === this.#bytes.byteLength) return;
+		const own = new Uint8Array(capacity);
+		own.set(this.bytes);
+		this.#bytes = own;
+		this.#isShared = false;
 	}
 }
 
@@ -58,49 +79,73 @@ export interface WriteInFlight {
 export class DiskFile {
 	/** What readers see. */
 	readonly current: Content;
-	/** What is on the medium for certain. */
-	readonly durable: Content;
 	readonly inFlight = new Set<WriteInFlight>();
+	/** What is on the medium for certain. */
+	#durable: Content;
 	#unsynced: DataWrite[] = [];
 	links = 0;
 	opens = 0;
 
-	constructor(bytes?: Uint8Array) {
-		this.current = new Content(bytes);
-		this.durable = new Content(bytes);
+	constructor(content = new Content()) {
+		this.current = content;
+		this.#durable = content.fork();
 	}
 
+	/** The same file in another world: from here on both change apart. */
+	fork(): DiskFile {
+		const copy = new DiskFile(this.current.fork());
+		copy.#durable = this.#durable.fork();
+		copy.#unsynced = [...this.#unsynced];
+		copy.links = this.links;
+		for (const { offset, buffers } of this.inFlight) copy.inFlight.add({ offset, buffers: [Buffer.concat(buffers)] });
+		return copy;
+	}
+
+	/** Flips a bit, in memory and on the medium. */
+	flip(offset: number, bit: number): void {
+		this.current.flip(offset, bit);
+		this.#durable.flip(offset, bit);
+	}
+
+	/** Takes `data` over. */
 	write(offset: number, data: Uint8Array): void {
-		const copy = Uint8Array.from(data);
-		this.current.write(offset, copy);
-		this.#unsynced.push({ offset, data: copy });
+		this.current.write(offset, data);
+		this.#unsynced.push({ offset, data });
 	}
 
 	sync(): void {
-		for (const write of this.#unsynced) this.durable.write(write.offset, write.data);
-		this.durable.resize(this.current.size);
+		for (const write of this.#unsynced) this.#durable.write(write.offset, write.data);
+		this.#durable.resize(this.current.size);
 		this.#unsynced = [];
+	}
+
+	/** The process ends in the middle of its writes: of each some pages are there, from its start on, or none, or all. */
+	endWrites(prng: Prng, freeBytes: number): void {
+		for (const { offset, buffers } of this.inFlight) {
+			const data = Buffer.concat(buffers);
+			const count = prng.pick([0, data.length, PAGE_BYTES * prng.below(1 + Math.floor(data.length / PAGE_BYTES))]);
+			if (Math.max(0, offset + count - this.current.size) <= freeBytes) this.write(offset, data.subarray(0, count));
+		}
+		this.inFlight.clear();
 	}
 
 	/** A sync that failed: some of the data reached the medium, and the rest counts as clean and will not be tried again. */
 	failSync(prng: Prng): void {
-		const survived = this.survive(prng);
-		this.durable.resize(survived.byteLength);
-		this.durable.write(0, survived);
+		this.#durable = this.survive(prng);
 		this.#unsynced = [];
 	}
 
-	/** The bytes after one possible crash. */
-	survive(prng: Prng): Uint8Array {
-		const content = new Content(this.durable.bytes);
+	/** The content after one possible crash. */
+	survive(prng: Prng): Content {
+		const content = this.#durable.fork();
 		const inFlight = [...this.inFlight].map(({ offset, buffers }) => ({ offset, data: Buffer.concat(buffers) }));
 		const writes = [...this.#unsynced, ...inFlight];
 		const fullSize = writes.reduce((size, write) => Math.max(size, write.offset + write.data.byteLength), content.size);
 		const style = prng.below(6);
-		if (style === 0) return content.bytes;
+		if (style === 0) return content;
 		for (const write of writes) surviveWrite(content, write, style === 1 ? 'kept' : prng.pick(WRITE_FATES), prng);
-		content.resize(style === 1 ? fullSize : surviveSize(this.durable.size, fullSize, prng));
-		return content.bytes;
+		content.resize(style === 1 ? fullSize : surviveSize(this.#durable.size, fullSize, prng));
+		return content;
 	}
 }
 
@@ -155,6 +200,17 @@ export class DiskDirectory {
 		this.#unsynced = [];
 	}
 
+	/** The same directory in another world; `forkNode` answers what stands there for a node of this one. */
+	fork(forkNode: (node: DiskNode) => DiskNode): DiskDirectory {
+		const copy = new DiskDirectory();
+		for (const [name, node] of this.current) copy.current.set(name, forkNode(node));
+		for (const [name, node] of this.#durable) copy.#durable.set(name, forkNode(node));
+		copy.#unsynced = this.#unsynced.map((change) =>
+			change.map(([name, node]) => [name, node && forkNode(node)] as const),
+		);
+		return copy;
+	}
+
 	/** The entries after one possible crash. */
 	survive(prng: Prng): Map<string, DiskNode> {
 		const entries = new Map(this.#durable);
@@ -198,6 +254,19 @@ export function surviveTree(root: DiskDirectory, prng: Prng): DiskDirectory {
 		return survived;
 	};
 	return surviveDirectory(root);
+}
+
+/** The tree as it is, with what is unsynced and in flight; both go on apart. */
+export function forkTree(root: DiskDirectory): DiskDirectory {
+	const forks = new Map<DiskNode, DiskNode>();
+	const forkNode = (node: DiskNode): DiskNode => {
+		const known = forks.get(node);
+		if (known) return known;
+		const fork = node instanceof DiskFile ? node.fork() : node.fork(forkNode);
+		forks.set(node, fork);
+		return fork;
+	};
+	return root.fork(forkNode);
 }
 
 /** Calls `visit` for each file of the tree, with its path. */

@@ -26,8 +26,9 @@ export class SimulatedFile implements StorageFile {
 			if (this.#mode === 'read') throw systemError('EBADF', this.path);
 			return this.#write(buffers, position, shortBytes);
 		};
+		const wasRunning = !this.#io.crashed;
 		const written = this.#io.call('writev', this.path, write, land);
-		if (!this.#io.crashed) this.#file.inFlight.add(flight);
+		if (wasRunning && (!this.#io.crashed || this.#io.stoppedInCall)) this.#file.inFlight.add(flight);
 		return written;
 	}
 

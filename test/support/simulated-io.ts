@@ -6,7 +6,15 @@
 import { posix } from 'node:path';
 import type { OpenMode, StorageFile, StorageIo } from '../../src/io/storage-io.js';
 import { Prng } from './prng.js';
-import { DiskDirectory, DiskFile, type DiskNode, surviveTree, systemError, walkFiles } from './simulated-disk.js';
+import {
+	DiskDirectory,
+	DiskFile,
+	type DiskNode,
+	forkTree,
+	surviveTree,
+	systemError,
+	walkFiles,
+} from './simulated-disk.js';
 import { SimulatedFile } from './simulated-file.js';
 
 export type CallKind = Exclude<keyof StorageIo | keyof StorageFile, 'path'>;
@@ -19,15 +27,20 @@ export interface IoCall {
 	readonly index: number;
 	/** Position among the calls of this kind, from 0. */
 	readonly nth: number;
+	/** Of an open. */
+	readonly mode?: OpenMode;
 }
 
 /**
- * `crash`: the process stops before the call; `crashAfter`: right after it took effect; `error`: the call fails with a system error
- * code; `short`: a writev writes only so many bytes.
+ * `crash`: the process stops before the call; `crashDuring`: in the middle of it, which only a writev has; `crashAfter`: right after it took
+ * effect; `observe`: `after` is called right after it took effect; `error`: the call fails with a system error code; `short`: a writev writes
+ * only so many bytes.
  */
 export type Fault =
 	| { readonly type: 'crash' }
+	| { readonly type: 'crashDuring' }
 	| { readonly type: 'crashAfter' }
+	| { readonly type: 'observe'; readonly after: () => void }
 	| { readonly type: 'error'; readonly code: string }
 	| { readonly type: 'short'; readonly bytes: number };
 
@@ -75,6 +88,7 @@ export class SimulatedIo implements StorageIo {
 	#openFiles = 0;
 	#usedBytes = 0;
 	#crashed = false;
+	#stoppedInCall = false;
 	/** Total size that all files may have; a test may change it at any time. */
 	capacityBytes: number;
 	/** Asked before every call. */
@@ -85,11 +99,8 @@ export class SimulatedIo implements StorageIo {
 		this.#options = options;
 		this.#prng = new Prng(options.seed ?? 1);
 		this.capacityBytes = options.capacityBytes ?? Number.MAX_SAFE_INTEGER;
-		const files = new Set<DiskFile>();
-		walkFiles(root, (_path, file) => files.add(file));
-		for (const file of files) {
+		for (const file of filesOf(root)) {
 			file.opens = 0;
-			file.inFlight.clear();
 			this.#usedBytes += file.current.size;
 		}
 	}
@@ -103,25 +114,48 @@ export class SimulatedIo implements StorageIo {
 		return this.#crashed;
 	}
 
+	/** True when the last call stopped the process in its middle. For SimulatedFile. */
+	get stoppedInCall(): boolean {
+		return this.#stoppedInCall;
+	}
+
 	/** Stops this instance and answers what one power cut at this moment may leave. May be called again for other outcomes. */
 	crash(prng: Prng): SimulatedIo {
 		this.#crashed = true;
 		return new SimulatedIo(this.#nextOptions(prng), surviveTree(this.#root, prng));
 	}
 
-	/** Stops this instance and answers the same disk for the next process: nothing is lost, and nothing more is durable. */
+	/**
+	 * Stops this instance and answers the same disk for the next process: nothing is lost but parts of writes that were under way, and nothing
+	 * more is durable.
+	 */
 	kill(): SimulatedIo {
 		this.#crashed = true;
+		for (const file of filesOf(this.#root)) file.endWrites(this.#prng, this.freeBytes);
 		return new SimulatedIo(this.#nextOptions(this.#prng), this.#root);
+	}
+
+	/** The disk of this moment on another, stopped machine; both go on apart. Nothing of it is seen here. */
+	fork(seed: number): SimulatedIo {
+		const fork = new SimulatedIo({ ...this.#options, capacityBytes: this.capacityBytes, seed }, forkTree(this.#root));
+		fork.#crashed = true;
+		return fork;
+	}
+
+	/** Makes everything durable. */
+	settle(): void {
+		const settleDirectory = (directory: DiskDirectory): void => {
+			directory.sync();
+			for (const node of directory.current.values())
+				if (node instanceof DiskFile) node.sync();
+				else settleDirectory(node);
+		};
+		settleDirectory(this.#root);
 	}
 
 	/** Flips one bit of what a file has, in memory and on the medium. */
 	corrupt(path: string, offset: number, bit: number): void {
-		const file = this.#file(path);
-		for (const content of [file.current, file.durable]) {
-			const byte = content.bytes[offset];
-			if (byte !== undefined) content.bytes[offset] = byte ^ (1 << bit);
-		}
+		this.#file(path).flip(offset, bit);
 	}
 
 	/** Paths of all files, sorted. */
@@ -137,7 +171,7 @@ export class SimulatedIo implements StorageIo {
 	}
 
 	open(path: string, mode: OpenMode): Promise<StorageFile> {
-		return this.call('open', path, () => {
+		const open = (): StorageFile => {
 			if (this.#openFiles >= (this.#options.maxOpenFiles ?? Number.POSITIVE_INFINITY))
 				throw systemError('EMFILE', path);
 			const { directory, name } = this.#parent(path);
@@ -153,7 +187,8 @@ export class SimulatedIo implements StorageIo {
 			node.opens += 1;
 			this.#openFiles += 1;
 			return new SimulatedFile(this, path, node, mode);
-		});
+		};
+		return this.call('open', path, open, undefined, mode);
 	}
 
 	rename(from: string, to: string): Promise<void> {
@@ -257,8 +292,9 @@ export class SimulatedIo implements StorageIo {
 		path: string,
 		effect: (shortBytes: number | undefined) => T,
 		failed?: () => unknown,
+		mode?: OpenMode,
 	): Promise<T> {
-		const fault = this.ask(kind, path);
+		const fault = this.ask(kind, path, mode);
 		await Promise.resolve();
 		this.assertRunning();
 		if (fault?.type === 'error') {
@@ -270,17 +306,19 @@ export class SimulatedIo implements StorageIo {
 			this.#crashed = true;
 			throw new SimulatedCrash();
 		}
+		if (fault?.type === 'observe') fault.after();
 		return result;
 	}
 
 	/** Counts a call and asks the hook about it. For SimulatedFile. */
-	ask(kind: CallKind, path: string): Fault | undefined {
+	ask(kind: CallKind, path: string, mode?: OpenMode): Fault | undefined {
 		this.assertRunning();
 		const nth = this.#callsOfKind.get(kind) ?? 0;
-		const fault = this.hook?.({ kind, path, index: this.#calls, nth });
+		const fault = this.hook?.({ kind, path, index: this.#calls, nth, ...(mode && { mode }) });
 		this.#callsOfKind.set(kind, nth + 1);
 		this.#calls += 1;
-		if (fault?.type === 'crash') this.#crashed = true;
+		if (fault?.type === 'crash' || fault?.type === 'crashDuring') this.#crashed = true;
+		this.#stoppedInCall = fault?.type === 'crashDuring';
 		this.assertRunning();
 		return fault;
 	}
@@ -369,6 +407,12 @@ export class SimulatedIo implements StorageIo {
 		if (directory instanceof DiskFile) throw systemError('ENOTDIR', path);
 		return { directory, name };
 	}
+}
+
+function filesOf(root: DiskDirectory): ReadonlySet<DiskFile> {
+	const files = new Set<DiskFile>();
+	walkFiles(root, (_path, file) => files.add(file));
+	return files;
 }
 
 function namesOf(path: string): string[] {
