@@ -6,23 +6,14 @@
 import * as fs from 'node:fs';
 import type { OpenMode, StorageFile, StorageIo } from './storage-io.js';
 
-/** Starts write-back of `lengthBytes` bytes of an open file from `offset`, without waiting (Linux: sync_file_range). */
-export type StartWriteback = (fd: number, offset: number, lengthBytes: number) => void;
-
-export interface NodeIoOptions {
-	/** Absent: write-back hints do nothing. */
-	readonly startWriteback?: StartWriteback;
-}
-
 const OPEN_FLAGS: Record<OpenMode, string> = { read: 'r', create: 'wx+', write: 'r+' };
 
 /** The file system of this machine. */
-export function createNodeIo(options: NodeIoOptions = {}): StorageIo {
-	const startWriteback = options.startWriteback ?? (() => undefined);
+export function createNodeIo(): StorageIo {
 	return {
 		async open(path, mode) {
 			const fd = await call<number>((done) => fs.open(path, OPEN_FLAGS[mode], 0o644, done));
-			return new NodeFile(path, fd, startWriteback);
+			return new NodeFile(path, fd);
 		},
 		rename: (from, to) => call<void>((done) => fs.rename(from, to, done)),
 		unlink: (path) => call<void>((done) => fs.unlink(path, done)),
@@ -41,15 +32,13 @@ export function createNodeIo(options: NodeIoOptions = {}): StorageIo {
 class NodeFile implements StorageFile {
 	readonly path: string;
 	readonly #fd: number;
-	readonly #startWriteback: StartWriteback;
 	#running = 0;
 	#closing: Promise<void> | undefined;
 	#whenIdle: (() => void) | undefined;
 
-	constructor(path: string, fd: number, startWriteback: StartWriteback) {
+	constructor(path: string, fd: number) {
 		this.path = path;
 		this.#fd = fd;
-		this.#startWriteback = startWriteback;
 	}
 
 	/** libuv splits and repeats the system call until one fails: a short count means that the next byte could not be written. */
@@ -74,15 +63,6 @@ class NodeFile implements StorageFile {
 
 	fdatasync(): Promise<void> {
 		return this.#use(() => call<void>((done) => fs.fdatasync(this.#fd, done)));
-	}
-
-	startWriteback(position: number, length: number): void {
-		if (this.#closing !== undefined) return;
-		try {
-			this.#startWriteback(this.#fd, position, length);
-		} catch {
-			// Some file systems refuse it. It is a hint: the sync that follows reports whatever matters.
-		}
 	}
 
 	async size(): Promise<number> {

@@ -12,8 +12,6 @@ export interface StorageFile {
 	read(buffer: Uint8Array, position: number): Promise<number>;
 	/** Makes all written data durable. After a failure nothing about the file may be assumed; it is never retried. */
 	fdatasync(): Promise<void>;
-	/** Starts write-back of a range without waiting; a hint that may do nothing. */
-	startWriteback(position: number, length: number): void;
 	/** Size in bytes. */
 	size(): Promise<number>;
 	close(): Promise<void>;

@@ -37,8 +37,3 @@ export const {
 export type DataLock = InstanceType<typeof addon.DataLock>;
 export type FileTree = InstanceType<typeof addon.FileTree>;
 export type { FileGeometry, FileRoot, FlowAppended, SubmissionNode, TreeProof } from '#addon';
-
-/** Starts writing a range of an open file back to disk and does not wait for it. Linux only, elsewhere nothing. */
-export function startWriteback(fd: number, offset: number, lengthBytes: number): void {
-	addon.startWriteback(fd, BigInt(offset), BigInt(lengthBytes));
-}

@@ -49,10 +49,6 @@ export class SimulatedFile implements StorageFile {
 		return this.#io.call('fdatasync', this.path, sync, () => this.#io.failSync(this.#file));
 	}
 
-	startWriteback(): void {
-		if (!this.#closed) this.#io.hint('startWriteback', this.path);
-	}
-
 	size(): Promise<number> {
 		return this.#io.call('size', this.path, () => {
 			this.#assertOpen();

@@ -323,16 +323,6 @@ export class SimulatedIo implements StorageIo {
 		return fault;
 	}
 
-	/** Counts a call that answers nothing: after a crash it does nothing. For SimulatedFile. */
-	hint(kind: CallKind, path: string): void {
-		if (this.#crashed) return;
-		try {
-			this.ask(kind, path);
-		} catch (error) {
-			if (!(error instanceof SimulatedCrash)) throw error;
-		}
-	}
-
 	assertRunning(): void {
 		if (this.#crashed) throw new SimulatedCrash();
 	}

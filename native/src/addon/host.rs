@@ -1,7 +1,7 @@
 //! Calls to the host: the lock of a data directory, hints about the page cache.
 
 use super::args::Arg;
-use crate::error::{Error, require};
+use crate::error::Error;
 use crate::lock;
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
@@ -37,25 +37,10 @@ fn descriptor(fd: &Arg) -> std::result::Result<i32, Error> {
     i32::try_from(number).map_err(|_| Error(format!("fd: {number} is not a file descriptor")))
 }
 
-/// A range of a file as the system's signed 64-bit numbers.
-fn range(offset: &Arg, length: &Arg) -> std::result::Result<(i64, i64), Error> {
-    let (offset, length) = (offset.bigint("offset")?, length.bigint("length")?);
-    let end = offset.checked_add(length).and_then(|end| i64::try_from(end).ok());
-    require!(end.is_some(), "offset and length: the range ends beyond 2^63 - 1");
-    Ok((offset.cast_signed(), length.cast_signed()))
-}
-
 /// Drops the clean pages of a file from the page cache. Linux only, elsewhere nothing.
 #[napi(catch_unwind, ts_args_type = "fd: number")]
 pub fn drop_cache(fd: Arg) -> Result<()> {
     Ok(os::drop_cache(descriptor(&fd)?)?)
-}
-
-/// Starts writing a range of a file back to disk and does not wait for it. Linux only, elsewhere nothing.
-#[napi(catch_unwind, ts_args_type = "fd: number, offset: bigint, length: bigint")]
-pub fn start_writeback(fd: Arg, offset: Arg, length: Arg) -> Result<()> {
-    let (offset, length) = range(&offset, &length)?;
-    Ok(os::start_writeback(descriptor(&fd)?, offset, length)?)
 }
 
 #[cfg(target_os = "linux")]
@@ -68,12 +53,6 @@ mod os {
         if code == 0 { Ok(()) } else { Err(failure("posix_fadvise", std::io::Error::from_raw_os_error(code))) }
     }
 
-    pub fn start_writeback(fd: i32, offset: i64, length: i64) -> Result<(), Error> {
-        // SAFETY: as above.
-        let code = unsafe { libc::sync_file_range(fd, offset, length, libc::SYNC_FILE_RANGE_WRITE) };
-        if code == 0 { Ok(()) } else { Err(failure("sync_file_range", std::io::Error::last_os_error())) }
-    }
-
     fn failure(call: &str, error: std::io::Error) -> Error {
         Error(format!("{call}: {error}"))
     }
@@ -84,10 +63,6 @@ mod os {
     use crate::Error;
 
     pub fn drop_cache(_fd: i32) -> Result<(), Error> {
-        Ok(())
-    }
-
-    pub fn start_writeback(_fd: i32, _offset: i64, _length: i64) -> Result<(), Error> {
         Ok(())
     }
 }

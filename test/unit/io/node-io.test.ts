@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { createNodeIo } from '../../../src/io/node-io.js';
-import { startWriteback } from '../../../src/native/addon.js';
 import { storageIoCompliance } from './storage-io.compliance.js';
 
 async function temporary(): Promise<{ directory: string; dispose(): Promise<void> }> {
@@ -16,7 +15,7 @@ async function temporary(): Promise<{ directory: string; dispose(): Promise<void
 }
 
 storageIoCompliance('the file system of this machine', async () => ({
-	io: createNodeIo({ startWriteback }),
+	io: createNodeIo(),
 	...(await temporary()),
 }));
 
@@ -38,31 +37,6 @@ describe('nodeIo', () => {
 		const node = [process.execPath, '--input-type=module', '-e', program];
 		const { stdout } = await promisify(execFile)('bash', ['-c', limited, 'bash', ...node]);
 		assert.equal(Number(stdout), 4096);
-		await dispose();
-	});
-
-	it('hands write-back hints the descriptor and the range, and none after closing', async () => {
-		const { directory, dispose } = await temporary();
-		const hints: number[][] = [];
-		const io = createNodeIo({ startWriteback: (fd, offset, length) => void hints.push([fd, offset, length]) });
-		const file = await io.open(join(directory, 'a'), 'create');
-		file.startWriteback(4096, 8192);
-		await file.close();
-		file.startWriteback(0, 1);
-		assert.equal(hints.length, 1);
-		assert.deepEqual(hints[0]?.slice(1), [4096, 8192]);
-		await dispose();
-	});
-
-	it('a write-back hint that the system refuses disturbs nothing', async () => {
-		const { directory, dispose } = await temporary();
-		const refuse = (): never => {
-			throw new Error('sync_file_range: not supported');
-		};
-		const file = await createNodeIo({ startWriteback: refuse }).open(join(directory, 'a'), 'create');
-		file.startWriteback(0, 4096);
-		assert.equal(await file.writev([Buffer.from('abc')], 0), 3);
-		await file.close();
 		await dispose();
 	});
 
