@@ -133,6 +133,12 @@ export const ERRORS = {
 		false,
 		'Stop that process or choose another --data-dir.',
 	),
+	VOLUME_CONFLICT: rule(
+		409,
+		'The data directories do not fit together',
+		false,
+		'The text names them. Nothing was changed; see docs/operations.md, "Several disks".',
+	),
 	FORMAT_UNKNOWN: rule(
 		500,
 		'The data directory has a format that this version does not know',

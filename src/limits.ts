@@ -100,4 +100,8 @@ export const LIMITS = {
 	checkpointIntervalMs: 60_000,
 	/** Age of the last look at the free space of the disk. */
 	diskLookMs: 500,
+	/** A volume that refused a file or a group is tried again after so long. */
+	volumeRetryMs: 10_000,
+	/** Data directories of one store. */
+	volumes: 64,
 } as const;

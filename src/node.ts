@@ -60,7 +60,7 @@ function openSite(config: Config): Site {
 	const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
 	return {
 		config,
-		io: createNodeIo({ startWriteback: addon.startWriteback }),
+		io: createNodeIo(),
 		log,
 		metrics: createMetrics(),
 		closers: [],
@@ -155,6 +155,7 @@ async function buildStore(
 	let checkpointMs = systemClock.monotonicMs();
 	const store = await openStore({
 		dataDir: config.dataDir,
+		dataDirs: config.storage.dataDirs,
 		io,
 		clock: systemClock,
 		randomness: systemRandomness,
@@ -189,7 +190,6 @@ async function buildStore(
 	});
 	closers.push(() => store.close());
 	metrics.buildInfo.set({ version: VERSION, node: process.version, simd: addon.simd() }, 1);
-	metrics.diskReserveBytes.set(store.disk.reserveBytes);
 	const refresh = (): void => {
 		refreshStoreMetrics(metrics, store);
 		metrics.slabSlotsFree.set(ring.freeSlots);
@@ -271,6 +271,8 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 				metrics.damageFound.inc({ where: 'log' });
 				log.error({ range }, 'a stretch of the log cannot be read');
 			},
+			spareCopy: (path) =>
+				log.warn({ path }, 'this copy of a log file is not used: another volume has the same bytes; remove it'),
 			inDoubt: (lane, records) => metrics.logInDoubtRecords.inc({ lane }, records),
 		},
 		view: {
@@ -286,6 +288,14 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 		},
 		checkpointFailed: (error) => log.error({ err: error }, 'a checkpoint failed; the next one is tried as usual'),
 		damageFound: () => metrics.damageFound.inc({ where: 'read' }),
+		volumeMissing({ volume, reason }) {
+			metrics.volumesMissing.inc();
+			log.error({ volume, reason }, 'a volume is missing; what lies on the others is served');
+		},
+		volumeRefused(volume, error) {
+			metrics.volumeRefusals.inc({ volume: String(volume) });
+			log.warn({ volume, err: error }, 'a volume took no file or no further bytes');
+		},
 	};
 }
 
@@ -294,7 +304,10 @@ function refreshStoreMetrics(metrics: Metrics, store: Store): void {
 	metrics.submissions.set(flow.submissions);
 	metrics.flowLengthSectors.set(Number(flow.lengthSectors));
 	metrics.ledgerBlock.set(flow.blockNumber);
-	metrics.diskFreeBytes.set(store.disk.freeBytes);
+	for (const { volume, freeBytes, reserveBytes } of store.disk.volumes) {
+		metrics.diskFreeBytes.set({ volume: String(volume) }, freeBytes);
+		metrics.diskReserveBytes.set({ volume: String(volume) }, reserveBytes);
+	}
 	for (const lane of LANE_NAMES) metrics.logWaitingWrites.set({ lane }, store.log.waitingWrites(lane));
 	metrics.damagedPlaces.set(store.damage.count);
 	metrics.ready.set(store.files.health().every((reason) => reason.ready) ? 1 : 0);

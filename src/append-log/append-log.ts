@@ -9,7 +9,7 @@ import type { StorageIo } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
 import type { Lsn } from '../units.js';
 import { LaneWriter } from './lane-writer.js';
-import { LogFiles, laneFileNumbers } from './log-files.js';
+import { LogFiles } from './log-files.js';
 import { LogShared } from './log-shared.js';
 import { replayLane } from './replay.js';
 import {
@@ -20,6 +20,8 @@ import {
 	type LaneConsumer,
 	type LanePosition,
 	type LogObserver,
+	type LogVolume,
+	type Placement,
 	type RecordInput,
 	type WriteTicket,
 } from './types.js';
@@ -30,8 +32,11 @@ export interface AppendLogOptions {
 	readonly randomness: Randomness;
 	readonly checksums: Checksums;
 	readonly observer: LogObserver;
-	/** Directory of the log files; must exist. */
-	readonly directory: string;
+	/** Where log files lie; the first is volume 0. */
+	readonly volumes: readonly LogVolume[];
+	readonly placement: Placement;
+	/** Volumes are missing: their files may have any numbers, so that new ones keep a wide distance. */
+	readonly isIncomplete?: boolean;
 	/** 16 bytes. */
 	readonly storeId: Uint8Array;
 	/** Where the consumer stands: what comes behind is replayed into it before `open` resolves. Empty: everything. */
@@ -47,6 +52,9 @@ export interface AppendLogOptions {
 
 /** Sequence numbers skipped at each open, so that those of groups lost in a crash are not given again (docs/format.md §4). */
 const LSN_MARGIN = 1n << 20n;
+/** The same, and file numbers skipped, while volumes are missing: what lies on them came behind the last checkpoint, so it is far less. */
+const INCOMPLETE_LSN_MARGIN = 1n << 36n;
+const INCOMPLETE_FILE_MARGIN = 1 << 16;
 
 export class AppendLog {
 	/** What the replay at open found unreadable. */
@@ -70,17 +78,18 @@ export class AppendLog {
 
 	/** Opens the log: replays it from `options.from`, payload lanes first, and settles what a crash left behind. */
 	static async open(options: AppendLogOptions): Promise<AppendLog> {
-		const files = new LogFiles(options.io, options.directory, LIMITS.openLogFiles);
+		// A new file names the one before it as proof that it was there: so names that are seen here must last.
+		for (const { directory } of options.volumes) await options.io.syncDir(directory);
+		const files = await LogFiles.open(options.io, options.volumes, LIMITS.openLogFiles);
+		for (const path of files.spareCopies) options.observer.spareCopy(path);
 		const shared = new LogShared({ ...options, files, incarnation: options.randomness.bytes(16) });
 		shared.nextLsn = options.nextLsn;
-		// A new file names the one before it as proof that it was there: so names that are seen here must last.
-		await options.io.syncDir(options.directory);
-		const names = await options.io.list(options.directory);
 		const damage: BadRange[] = [];
 		const verdicts = new Map<Lane, readonly RecordInput[]>();
 		const writers: Partial<Record<Lane, LaneWriter>> = {};
+		const fileMargin = options.isIncomplete === true ? INCOMPLETE_FILE_MARGIN : 0;
 		for (const lane of LANE_NAMES) {
-			const numbers = laneFileNumbers(names, lane);
+			const numbers = files.numbers(lane);
 			const result = await replayLane(shared, lane, numbers, options.from[lane], options.consumer);
 			damage.push(...result.damage);
 			verdicts.set(lane, result.verdicts);
@@ -89,12 +98,13 @@ export class AppendLog {
 				shared,
 				consumer: options.consumer,
 				lastFileNo: Math.max(numbers.at(-1) ?? 0, options.from[lane]?.fileNo ?? 0),
+				skippedFileNumbers: lane === 'journal' ? 0 : fileMargin,
 				headRecords: () => [...(verdicts.get(lane) ?? []), ...(lane === 'journal' ? options.journalHead() : [])],
 				onHeadDurable: () => verdicts.delete(lane),
 				rollBytes: options.rollBytes,
 			});
 		}
-		shared.nextLsn += LSN_MARGIN;
+		shared.nextLsn += options.isIncomplete === true ? INCOMPLETE_LSN_MARGIN : LSN_MARGIN;
 		const log = new AppendLog(shared, writers as Record<Lane, LaneWriter>, damage, verdicts);
 		await log.stateVerdicts().catch((error: unknown) => {
 			// On a full disk reads go on; until the verdicts are stated no checkpoint may pass them.

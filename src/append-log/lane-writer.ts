@@ -3,42 +3,26 @@
  *
  * Promises: a ticket's `applied` resolves only for records that are durable and that the lane's consumer has taken, in order.
  * A crash may lose what was not yet applied, never what was. A short write costs only the writes of that group (DISK_FULL).
- * A failed sync or write is final for the whole log (READ_ONLY until a restart).
+ * A group that finds its volume full goes to a new file on another volume, if one has room. A failed sync or write is final for the
+ * whole log (READ_ONLY until a restart).
  *
  * `journal` and `small` write their next group only when the one before it is durable, so that what waits shares a group; `bulk` and
  * `sealed` go on writing while a sync runs, with at most LIMITS.laneUnsyncedBytes not yet durable.
  */
 import { deferred } from '../deferred.js';
 import { PerigeeError } from '../errors.js';
-import type { StorageFile } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
-import type { Lsn } from '../units.js';
-import {
-	FIRST_GROUP_OFFSET,
-	FORMAT_VERSION,
-	encodeFileStart,
-	encodeGroup,
-	groupBytesBound,
-	type EncodedGroup,
-} from './format.js';
+import { groupBytesBound, FIRST_GROUP_OFFSET, type EncodedGroup } from './format.js';
+import { LaneFile } from './lane-file.js';
 import type { LogShared } from './log-shared.js';
 import { RECOVERED } from './recovered.js';
 import { rejectWrite, WriteQueue, type PendingWrite } from './write-queue.js';
-import { LANES, type Lane, type LaneConsumer, type LogRecord, type RecordInput, type WriteTicket } from './types.js';
+import type { Lane, LaneConsumer, LogRecord, LogVolume, RecordInput, WriteTicket } from './types.js';
 
 interface WrittenGroup {
 	readonly group: EncodedGroup;
 	readonly end: number;
 	readonly writes: readonly PendingWrite[];
-}
-
-interface CurrentFile {
-	readonly file: StorageFile;
-	readonly fileNo: number;
-	/** End of the last group that was written whole. */
-	end: number;
-	/** End of the last group that was synced. */
-	confirmed: number;
 }
 
 export interface LaneWriterOptions {
@@ -47,6 +31,8 @@ export interface LaneWriterOptions {
 	readonly consumer: LaneConsumer;
 	/** Number of the lane's last file, 0 if there is none. */
 	readonly lastFileNo: number;
+	/** Numbers behind it that may have been given to files which are missing. */
+	readonly skippedFileNumbers: number;
 	/** Records that must stand first in each new file: verdicts of a recovery, the journal's settings. */
 	readonly headRecords: () => readonly RecordInput[];
 	/** The head records of a new file are durable. */
@@ -63,11 +49,11 @@ export class LaneWriter {
 	readonly #lane: Lane;
 	readonly #pipelined: boolean;
 	readonly #queue = new WriteQueue();
-	#file: CurrentFile | undefined;
+	#file: LaneFile | undefined;
 	/** The highest number that was ever tried, and the last file that was begun. */
 	#lastFileNo: number;
 	#previousFileNo: number;
-	#beginning: Promise<CurrentFile> | undefined;
+	#beginning: Promise<LaneFile> | undefined;
 	/** Written, not yet durable, in order. */
 	#unsynced: WrittenGroup[] = [];
 	#unsyncedBytes = 0;
@@ -84,7 +70,7 @@ export class LaneWriter {
 		this.#shared = options.shared;
 		this.#lane = options.lane;
 		this.#pipelined = options.lane === 'bulk' || options.lane === 'sealed';
-		this.#lastFileNo = options.lastFileNo;
+		this.#lastFileNo = options.lastFileNo + options.skippedFileNumbers;
 		this.#previousFileNo = options.lastFileNo;
 	}
 
@@ -144,7 +130,7 @@ export class LaneWriter {
 	async close(): Promise<void> {
 		this.#closing = true;
 		await this.flush();
-		if (this.#file) await this.#endFile(this.#file);
+		await this.#file?.finish();
 		this.#file = undefined;
 	}
 
@@ -193,8 +179,10 @@ export class LaneWriter {
 
 	async #writeGroup(writes: readonly PendingWrite[]): Promise<void> {
 		const inputs = writes.flatMap((write) => write.inputs);
-		const file = await this.#fileFor(writes.reduce((sum, write) => sum + write.bytesBound, 0));
-		const group = await this.#writeEncoded(file, inputs);
+		const { file, group } = await this.#writeSomewhere(
+			inputs,
+			writes.reduce((sum, write) => sum + write.bytesBound, 0),
+		);
 		let at = 0;
 		for (const write of writes) {
 			write.records = group.records.slice(at, at + write.inputs.length);
@@ -208,19 +196,23 @@ export class LaneWriter {
 		this.#startSyncing();
 	}
 
-	/** Encodes and writes one group at the file's end. Errors: DISK_FULL after a short write; anything else is final. */
-	async #writeEncoded(file: CurrentFile, inputs: readonly RecordInput[]): Promise<EncodedGroup> {
-		const { shared } = this.#options;
-		const firstLsn = shared.takeLsns(inputs.length);
-		const identity = { lane: this.#lane, fileNo: file.fileNo, incarnation: shared.incarnation };
-		const group = encodeGroup(identity, file.end, firstLsn, file.confirmed, this.#asWritten(inputs), shared.checksums);
-		const written = await file.file.writev(joinSmall(group), file.end);
-		if (written < group.groupBytes) {
-			shared.observer.shortWrite(this.#lane);
-			throw new PerigeeError('DISK_FULL', `the disk took ${written} of ${group.groupBytes} bytes`);
+	/** Writes a group to the current file, or to one on another volume when the current one's is full. */
+	async #writeSomewhere(
+		inputs: readonly RecordInput[],
+		bytes: number,
+	): Promise<{ readonly file: LaneFile; readonly group: EncodedGroup }> {
+		const { placement } = this.#shared;
+		for (;;) {
+			const file = await this.#fileFor(bytes);
+			try {
+				return { file, group: await file.write(this.#asWritten(inputs)) };
+			} catch (error) {
+				if (!isDiskFull(error)) throw error;
+				placement.refused(file.volume, error);
+				// With no room anywhere the next group tries this file again, at the same offset.
+				if (!placement.shouldLeave(this.#lane, file.volume, bytes)) throw error;
+			}
 		}
-		file.end += group.groupBytes;
-		return group;
 	}
 
 	/** The journal's payloads are written twice, and its consumer gets them with the records. */
@@ -251,7 +243,7 @@ export class LaneWriter {
 			if (!file) throw new Error('unsynced groups without a file');
 			const groups = this.#unsynced.slice();
 			this.#syncWanted = false;
-			const seconds = await this.#shared.sync(this.#lane, file.file);
+			const seconds = await file.sync();
 			if (seconds === undefined) {
 				for (const written of groups)
 					for (const write of written.writes) rejectWrite(write, this.#shared.readOnlyError());
@@ -298,22 +290,28 @@ export class LaneWriter {
 	}
 
 	/** The file to write `bytes` to: the current one, or a new one when there is none or it is full. */
-	async #fileFor(bytes: number): Promise<CurrentFile> {
-		if (this.#file && this.#file.end + bytes > this.#options.rollBytes && this.#file.end > FIRST_GROUP_OFFSET) {
+	async #fileFor(bytes: number): Promise<LaneFile> {
+		const current = this.#file;
+		if (current && this.#mustLeave(current, bytes)) {
 			while (this.#unsynced.length > 0) {
 				this.#syncWanted = true;
 				this.#startSyncing();
 				await Promise.race([this.#synced.promise, this.#shared.failed]);
 				if (this.#shared.failure) throw this.#shared.readOnlyError();
 			}
-			await this.#endFile(this.#file);
+			await current.finish();
 			this.#file = undefined;
 		}
 		return this.#openFile();
 	}
 
+	#mustLeave({ end, volume }: LaneFile, bytes: number): boolean {
+		const isFull = end + bytes > this.#options.rollBytes && end > FIRST_GROUP_OFFSET;
+		return isFull || this.#shared.placement.shouldLeave(this.#lane, volume, bytes);
+	}
+
 	/** The current file; a new one when there is none. */
-	async #openFile(): Promise<CurrentFile> {
+	async #openFile(): Promise<LaneFile> {
 		if (this.#file) return this.#file;
 		this.#beginning ??= this.#beginFile().finally(() => {
 			this.#beginning = undefined;
@@ -322,60 +320,34 @@ export class LaneWriter {
 		return this.#file;
 	}
 
-	async #beginFile(): Promise<CurrentFile> {
-		const { shared } = this.#options;
-		const fileNo = ++this.#lastFileNo;
-		const path = shared.files.path(this.#lane, fileNo);
-		const file = await shared.io.open(path, 'create');
-		try {
-			const start = encodeFileStart(
-				{
-					version: FORMAT_VERSION,
-					lane: LANES[this.#lane],
-					fileNo,
-					storeId: shared.storeId,
-					incarnation: shared.incarnation,
-					firstLsn: shared.nextLsn as Lsn,
-					createdMs: shared.clock.nowMs(),
-					volume: 0,
-					previousFileNo: this.#previousFileNo,
-				},
-				shared.checksums,
-			);
-			const current: CurrentFile = { file, fileNo, end: FIRST_GROUP_OFFSET, confirmed: FIRST_GROUP_OFFSET };
-			if ((await file.writev([start], 0)) < start.length)
-				throw new PerigeeError('DISK_FULL', 'no room for a new log file');
-			const head = this.#options.headRecords();
-			const group = head.length > 0 ? await this.#writeEncoded(current, head) : undefined;
-			if ((await shared.sync(this.#lane, file)) === undefined || !(await shared.syncDirectory(this.#lane)))
-				throw shared.readOnlyError();
-			current.confirmed = current.end;
-			this.#previousFileNo = fileNo;
-			this.#options.onHeadDurable();
-			// Verdicts are the log's own business; the consumer gets what its room wrote.
-			const records = group?.records.filter((record) => record.type !== RECOVERED) ?? [];
-			if (group) this.#deliver([], records, { fileNo, offset: current.end });
-			return current;
-		} catch (error) {
-			await file.close();
-			// The number stays used; an empty file without a group is harmless if it cannot be removed.
-			await shared.io.unlink(path).catch(() => undefined);
-			throw error;
-		}
-	}
-
-	/** Writes the close mark. The caller has seen to it that everything in the file is durable. */
-	async #endFile(current: CurrentFile): Promise<void> {
-		if (!this.#shared.failure) {
+	/** Begins a file on the first volume that takes it. Nothing is lost with a file that holds no answered group, so the next volume may follow. */
+	async #beginFile(): Promise<LaneFile> {
+		const { placement } = this.#shared;
+		let refusal: unknown;
+		for (const volume of placement.candidates(this.#lane)) {
 			try {
-				await this.#writeEncoded(current, []);
-				await this.#shared.sync(this.#lane, current.file);
+				const current = await this.#beginFileOn(volume);
+				placement.began(this.#lane, volume);
+				return current;
 			} catch (error) {
-				// Without its close mark the file is recovered like one that was open at a crash; nothing is lost.
-				this.#shared.writeError(this.#lane, error);
+				if (!isVolumeTrouble(error)) throw error;
+				placement.refused(volume, error);
+				refusal ??= error;
 			}
 		}
-		await current.file.close();
+		throw refusal;
+	}
+
+	async #beginFileOn(volume: LogVolume): Promise<LaneFile> {
+		const numbers = { fileNo: ++this.#lastFileNo, previousFileNo: this.#previousFileNo };
+		const records = this.#asWritten(this.#options.headRecords());
+		const { file, head } = await LaneFile.begin(this.#shared, this.#lane, volume, numbers, records);
+		this.#previousFileNo = file.fileNo;
+		this.#options.onHeadDurable();
+		// Verdicts are the log's own business; the consumer gets what its room wrote.
+		const taken = head?.records.filter((record) => record.type !== RECOVERED) ?? [];
+		this.#deliver([], taken, { fileNo: file.fileNo, offset: file.end });
+		return file;
 	}
 
 	#rejectAll(error: PerigeeError): void {
@@ -389,9 +361,15 @@ export class LaneWriter {
 	}
 }
 
-/** One buffer instead of many small ones: a system call with a hundred pieces costs more than a copy of 64 KiB. */
-function joinSmall(group: EncodedGroup): readonly Uint8Array[] {
-	return group.groupBytes <= 65_536 && group.buffers.length > 2
-		? [Buffer.concat(group.buffers, group.groupBytes)]
-		: group.buffers;
+function isDiskFull(error: unknown): boolean {
+	if (error instanceof PerigeeError) return error.code === 'DISK_FULL';
+	const { code } = error as NodeJS.ErrnoException;
+	return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+/** What one disk may answer while others are well. A failed sync is not among them: it is final (docs/format.md §7). */
+const VOLUME_TROUBLES = ['EROFS', 'EACCES', 'EPERM', 'EIO', 'ENOENT', 'ENOTDIR', 'ENODEV', 'ENXIO', 'ESTALE'];
+
+function isVolumeTrouble(error: unknown): boolean {
+	return isDiskFull(error) || VOLUME_TROUBLES.includes((error as NodeJS.ErrnoException).code ?? '');
 }

@@ -1,6 +1,7 @@
-/** Names of log files, and a bounded set of open ones for reading. */
+/** Where each log file lies, and a bounded set of open ones for reading. */
 import type { StorageFile, StorageIo } from '../io/storage-io.js';
-import { LANES, type Lane } from './types.js';
+import { LANES, type Lane, type LogVolume } from './types.js';
+import { chooseCopy } from './file-copies.js';
 
 const NAME_PATTERN = /^(journal|small|bulk|sealed)-(\d{10})\.log$/;
 
@@ -8,14 +9,10 @@ function logFileName(lane: Lane, fileNo: number): string {
 	return `${lane}-${String(fileNo).padStart(10, '0')}.log`;
 }
 
-/** Numbers of a lane's files in ascending order, out of a directory's names. */
-export function laneFileNumbers(names: readonly string[], lane: Lane): number[] {
-	const numbers: number[] = [];
-	for (const name of names) {
-		const match = NAME_PATTERN.exec(name);
-		if (match?.[1] === lane) numbers.push(Number(match[2]));
-	}
-	return numbers.sort((a, b) => a - b);
+/** A log file's name taken apart; undefined for any other name. */
+export function parseLogFileName(name: string): { readonly lane: Lane; readonly fileNo: number } | undefined {
+	const match = NAME_PATTERN.exec(name);
+	return match ? { lane: match[1] as Lane, fileNo: Number(match[2]) } : undefined;
 }
 
 interface OpenFile {
@@ -23,27 +20,93 @@ interface OpenFile {
 	users: number;
 }
 
-/** Opens log files on first use and keeps at most `maxOpen` of them; files in use are never closed under their reader. */
+/**
+ * Knows on which volume each log file lies. Opens files for reading on first use and keeps at most `maxOpen` of them; files in use are
+ * never closed under their reader.
+ */
 export class LogFiles {
-	readonly directory: string;
+	/** At least one; the first holds the journal. */
+	readonly volumes: readonly LogVolume[];
+	/** Paths of second copies of a file that were found and are left alone. */
+	readonly spareCopies: readonly string[];
 	readonly #io: StorageIo;
 	readonly #maxOpen: number;
+	readonly #volumeOf: Map<number, LogVolume>;
 	/** In order of last use: a Map keeps insertion order, and a hit is inserted anew. */
 	readonly #open = new Map<number, OpenFile>();
 
-	constructor(io: StorageIo, directory: string, maxOpen: number) {
+	private constructor(
+		io: StorageIo,
+		volumes: readonly LogVolume[],
+		maxOpen: number,
+		volumeOf: Map<number, LogVolume>,
+		spareCopies: readonly string[],
+	) {
 		this.#io = io;
-		this.directory = directory;
+		this.volumes = volumes;
 		this.#maxOpen = maxOpen;
+		this.#volumeOf = volumeOf;
+		this.spareCopies = spareCopies;
 	}
 
+	/**
+	 * Finds all log files of the volumes. A file that lies on two of them counts once if one copy is a beginning of the other, as a move
+	 * that was broken off leaves it. Errors: VOLUME_CONFLICT when they differ, and those of StorageIo.
+	 */
+	static async open(io: StorageIo, volumes: readonly LogVolume[], maxOpen: number): Promise<LogFiles> {
+		const volumeOf = new Map<number, LogVolume>();
+		const spareCopies: string[] = [];
+		for (const volume of volumes) {
+			for (const name of await io.list(volume.directory)) {
+				const found = parseLogFileName(name);
+				if (!found) continue;
+				const key = keyOf(found.lane, found.fileNo);
+				const other = volumeOf.get(key);
+				if (!other) {
+					volumeOf.set(key, volume);
+					continue;
+				}
+				const { kept, spare } = await chooseCopy(io, `${other.directory}/${name}`, `${volume.directory}/${name}`);
+				if (kept === 'second') volumeOf.set(key, volume);
+				spareCopies.push(spare);
+			}
+		}
+		return new LogFiles(io, volumes, maxOpen, volumeOf, spareCopies);
+	}
+
+	/** Numbers of the lane's files, ascending. */
+	numbers(lane: Lane): number[] {
+		const numbers: number[] = [];
+		for (const key of this.#volumeOf.keys()) if (key % 8 === LANES[lane]) numbers.push(Math.floor(key / 8));
+		return numbers.sort((a, b) => a - b);
+	}
+
+	/** Where the file lies; where its name would be on the first volume, when it is nowhere. */
 	path(lane: Lane, fileNo: number): string {
-		return `${this.directory}/${logFileName(lane, fileNo)}`;
+		return `${this.directoryOf(lane, fileNo)}/${logFileName(lane, fileNo)}`;
+	}
+
+	/** The directory that holds the file's name. */
+	directoryOf(lane: Lane, fileNo: number): string {
+		const volume = this.#volumeOf.get(keyOf(lane, fileNo)) ?? this.volumes[0];
+		if (!volume) throw new Error('a log without volumes');
+		return volume.directory;
+	}
+
+	/** Notes a file that is begun on a volume; answers its path. */
+	add(lane: Lane, fileNo: number, volume: LogVolume): string {
+		this.#volumeOf.set(keyOf(lane, fileNo), volume);
+		return this.path(lane, fileNo);
+	}
+
+	/** Notes that a file is gone; readers that have it open go on. */
+	forget(lane: Lane, fileNo: number): void {
+		this.#volumeOf.delete(keyOf(lane, fileNo));
 	}
 
 	/** Calls `use` with the file open for reading. Errors: those of StorageIo.open (ENOENT …) and of `use`. */
 	async use<T>(lane: Lane, fileNo: number, use: (file: StorageFile) => Promise<T>): Promise<T> {
-		const key = fileNo * 8 + LANES[lane];
+		const key = keyOf(lane, fileNo);
 		let entry = this.#open.get(key);
 		if (entry) {
 			this.#open.delete(key);
@@ -77,6 +140,10 @@ export class LogFiles {
 			await closeQuietly(entry);
 		}
 	}
+}
+
+function keyOf(lane: Lane, fileNo: number): number {
+	return fileNo * 8 + LANES[lane];
 }
 
 async function isUnopened(entry: OpenFile): Promise<boolean> {

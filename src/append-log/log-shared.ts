@@ -8,11 +8,12 @@ import type { Clock } from '../io/clock.js';
 import type { StorageFile, StorageIo } from '../io/storage-io.js';
 import type { Lsn } from '../units.js';
 import type { LogFiles } from './log-files.js';
-import type { Checksums, Lane, LogObserver } from './types.js';
+import type { Checksums, Lane, LogObserver, Placement } from './types.js';
 
 export interface LogSharedOptions {
 	readonly io: StorageIo;
 	readonly files: LogFiles;
+	readonly placement: Placement;
 	readonly clock: Clock;
 	readonly checksums: Checksums;
 	readonly observer: LogObserver;
@@ -25,6 +26,7 @@ export interface LogSharedOptions {
 export class LogShared {
 	readonly io: StorageIo;
 	readonly files: LogFiles;
+	readonly placement: Placement;
 	readonly clock: Clock;
 	readonly checksums: Checksums;
 	readonly observer: LogObserver;
@@ -42,6 +44,7 @@ export class LogShared {
 	constructor(options: LogSharedOptions) {
 		this.io = options.io;
 		this.files = options.files;
+		this.placement = options.placement;
 		this.clock = options.clock;
 		this.checksums = options.checksums;
 		this.observer = options.observer;
@@ -88,9 +91,9 @@ export class LogShared {
 		return this.#inSyncTurn(lane, () => file.fdatasync());
 	}
 
-	/** Makes the names in the log directory durable. */
-	async syncDirectory(lane: Lane): Promise<boolean> {
-		return (await this.#inSyncTurn(lane, () => this.io.syncDir(this.files.directory))) !== undefined;
+	/** Makes the names in a directory of log files durable. */
+	async syncDirectory(lane: Lane, directory: string): Promise<boolean> {
+		return (await this.#inSyncTurn(lane, () => this.io.syncDir(directory))) !== undefined;
 	}
 
 	async #inSyncTurn(lane: Lane, sync: () => Promise<void>): Promise<number | undefined> {

@@ -15,6 +15,26 @@ export interface Place {
 	readonly lengthBytes: number;
 }
 
+/** A directory of log files on one disk. */
+export interface LogVolume {
+	/** 0 is that of the data directory, which holds the journal. */
+	readonly number: number;
+	/** Directory of its log files; must exist. */
+	readonly directory: string;
+}
+
+/** Decides on which volume a lane writes. */
+export interface Placement {
+	/** The volumes that a lane's next file may begin on, the best first; never empty. Of the journal only volume 0. */
+	candidates(lane: Lane): readonly LogVolume[];
+	/** A file of the lane was begun on the volume. */
+	began(lane: Lane, volume: LogVolume): void;
+	/** The lane should go on elsewhere before it writes so many bytes: the volume has no room for them beside its reserve, and another one has. */
+	shouldLeave(lane: Lane, volume: LogVolume, bytes: number): boolean;
+	/** The volume took no file or no further bytes. */
+	refused(volume: LogVolume, error: unknown): void;
+}
+
 /** What a writer hands in. `ext` is the type's own header (docs/format.md §5). */
 export interface RecordInput {
 	readonly type: number;
@@ -91,6 +111,8 @@ export interface LogObserver {
 	failed(lane: Lane, error: Error): void;
 	damaged(range: BadRange): void;
 	inDoubt(lane: Lane, records: number): void;
+	/** A second copy of a log file, which is not used. */
+	spareCopy(path: string): void;
 }
 
 /** Takes a lane's durable records, in order, one call at a time per lane. `end` is the position behind them. */

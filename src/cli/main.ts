@@ -79,7 +79,7 @@ function addLocalVerbs(program: Command): void {
 function addOperatorVerbs(program: Command): void {
 	output(program.command('start'))
 		.description('run a node')
-		.option('--data-dir <dir>', 'where it keeps its data')
+		.option('--data-dir <dir>', 'where it keeps its data; repeat it for further disks', collect)
 		.option('--http <host:port>', 'where REST, metrics and health listen; port 0 picks a free one')
 		.option('--admin <host:port>', 'where administration listens')
 		.option('--grpc <host:port>', 'where gRPC listens')
@@ -88,13 +88,17 @@ function addOperatorVerbs(program: Command): void {
 		.action(async (options: StartVerbOptions) => (await import('./start.js')).start(options));
 	output(program.command('rebuild'))
 		.description('make the view anew from the log files; the node must be stopped')
-		.option('--data-dir <dir>', 'where the node keeps its data')
+		.option('--data-dir <dir>', 'where the node keeps its data; repeat it for further disks', collect)
 		.option('--config <file>', 'configuration file (TOML)')
 		.action(async (options: RebuildVerbOptions) => (await import('./rebuild.js')).rebuild(options));
 	output(program.command('bench'))
 		.description('measure this machine: hashing, disk, HTTP')
 		.option('--full', 'all measurements at full length')
 		.action(async (options: BenchVerbOptions) => (await import('./bench.js')).bench(options));
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+	return [...before, value];
 }
 
 function output(command: Command): Command {

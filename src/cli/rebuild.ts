@@ -3,7 +3,7 @@ import { type OutputOptions, printResult } from './output.js';
 import { configOf } from './start.js';
 
 export interface RebuildVerbOptions extends OutputOptions {
-	readonly dataDir?: string;
+	readonly dataDir?: readonly string[];
 	readonly config?: string;
 }
 

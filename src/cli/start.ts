@@ -4,7 +4,8 @@ import { packageVersion } from '../config/version.js';
 import type { OutputOptions } from './output.js';
 
 export interface StartVerbOptions extends OutputOptions {
-	readonly dataDir?: string;
+	/** The first, and further ones of further disks. */
+	readonly dataDir?: readonly string[];
 	readonly http?: string;
 	readonly admin?: string;
 	readonly grpc?: string;
@@ -29,9 +30,11 @@ export async function start(options: StartVerbOptions): Promise<void> {
 
 /** The configuration that the flags of a verb, the environment and the file make together. */
 export function configOf(options: StartVerbOptions) {
+	const [dataDir, ...dataDirs] = options.dataDir ?? [];
 	return loadConfig({
 		flags: {
-			dataDir: options.dataDir,
+			dataDir,
+			'storage.dataDirs': dataDirs.length > 0 ? dataDirs : undefined,
 			http: options.http,
 			admin: options.admin,
 			grpc: options.grpc,

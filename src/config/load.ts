@@ -5,11 +5,11 @@ import { parse, TomlError } from 'smol-toml';
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { parseListenAddress } from './listen-address.js';
-import { type Config, type Setting, SETTINGS } from './schema.js';
+import { type Config, type Setting, SETTINGS, type SettingValue } from './schema.js';
 
 export interface ConfigSources {
 	/** Values of flags by dotted key (`log.level`); undefined ones count as not given. */
-	readonly flags?: Readonly<Record<string, string | undefined>>;
+	readonly flags?: Readonly<Record<string, string | readonly string[] | undefined>>;
 	/** Usually process.env. */
 	readonly env?: Readonly<Record<string, string | undefined>>;
 	/** Path given with --config; PERIGEE_CONFIG is read when it is absent. */
@@ -25,7 +25,7 @@ const sections = new Set(SETTINGS.map((setting) => setting.key.split('.').slice(
 
 /** Puts a configuration together. Errors: CONFIG_INVALID, with the place (file:line, variable or flag) and what is wrong. */
 export function loadConfig(sources: ConfigSources = {}): Config {
-	const values = new Map<string, string | number>(SETTINGS.map((setting) => [setting.key, setting.fallback]));
+	const values = new Map<string, SettingValue>(SETTINGS.map((setting) => [setting.key, setting.fallback]));
 	const env = sources.env ?? {};
 	const file = sources.file ?? env['PERIGEE_CONFIG'];
 	if (file !== undefined && file !== '') readFile(file, values);
@@ -33,22 +33,23 @@ export function loadConfig(sources: ConfigSources = {}): Config {
 	for (const [key, text] of Object.entries(sources.flags ?? {})) {
 		const setting = byKey.get(key);
 		if (text === undefined || setting === undefined) continue;
-		values.set(key, checked(setting, numberIfWanted(setting, text), setting.flag ?? key));
+		values.set(key, checked(setting, valueOf(setting, text), setting.flag ?? key));
 	}
 	const config = nest(values);
-	return { ...config, dataDir: resolve(config.dataDir) };
+	const dataDir = resolve(config.dataDir);
+	const dataDirs = config.storage.dataDirs.map((directory) => resolve(directory));
+	if (new Set([dataDir, ...dataDirs]).size <= dataDirs.length)
+		fail('storage.dataDirs: a data directory is named twice');
+	return { ...config, dataDir, storage: { ...config.storage, dataDirs } };
 }
 
-function readEnvironment(
-	env: Readonly<Record<string, string | undefined>>,
-	values: Map<string, string | number>,
-): void {
+function readEnvironment(env: Readonly<Record<string, string | undefined>>, values: Map<string, SettingValue>): void {
 	const variables = SETTINGS.map((setting) => setting.variable.slice(PREFIX.length));
 	for (const [variable, text] of Object.entries(env)) {
 		if (!variable.startsWith(PREFIX) || text === undefined || OTHER_VARIABLES.includes(variable)) continue;
 		const setting = SETTINGS.find((candidate) => candidate.variable === variable);
 		if (setting !== undefined) {
-			if (text !== '') values.set(setting.key, checked(setting, numberIfWanted(setting, text), variable));
+			if (text !== '') values.set(setting.key, checked(setting, valueOf(setting, text), variable));
 			continue;
 		}
 		// A slip of the pen must not put the data somewhere else; other PERIGEE_ variables are not ours to judge.
@@ -57,7 +58,7 @@ function readEnvironment(
 	}
 }
 
-function readFile(path: string, values: Map<string, string | number>): void {
+function readFile(path: string, values: Map<string, SettingValue>): void {
 	let text: string;
 	try {
 		if (statSync(path).size > LIMITS.configFileBytes) fail(`${path}: larger than ${LIMITS.configFileBytes} bytes`);
@@ -81,7 +82,7 @@ function readFile(path: string, values: Map<string, string | number>): void {
 interface FileReading {
 	readonly path: string;
 	readonly text: string;
-	readonly values: Map<string, string | number>;
+	readonly values: Map<string, SettingValue>;
 }
 
 function takeTable(table: Record<string, unknown>, prefix: string, reading: FileReading): void {
@@ -126,11 +127,15 @@ function lineOf(text: string, key: string): number {
 	return 1;
 }
 
-function numberIfWanted(setting: Setting, text: string): string | number {
+/** The value that a text of a variable or flag stands for, unchecked. */
+function valueOf(setting: Setting, text: string | readonly string[]): SettingValue {
+	if (typeof text !== 'string') return text;
+	if (setting.kind === 'paths') return text.split(':');
 	return setting.kind === 'integer' && /^-?[0-9][0-9_]*$/.test(text) ? Number(text.replaceAll('_', '')) : text;
 }
 
-function checked(setting: Setting, value: unknown, place: string): string | number {
+function checked(setting: Setting, value: unknown, place: string): SettingValue {
+	if (setting.kind === 'paths') return checkedPaths(value, place);
 	const shown = typeof value === 'string' ? `"${value}"` : isTable(value) ? 'a section' : String(value);
 	if (setting.kind === 'integer') {
 		const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = setting;
@@ -155,7 +160,14 @@ function checked(setting: Setting, value: unknown, place: string): string | numb
 	return value;
 }
 
-function nest(values: ReadonlyMap<string, string | number>): Config {
+function checkedPaths(value: unknown, place: string): readonly string[] {
+	if (!Array.isArray(value)) fail(`${place}: ${String(value)} is not a list of directories`);
+	return value.map((path: unknown) =>
+		typeof path === 'string' && path !== '' ? path : fail(`${place}: ${String(path)} is not the path of a directory`),
+	);
+}
+
+function nest(values: ReadonlyMap<string, SettingValue>): Config {
 	const root: Record<string, unknown> = {};
 	for (const [key, value] of values) {
 		const names = key.split('.');

@@ -29,6 +29,11 @@ export const CONFIG_SCHEMA = Type.Object(
 		grpc: listenAddress('127.0.0.1:50051', 'Where gRPC listens, once it is served.'),
 		storage: Type.Object(
 			{
+				dataDirs: Type.Array(Type.String(), {
+					default: [],
+					description:
+						'Further data directories, one for each further disk; dataDir is the first and holds the journal and the index. On the command line repeat --data-dir, in the environment separate them with colons.',
+				}),
 				reserveBytes: integer(
 					0,
 					0,
@@ -92,8 +97,10 @@ export const CONFIG_SCHEMA = Type.Object(
 	strict,
 );
 
-/** A checked configuration. `dataDir` is absolute. */
+/** A checked configuration. `dataDir` and `storage.dataDirs` are absolute. */
 export type Config = Static<typeof CONFIG_SCHEMA>;
+
+export type SettingValue = string | number | readonly string[];
 
 /** One setting: a leaf of the schema. */
 export interface Setting {
@@ -103,8 +110,8 @@ export interface Setting {
 	readonly variable: string;
 	/** `--data-dir` where the command line has one. */
 	readonly flag?: string;
-	readonly kind: 'string' | 'integer' | 'choice';
-	readonly fallback: string | number;
+	readonly kind: 'string' | 'integer' | 'choice' | 'paths';
+	readonly fallback: SettingValue;
 	readonly description: string;
 	readonly minimum?: number;
 	readonly maximum?: number;
@@ -125,7 +132,7 @@ const FLAGS: Readonly<Record<string, string>> = {
 interface SchemaNode {
 	readonly type?: string;
 	readonly properties?: Readonly<Record<string, SchemaNode>>;
-	readonly default?: string | number;
+	readonly default?: SettingValue;
 	readonly description?: string;
 	readonly minimum?: number;
 	readonly maximum?: number;
@@ -148,7 +155,7 @@ function settingOf(key: string, node: SchemaNode): Setting {
 	return {
 		key,
 		variable: `PERIGEE_${key.replace(/[A-Z]/g, '_$&').replaceAll('.', '_').toUpperCase()}`,
-		kind: node.anyOf !== undefined ? 'choice' : node.type === 'integer' ? 'integer' : 'string',
+		kind: kindOf(node),
 		fallback: node.default ?? '',
 		description: node.description ?? '',
 		...(flag === undefined ? {} : { flag }),
@@ -157,4 +164,10 @@ function settingOf(key: string, node: SchemaNode): Setting {
 		...(node.format === undefined ? {} : { shape: node.format }),
 		...(node.anyOf === undefined ? {} : { choices: node.anyOf.map((choice) => choice.const) }),
 	};
+}
+
+function kindOf({ anyOf, type }: SchemaNode): Setting['kind'] {
+	if (anyOf !== undefined) return 'choice';
+	if (type === 'array') return 'paths';
+	return type === 'integer' ? 'integer' : 'string';
 }

@@ -1,4 +1,8 @@
-/** Keeps uploads away from the reserve: the last part of the disk belongs to facts, journal, view and compaction. */
+/**
+ * The room on each volume: keeps uploads away from the reserve (the last part of each disk belongs to facts, journal, view and compaction)
+ * and decides on which volume the next log file begins.
+ */
+import type { Lane, LogVolume, Placement } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
 import type { StorageIo } from '../io/storage-io.js';
@@ -7,67 +11,160 @@ import { LIMITS } from '../limits.js';
 const DEFAULT_RESERVE_BYTES = 4 * 2 ** 30;
 const DEFAULT_RESERVE_SHARE = 0.05;
 
-export class DiskSpace {
+export interface DiskSpaceOptions {
+	readonly io: StorageIo;
+	readonly clock: Clock;
+	/** At least one; the first is volume 0. */
+	readonly volumes: readonly LogVolume[];
+	/** Of each volume. 0: min(4 GiB, 5 % of its file system). */
 	readonly reserveBytes: number;
-	readonly #io: StorageIo;
-	readonly #clock: Clock;
-	readonly #directory: string;
-	#freeBytes: number;
-	#lookedMs: number;
-	#looking = false;
+	/** A volume took no file or no further bytes. */
+	readonly onRefusal?: (volume: number, error: unknown) => void;
+}
 
-	private constructor(io: StorageIo, clock: Clock, directory: string, freeBytes: number, reserveBytes: number) {
-		this.#io = io;
-		this.#clock = clock;
-		this.#directory = directory;
-		this.#freeBytes = freeBytes;
-		this.#lookedMs = clock.monotonicMs();
+/** What is known about the file system of one volume. */
+class VolumeSpace {
+	readonly log: LogVolume;
+	readonly reserveBytes: number;
+	freeBytes: number;
+	/** Not written to since it refused; a look that finds room ends that. */
+	refusedAtMs: number | undefined;
+
+	constructor(log: LogVolume, freeBytes: number, reserveBytes: number) {
+		this.log = log;
+		this.freeBytes = freeBytes;
 		this.reserveBytes = reserveBytes;
 	}
 
-	/** `reserveBytes` 0: min(4 GiB, 5 % of the file system). */
-	static async open(io: StorageIo, clock: Clock, directory: string, reserveBytes: number): Promise<DiskSpace> {
-		const { freeBytes, totalBytes } = await io.space(directory);
-		const reserve =
-			reserveBytes > 0 ? reserveBytes : Math.min(DEFAULT_RESERVE_BYTES, Math.floor(totalBytes * DEFAULT_RESERVE_SHARE));
-		return new DiskSpace(io, clock, directory, freeBytes, reserve);
+	/** Bytes beside the reserve. */
+	get uploadableBytes(): number {
+		return this.refusedAtMs === undefined ? Math.max(0, this.freeBytes - this.reserveBytes) : 0;
+	}
+}
+
+export class DiskSpace implements Placement {
+	readonly #options: DiskSpaceOptions;
+	readonly #volumes: readonly VolumeSpace[];
+	/** Where each lane writes. */
+	readonly #laneVolume = new Map<Lane, number>();
+	#lookedMs: number;
+	#looking = false;
+
+	private constructor(options: DiskSpaceOptions, volumes: readonly VolumeSpace[]) {
+		this.#options = options;
+		this.#volumes = volumes;
+		this.#lookedMs = options.clock.monotonicMs();
 	}
 
-	/** As of the last look. */
+	static async open(options: DiskSpaceOptions): Promise<DiskSpace> {
+		const volumes: VolumeSpace[] = [];
+		for (const log of options.volumes) {
+			const { freeBytes, totalBytes } = await options.io.space(log.directory);
+			const reserve =
+				options.reserveBytes > 0
+					? options.reserveBytes
+					: Math.min(DEFAULT_RESERVE_BYTES, Math.floor(totalBytes * DEFAULT_RESERVE_SHARE));
+			volumes.push(new VolumeSpace(log, freeBytes, reserve));
+		}
+		return new DiskSpace(options, volumes);
+	}
+
+	/** Each volume as of the last look. */
+	get volumes(): readonly { readonly volume: number; readonly freeBytes: number; readonly reserveBytes: number }[] {
+		return this.#volumes.map(({ log, freeBytes, reserveBytes }) => ({ volume: log.number, freeBytes, reserveBytes }));
+	}
+
+	/** Of all volumes, as of the last look. */
 	get freeBytes(): number {
-		return this.#freeBytes;
+		return this.#volumes.reduce((sum, { freeBytes }) => sum + freeBytes, 0);
 	}
 
-	/** Bytes that uploads may still take. Looks at the disk again, in the background, when the last look is old. */
+	/** Of all volumes. */
+	get reserveBytes(): number {
+		return this.#volumes.reduce((sum, { reserveBytes }) => sum + reserveBytes, 0);
+	}
+
+	/** The smallest reserve of a volume: what is certainly there for one step of compaction. */
+	get leastReserveBytes(): number {
+		return Math.min(...this.#volumes.map(({ reserveBytes }) => reserveBytes));
+	}
+
+	/** Bytes that uploads may still take. Looks at the disks again, in the background, when the last look is old. */
 	get uploadableBytes(): number {
 		this.#look();
-		return Math.max(0, this.#freeBytes - this.reserveBytes);
+		const [first] = this.#volumes;
+		// Each upload costs rows and journal entries too, and these lie on the first volume: half of its reserve is for them.
+		if (!first || (first.uploadableBytes === 0 && first.freeBytes < first.reserveBytes / 2)) return 0;
+		return this.#volumes.reduce((sum, { uploadableBytes }) => sum + uploadableBytes, 0);
 	}
 
-	/** Sets bytes aside for payload. Errors: DISK_FULL. */
-	claim(bytes: number): void {
+	/** Sets bytes aside for payload of a lane. Errors: DISK_FULL. */
+	claim(lane: Lane, bytes: number): void {
 		if (bytes > this.uploadableBytes) {
 			throw new PerigeeError(
 				'DISK_FULL',
-				`${this.#freeBytes} bytes are free, of which ${this.reserveBytes} are reserved`,
+				`${this.freeBytes} bytes are free, of which ${this.reserveBytes} are reserved`,
 			);
 		}
-		this.#freeBytes -= bytes;
+		const current = this.#volumes.find(({ log }) => log.number === this.#laneVolume.get(lane));
+		const volume = current && current.uploadableBytes >= bytes ? current : this.#ranked(lane)[0];
+		if (volume) volume.freeBytes -= bytes;
+	}
+
+	candidates(lane: Lane): readonly LogVolume[] {
+		return this.#ranked(lane).map(({ log }) => log);
+	}
+
+	began(lane: Lane, volume: LogVolume): void {
+		this.#laneVolume.set(lane, volume.number);
+	}
+
+	shouldLeave(lane: Lane, volume: LogVolume, bytes: number): boolean {
+		if (lane === 'journal' || this.#volumes.length < 2) return false;
+		const current = this.#volumes.find(({ log }) => log.number === volume.number);
+		if (current && current.uploadableBytes > 0) return false;
+		return this.#volumes.some((other) => other !== current && other.uploadableBytes > bytes);
+	}
+
+	refused(volume: LogVolume, error: unknown): void {
+		const space = this.#volumes.find(({ log }) => log.number === volume.number);
+		// The only volume is tried again each time.
+		if (space && this.#volumes.length > 1) space.refusedAtMs = this.#options.clock.monotonicMs();
+		this.#options.onRefusal?.(volume.number, error);
+	}
+
+	/** The volume with the most room first; one that another lane writes to counts half, so that the lanes spread over the disks. */
+	#ranked(lane: Lane): readonly VolumeSpace[] {
+		if (lane === 'journal') return this.#volumes.slice(0, 1);
+		const score = (space: VolumeSpace): number => {
+			let lanes = 1;
+			for (const [other, volume] of this.#laneVolume)
+				if (other !== lane && other !== 'journal' && volume === space.log.number) lanes++;
+			return space.uploadableBytes / lanes;
+		};
+		return this.#volumes.toSorted((a, b) => score(b) - score(a) || a.log.number - b.log.number);
 	}
 
 	#look(): void {
-		if (this.#looking || this.#clock.monotonicMs() - this.#lookedMs < LIMITS.diskLookMs) return;
+		const { clock } = this.#options;
+		if (this.#looking || clock.monotonicMs() - this.#lookedMs < LIMITS.diskLookMs) return;
 		this.#looking = true;
-		this.#io
-			.space(this.#directory)
-			.then(({ freeBytes }) => {
-				this.#freeBytes = freeBytes;
-			})
+		void Promise.all(this.#volumes.map((space) => this.#lookAt(space))).finally(() => {
+			this.#lookedMs = clock.monotonicMs();
+			this.#looking = false;
+		});
+	}
+
+	async #lookAt(space: VolumeSpace): Promise<void> {
+		const { io, clock } = this.#options;
+		try {
+			space.freeBytes = (await io.space(space.log.directory)).freeBytes;
+		} catch {
 			// The last figure stays in force; a disk that cannot be asked fails its writes by itself.
-			.catch(() => undefined)
-			.finally(() => {
-				this.#lookedMs = this.#clock.monotonicMs();
-				this.#looking = false;
-			});
+			return;
+		}
+		const { refusedAtMs } = space;
+		if (refusedAtMs !== undefined && clock.monotonicMs() - refusedAtMs >= LIMITS.volumeRetryMs)
+			space.refusedAtMs = undefined;
 	}
 }

@@ -127,7 +127,10 @@ export class SegmentStream {
 		const { disk, pool, log } = this.#parts;
 		const hashing = pool.hash(batch, this.#stopped.signal);
 		try {
-			disk.claim(batch.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0));
+			disk.claim(
+				'bulk',
+				batch.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0),
+			);
 			const hashes = await hashing.hashes;
 			const objectId = await this.#objectId;
 			const records = batch.map(({ slot, lengthBytes }, index) => {

@@ -1,5 +1,6 @@
-/** The file `store.json`: which store this is, and in which format (docs/format.md §1). */
-import { decodeFileStart, FIRST_GROUP_OFFSET } from '../append-log/format.js';
+/** The file `store.json`: which store this is, in which format, and which volumes it has (docs/format.md §1). */
+import { decodeFileStart, FIRST_GROUP_OFFSET, type FileHeader } from '../append-log/format.js';
+import { parseLogFileName } from '../append-log/log-files.js';
 import type { Checksums } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
@@ -10,57 +11,104 @@ import { readFileIfThere, replaceFile, STORE_FORMAT } from './checkpoint.js';
 const NAME = 'store.json';
 const MAX_BYTES = 64 * 1024;
 
-/** The store's 16-byte id: from store.json, else from a log file, else drawn and written down. Errors: FORMAT_UNKNOWN. */
+export interface StoreIdentity {
+	/** 16 bytes. */
+	readonly storeId: Uint8Array;
+	readonly createdMs: number;
+	/** Volumes beside the data directory that were ever taken into use and not given up. */
+	readonly volumes: readonly KnownVolume[];
+}
+
+export interface KnownVolume {
+	/** From 1 on. */
+	readonly volume: number;
+	/** Where it was when it was last there. */
+	readonly dataDir: string;
+}
+
+/** The store's identity: from store.json, else from a log file, else drawn and written down. Errors: FORMAT_UNKNOWN. */
 export async function openIdentity(
 	io: StorageIo,
 	clock: Clock,
 	randomness: Randomness,
 	checksums: Checksums,
 	dataDir: string,
-): Promise<Uint8Array> {
-	const bytes = await readFileIfThere(io, `${dataDir}/${NAME}`, MAX_BYTES);
-	const known = bytes && parseIdentity(bytes);
-	if (known) {
-		if (known.format > STORE_FORMAT) {
-			throw new PerigeeError(
-				'FORMAT_UNKNOWN',
-				`${dataDir} has format ${known.format}; this version knows up to ${STORE_FORMAT}`,
-			);
-		}
-		return known.storeId;
-	}
-	const storeId = (await identityOfLog(io, checksums, `${dataDir}/log`)) ?? randomness.bytes(16);
-	const fields = { format: STORE_FORMAT, storeId: Buffer.from(storeId).toString('hex'), createdMs: clock.nowMs() };
-	await replaceFile(io, dataDir, NAME, Buffer.from(`${JSON.stringify(fields)}\n`));
-	return storeId;
+): Promise<StoreIdentity> {
+	const known = await readIdentity(io, dataDir);
+	if (known) return known;
+	const header = await headerOfLog(io, checksums, `${dataDir}/log`);
+	const identity = { storeId: header?.storeId ?? randomness.bytes(16), createdMs: clock.nowMs(), volumes: [] };
+	await writeIdentity(io, dataDir, identity);
+	return identity;
 }
 
-function parseIdentity(bytes: Buffer): { readonly format: number; readonly storeId: Uint8Array } | undefined {
+/** What store.json says; undefined when it is missing or damaged. Errors: FORMAT_UNKNOWN. */
+async function readIdentity(io: StorageIo, dataDir: string): Promise<StoreIdentity | undefined> {
+	const bytes = await readFileIfThere(io, `${dataDir}/${NAME}`, MAX_BYTES);
+	const fields = bytes && parseNamedStore(bytes);
+	if (!fields) return undefined;
+	assertKnownFormat(dataDir, fields.format);
+	const volumes = Array.isArray(fields['volumes']) ? fields['volumes'].filter(isKnownVolume) : [];
+	const createdMs = typeof fields['createdMs'] === 'number' ? fields['createdMs'] : 0;
+	return { storeId: fields.storeId, createdMs, volumes };
+}
+
+/** Replaces store.json durably. */
+export async function writeIdentity(io: StorageIo, dataDir: string, identity: StoreIdentity): Promise<void> {
+	const fields = {
+		format: STORE_FORMAT,
+		storeId: Buffer.from(identity.storeId).toString('hex'),
+		createdMs: identity.createdMs,
+		...(identity.volumes.length > 0 ? { volumes: identity.volumes } : {}),
+	};
+	await replaceFile(io, dataDir, NAME, Buffer.from(`${JSON.stringify(fields)}\n`));
+}
+
+/** Fields of a JSON file that names format and store; undefined when it is none: log files name the store too. */
+export function parseNamedStore(
+	bytes: Buffer,
+): (Record<string, unknown> & { readonly format: number; readonly storeId: Uint8Array }) | undefined {
 	try {
-		const fields = JSON.parse(bytes.toString()) as { readonly format?: unknown; readonly storeId?: unknown };
-		if (
-			typeof fields.format !== 'number' ||
-			typeof fields.storeId !== 'string' ||
-			!/^[0-9a-f]{32}$/.test(fields.storeId)
-		)
-			return undefined;
-		return { format: fields.format, storeId: Buffer.from(fields.storeId, 'hex') };
+		const fields = JSON.parse(bytes.toString()) as Record<string, unknown>;
+		const { format, storeId } = fields;
+		if (typeof format !== 'number' || typeof storeId !== 'string' || !/^[0-9a-f]{32}$/.test(storeId)) return undefined;
+		return { ...fields, format, storeId: Buffer.from(storeId, 'hex') };
 	} catch {
-		// A damaged store.json costs nothing: the log files name the store too.
 		return undefined;
 	}
 }
 
-async function identityOfLog(io: StorageIo, checksums: Checksums, directory: string): Promise<Uint8Array | undefined> {
+/** Errors: FORMAT_UNKNOWN. */
+export function assertKnownFormat(directory: string, format: number): void {
+	if (format <= STORE_FORMAT) return;
+	throw new PerigeeError(
+		'FORMAT_UNKNOWN',
+		`${directory} has format ${format}; this version knows up to ${STORE_FORMAT}`,
+	);
+}
+
+/** The first file header that can be read in a directory of log files. */
+export async function headerOfLog(
+	io: StorageIo,
+	checksums: Checksums,
+	directory: string,
+): Promise<FileHeader | undefined> {
 	for (const name of await io.list(directory)) {
+		if (!parseLogFileName(name)) continue;
 		const file = await io.open(`${directory}/${name}`, 'read');
 		try {
 			const start = Buffer.alloc(FIRST_GROUP_OFFSET);
 			const header = decodeFileStart(start.subarray(0, await file.read(start, 0)), checksums);
-			if (header) return header.storeId;
+			if (header) return header;
 		} finally {
 			await file.close();
 		}
 	}
 	return undefined;
+}
+
+function isKnownVolume(value: unknown): value is KnownVolume {
+	if (typeof value !== 'object' || value === null) return false;
+	const { volume, dataDir } = value as Partial<KnownVolume>;
+	return Number.isSafeInteger(volume) && Number(volume) > 0 && typeof dataDir === 'string';
 }

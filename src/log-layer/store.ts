@@ -27,6 +27,7 @@ import { LogFileStore } from './file-store.js';
 import { FlowEdge } from './flow-tree.js';
 import { rowKeys } from './rows.js';
 import { openIdentity } from './store-identity.js';
+import { assertFirstVolume, logDirectory, openVolumes, type MissingVolume } from './volumes.js';
 import { View, type ViewObserver } from './view.js';
 
 /** The settlement's driver as the store opens it. */
@@ -43,10 +44,17 @@ export interface StoreObserver {
 	checkpointed(seconds: number): void;
 	checkpointFailed(error: unknown): void;
 	damageFound(): void;
+	/** A volume that this store has is not there. */
+	volumeMissing(volume: MissingVolume): void;
+	/** A volume took no file or no further bytes. */
+	volumeRefused(volume: number, error: unknown): void;
 }
 
 export interface StoreOptions {
+	/** Volume 0: holds the journal, the view and the identity too. */
 	readonly dataDir: string;
+	/** Data directories of further volumes. */
+	readonly dataDirs?: readonly string[];
 	readonly io: StorageIo;
 	readonly clock: Clock;
 	readonly randomness: Randomness;
@@ -56,7 +64,7 @@ export interface StoreOptions {
 	readonly ring: SlabRing;
 	readonly pool: HashPool;
 	readonly observer: StoreObserver;
-	/** 0: chosen by the size of the file system. */
+	/** Of each volume; 0: chosen by the size of its file system. */
 	readonly reserveBytes: number;
 	/** A log file ends before it grows beyond this; absent: by the reserve. */
 	readonly rollBytes?: number;
@@ -96,7 +104,8 @@ export const logChecksums: Checksums = {
 /** Errors: FORMAT_UNKNOWN, DISK_FULL, and whatever the disk answers. */
 export async function openStore(options: StoreOptions): Promise<Store> {
 	const { io, dataDir } = options;
-	await io.makeDir(`${dataDir}/log`);
+	await assertFirstVolume(io, dataDir);
+	await io.makeDir(logDirectory(dataDir));
 	await io.syncDir(dataDir);
 	if (options.rebuild) await discardView(options, 'it was asked for');
 	try {
@@ -152,24 +161,37 @@ class OpenStore implements Store {
 
 	static async open(options: StoreOptions): Promise<Store> {
 		const { io, clock, dataDir } = options;
-		const storeId = await openIdentity(io, clock, options.randomness, logChecksums, dataDir);
+		const identity = await openIdentity(io, clock, options.randomness, logChecksums, dataDir);
+		const { storeId } = identity;
+		const volumes = await openVolumes(
+			{ io, checksums: logChecksums, dataDir, dataDirs: options.dataDirs ?? [] },
+			identity,
+		);
+		for (const missing of volumes.missing) options.observer.volumeMissing(missing);
 		const checkpoint = await trustedCheckpoint(options, storeId);
 		const kv = await options.kv.open(viewDirectory(dataDir));
 		let parts: StoreCore | undefined;
 		try {
 			parts = await StoreCore.open(options, kv, storeId, checkpoint);
-			const disk = await DiskSpace.open(io, clock, dataDir, options.reserveBytes);
+			const disk = await DiskSpace.open({
+				...options,
+				volumes: volumes.present,
+				onRefusal: (volume, error) => options.observer.volumeRefused(volume, error),
+			});
 			const log = await AppendLog.open({
 				...options,
 				observer: options.observer.log,
 				checksums: logChecksums,
-				directory: `${dataDir}/log`,
+				volumes: volumes.present,
+				placement: disk,
+				isIncomplete: volumes.missing.length > 0,
 				storeId,
 				from: parts.applied,
 				nextLsn: checkpoint?.nextLsn ?? (1n as Lsn),
 				consumer: parts.consume,
 				journalHead: () => parts?.journal.headRecords() ?? [],
-				rollBytes: options.rollBytes ?? Math.min(ROLL_MOST_BYTES, Math.max(ROLL_LEAST_BYTES, disk.reserveBytes / 4)),
+				rollBytes:
+					options.rollBytes ?? Math.min(ROLL_MOST_BYTES, Math.max(ROLL_LEAST_BYTES, disk.leastReserveBytes / 4)),
 			});
 			parts.useLog(log);
 			await parts.view.change((turn) => Promise.resolve(turn.settleLater()));

@@ -86,7 +86,7 @@ export class Upload implements UploadSession {
 	#finishSmall(): ReadyContent {
 		const [only] = this.#chunks;
 		const bytes = only && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks, this.#chunkBytes);
-		this.#parts.disk.claim(bytes.length);
+		this.#parts.disk.claim('small', bytes.length);
 		return { tree: fileRoot(bytes), sizeBytes: bytes.length, stored: { bytes } };
 	}
 

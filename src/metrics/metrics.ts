@@ -83,8 +83,18 @@ export const METRICS = {
 	flowLengthSectors: gauge('flow_length_sectors', 'Length of the flow in sectors.', []),
 	ledgerBlocks: counter('ledger_blocks_total', 'Ledger blocks that this process has closed, empty ones included.', []),
 	ledgerBlock: gauge('ledger_block', 'Number of the latest ledger block.', []),
-	diskFreeBytes: gauge('disk_free_bytes', 'Free space of the file system that holds the data directory.', []),
-	diskReserveBytes: gauge('disk_reserve_bytes', 'Space that uploads leave untouched.', []),
+	diskFreeBytes: gauge(
+		'disk_free_bytes',
+		'Free space of the file system that holds a volume (0: the data directory).',
+		['volume'],
+	),
+	diskReserveBytes: gauge('disk_reserve_bytes', 'Space of a volume that uploads leave untouched.', ['volume']),
+	volumesMissing: gauge('volumes_missing', 'Volumes of the store that were not there when the node started.', []),
+	volumeRefusals: counter(
+		'volume_refusals_total',
+		'Times that a volume took no new file or no further bytes; where another has room, writing goes on there.',
+		['volume'],
+	),
 	ready: gauge('ready', '1 while the node takes uploads.', []),
 
 	buildInfo: gauge('build_info', 'Always 1; version, Node and SIMD level stand in the labels.', [

@@ -263,6 +263,7 @@ export function observerOf(told: Told): StoreObserver {
 			},
 			failed: (_lane: Lane, error) => told.failed.push(error),
 			damaged: (range) => told.damaged.push(range),
+			spareCopy: () => undefined,
 			inDoubt: (_lane, records) => {
 				told.inDoubt += records;
 			},
@@ -275,6 +276,8 @@ export function observerOf(told: Told): StoreObserver {
 		},
 		checkpointFailed: (error) => told.checkpointErrors.push(error),
 		damageFound: () => undefined,
+		volumeMissing: () => undefined,
+		volumeRefused: () => undefined,
 	};
 }
 

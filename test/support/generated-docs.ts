@@ -40,7 +40,7 @@ function settingTable(): string {
 		`\`${setting.variable}\``,
 		setting.flag === undefined ? '' : `\`${setting.flag}\``,
 		valuesOf(setting),
-		`\`${setting.fallback}\``,
+		setting.kind === 'paths' ? 'none' : `\`${String(setting.fallback)}\``,
 		setting.description,
 	]);
 	return table(['key', 'environment', 'flag', 'values', 'default', 'meaning'], rows);
@@ -49,6 +49,7 @@ function settingTable(): string {
 function valuesOf(setting: Setting): string {
 	if (setting.choices !== undefined) return setting.choices.join(', ');
 	if (setting.kind === 'integer') return `whole number, ${setting.minimum} to ${setting.maximum}`;
+	if (setting.kind === 'paths') return 'list of paths';
 	return setting.shape ?? 'text';
 }
 

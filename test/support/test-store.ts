@@ -24,6 +24,9 @@ export interface TestStoreOptions {
 	readonly maxFileBytes?: number;
 	readonly maxUploads?: number;
 	readonly reserveBytes?: number;
+	/** Data directories of further volumes. */
+	readonly dataDirs?: readonly string[];
+	readonly rollBytes?: number;
 	readonly rebuild?: boolean;
 	/** Default: time stands still, so that nothing happens by itself. */
 	readonly clock?: Clock;
@@ -92,7 +95,9 @@ async function openIn(
 	const clock = options.clock ?? stillClock();
 	return openStore({
 		dataDir,
-		io: createNodeIo({ startWriteback: addon.startWriteback }),
+		dataDirs: options.dataDirs ?? [],
+		...(options.rollBytes === undefined ? {} : { rollBytes: options.rollBytes }),
+		io: createNodeIo(),
 		clock,
 		randomness: systemRandomness,
 		kv: {
@@ -137,6 +142,7 @@ function observerInto(told: string[]): StoreObserver {
 			shortWrite: (lane) => void told.push(`short write ${lane}`),
 			failed: (lane, error) => void told.push(`failed ${lane}: ${error.message}`),
 			damaged: ({ lane, fileNo }) => void told.push(`damaged ${lane} ${fileNo}`),
+			spareCopy: (path) => void told.push(`spare copy ${path}`),
 			inDoubt: (lane, records) => void told.push(`in doubt ${lane} ${records}`),
 		},
 		view: { batch: () => undefined, damaged: () => void told.push('damaged view') },
@@ -145,6 +151,8 @@ function observerInto(told: string[]): StoreObserver {
 		checkpointed: () => void told.push('checkpointed'),
 		checkpointFailed: (error) => void told.push(`checkpoint failed: ${String(error)}`),
 		damageFound: () => void told.push('damage found'),
+		volumeMissing: ({ volume }) => void told.push(`volume ${volume} missing`),
+		volumeRefused: (volume) => void told.push(`volume ${volume} refused`),
 	};
 }
 

@@ -1,6 +1,15 @@
 /** An append log on a simulated disk, and what its consumer has taken. */
 import { AppendLog, type AppendLogOptions } from '../../../src/append-log/append-log.js';
-import type { BadRange, Checksums, Lane, LanePosition, LogRecord, RecordInput } from '../../../src/append-log/types.js';
+import type {
+	BadRange,
+	Checksums,
+	Lane,
+	LanePosition,
+	LogRecord,
+	LogVolume,
+	Placement,
+	RecordInput,
+} from '../../../src/append-log/types.js';
 import type { StorageIo } from '../../../src/io/storage-io.js';
 import { logChecksums } from '../../../src/log-layer/store.js';
 import type { Lsn } from '../../../src/units.js';
@@ -25,11 +34,15 @@ export interface TestLog {
 	readonly failed: Error[];
 	/** Groups of each sync, in order. */
 	readonly commits: { readonly lane: Lane; readonly groups: number; readonly records: number }[];
+	readonly spareCopies: readonly string[];
 	readonly told: { inDoubt: number; shortWrites: number; mostUnsynced: number };
 }
 
 export type LogOverrides = Partial<
-	Pick<AppendLogOptions, 'from' | 'rollBytes' | 'journalHead' | 'randomness' | 'checksums' | 'consumer' | 'nextLsn'>
+	Pick<
+		AppendLogOptions,
+		'from' | 'rollBytes' | 'journalHead' | 'randomness' | 'checksums' | 'consumer' | 'nextLsn' | 'volumes' | 'placement'
+	>
 >;
 
 let incarnations = 0;
@@ -47,6 +60,8 @@ export async function openLog(io: StorageIo, overrides: LogOverrides = {}): Prom
 	const failed: Error[] = [];
 	const commits: TestLog['commits'] = [];
 	const told = { inDoubt: 0, shortWrites: 0, mostUnsynced: 0 };
+	const spareCopies: string[] = [];
+	const volumes = [{ number: 0, directory: LOG_DIR }];
 	const log = await AppendLog.open({
 		io,
 		clock: new SimulatedClock(),
@@ -62,11 +77,13 @@ export async function openLog(io: StorageIo, overrides: LogOverrides = {}): Prom
 			},
 			failed: (_lane, error) => failed.push(error),
 			damaged: (range) => damaged.push(range),
+			spareCopy: (path) => spareCopies.push(path),
 			inDoubt: (_lane, records) => {
 				told.inDoubt += records;
 			},
 		},
-		directory: LOG_DIR,
+		volumes,
+		placement: firstVolume(volumes),
 		storeId: new Uint8Array(16).fill(9),
 		from: {},
 		nextLsn: 1n as Lsn,
@@ -77,7 +94,12 @@ export async function openLog(io: StorageIo, overrides: LogOverrides = {}): Prom
 		rollBytes: 2 ** 30,
 		...overrides,
 	});
-	return { log, taken, damaged, failed, commits, told };
+	return { log, taken, damaged, failed, commits, told, spareCopies };
+}
+
+/** Begins every file on the first of the volumes. */
+function firstVolume(volumes: readonly LogVolume[]): Placement {
+	return { candidates: () => volumes, began: () => undefined, shouldLeave: () => false, refused: () => undefined };
 }
 
 export function record(text: string, payload?: Uint8Array): RecordInput {

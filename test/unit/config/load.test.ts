@@ -59,9 +59,35 @@ test('every setting can be set by its environment variable', () => {
 		const text = setting.choices?.[1] ?? (setting.kind === 'integer' ? String(setting.minimum) : '127.0.0.1:7');
 		const config = loadConfig({ env: { [setting.variable]: text } });
 		const found = setting.key.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], config);
-		const wanted = setting.key === 'dataDir' ? resolve(text) : setting.kind === 'integer' ? Number(text) : text;
-		assert.equal(found, wanted, setting.key);
+		const wanted =
+			setting.key === 'dataDir'
+				? resolve(text)
+				: setting.kind === 'paths'
+					? [resolve('127.0.0.1'), resolve('7')]
+					: setting.kind === 'integer'
+						? Number(text)
+						: text;
+		assert.deepEqual(found, wanted, setting.key);
 	}
+});
+
+test('data directories are a list in the file, a list of flags, and separated by colons in the environment', (t) => {
+	const file = fileWith(t, '[storage]\ndataDirs = ["/b", "c"]\n');
+	assert.deepEqual(loadConfig({ file }).storage.dataDirs, ['/b', resolve('c')]);
+	assert.deepEqual(loadConfig({ file, env: { PERIGEE_STORAGE_DATA_DIRS: '/d:/e' } }).storage.dataDirs, ['/d', '/e']);
+	assert.deepEqual(loadConfig({ file, flags: { 'storage.dataDirs': ['/f:g'] } }).storage.dataDirs, ['/f:g']);
+	assert.match(
+		messageOf(() => loadConfig({ flags: { dataDir: '/a', 'storage.dataDirs': ['/b', '/a'] } })),
+		/named twice/,
+	);
+	assert.match(
+		messageOf(() => loadConfig({ file: fileWith(t, '[storage]\ndataDirs = ["/b", 3]\n') })),
+		/2: storage.dataDirs: 3 is not the path/,
+	);
+	assert.match(
+		messageOf(() => loadConfig({ file: fileWith(t, '[storage]\ndataDirs = "/b"\n') })),
+		/is not a list/,
+	);
 });
 
 test('a key that does not exist is told with its line and the nearest one', (t) => {
