@@ -114,6 +114,12 @@ export const ERRORS = {
 		true,
 		'Free space or add a disk; reads go on, and uploads resume by themselves.',
 	),
+	JOURNAL_DAMAGED: rule(
+		500,
+		'The journal has lost entries, so the order of the submissions cannot be rebuilt',
+		false,
+		'Nothing was changed in log/. Put the journal file that the message names back from a backup, then start again.',
+	),
 	READ_ONLY: rule(
 		503,
 		'The node takes no writes because a write to its disk failed',

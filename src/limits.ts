@@ -88,6 +88,9 @@ export const LIMITS = {
 	settingsBytes: 1024 * 1024,
 	/** Rows of the view kept in memory for repeated look-ups. */
 	cachedRows: 16_384,
+	/** Objects whose trees are kept while they are written, and segments of one that may come before their turn. */
+	openTrees: 256,
+	openTreeEarly: 64,
 	/** Rows of the view that wait in memory to be put again. */
 	laterRows: 2048,
 	/** Read buffers of 1 MiB lent out at once; more readers wait. Idle ones kept. */

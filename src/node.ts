@@ -3,6 +3,7 @@
  */
 import { pino, type Logger } from 'pino';
 import { startHttpServer } from './api/http-server.js';
+import type { ReplayProgress } from './append-log/append-log.js';
 import { LANE_NAMES } from './append-log/types.js';
 import type { Config } from './config/schema.js';
 import { packageVersion } from './config/version.js';
@@ -27,6 +28,7 @@ import { createGenesis } from './settlement/embedded/genesis.js';
 /** Chain id of an embedded ledger; no public chain uses it. */
 const EMBEDDED_CHAIN_ID = 5_678_000n;
 const WRITE_BUFFER_BYTES = 4 * 2 ** 20;
+const PROGRESS_LINE_MS = 10_000;
 const NODE_FILE = 'node.json';
 const VERSION = packageVersion();
 
@@ -109,8 +111,14 @@ export async function startNode(config: Config): Promise<RunningNode> {
 	}
 }
 
-/** Throws the view away and builds it anew from the log. No node may run on the directory. Errors as of `startNode`. */
-export async function rebuildView(config: Config): Promise<RebuildSummary> {
+/**
+ * Throws the view away and builds it anew from the log. No node may run on the directory. Errors as of `startNode`, and JOURNAL_DAMAGED,
+ * with which the view stays.
+ */
+export async function rebuildView(
+	config: Config,
+	onProgress: (progress: ReplayProgress) => void,
+): Promise<RebuildSummary> {
 	const site = openSite(config);
 	const startMs = performance.now();
 	let records = 0;
@@ -120,6 +128,7 @@ export async function rebuildView(config: Config): Promise<RebuildSummary> {
 			onReplayed: (count) => {
 				records += count;
 			},
+			onProgress,
 		});
 		const { submissions } = store.files.flow();
 		const seconds = (performance.now() - startMs) / 1000;
@@ -132,6 +141,7 @@ export async function rebuildView(config: Config): Promise<RebuildSummary> {
 interface StoreChoices {
 	readonly rebuild: boolean;
 	readonly onReplayed?: (records: number) => void;
+	readonly onProgress?: (progress: ReplayProgress) => void;
 }
 
 async function buildStore(
@@ -177,6 +187,7 @@ async function buildStore(
 				metrics.replayedRecords.inc({ lane }, records);
 				choices.onReplayed?.(records);
 			},
+			replaying: choices.onProgress ?? logProgress(log),
 			checkpointed(seconds) {
 				checkpointMs = systemClock.monotonicMs();
 				metrics.checkpoints.inc();
@@ -197,6 +208,17 @@ async function buildStore(
 		metrics.checkpointAgeSeconds.set((systemClock.monotonicMs() - checkpointMs) / 1000);
 	};
 	return { store, refresh };
+}
+
+/** A line each ten seconds while a start replays the log. */
+function logProgress(log: Logger): (progress: ReplayProgress) => void {
+	let toldMs = systemClock.monotonicMs();
+	return (progress) => {
+		const nowMs = systemClock.monotonicMs();
+		if (nowMs - toldMs < PROGRESS_LINE_MS) return;
+		toldMs = nowMs;
+		log.info(progress, 'the view is brought up to date from the log');
+	};
 }
 
 function makeEmbedded({ config, log, metrics }: Site, journal: Journal): EmbeddedSettlement {

@@ -48,6 +48,14 @@ export interface AppendLogOptions {
 	readonly journalHead: () => readonly RecordInput[];
 	/** A log file ends before it grows beyond this. */
 	readonly rollBytes: number;
+	/** Told how far the replay has come. */
+	readonly replaying?: (progress: ReplayProgress) => void;
+}
+
+/** Bytes of log files, those of payloads included though a replay does not read them. */
+export interface ReplayProgress {
+	readonly doneBytes: number;
+	readonly totalBytes: number;
 }
 
 /** Sequence numbers skipped at each open, so that those of groups lost in a crash are not given again (docs/format.md §4). */
@@ -88,9 +96,10 @@ export class AppendLog {
 		const verdicts = new Map<Lane, readonly RecordInput[]>();
 		const writers: Partial<Record<Lane, LaneWriter>> = {};
 		const fileMargin = options.isIncomplete === true ? INCOMPLETE_FILE_MARGIN : 0;
+		const onRead = await progressOf(options, files);
 		for (const lane of LANE_NAMES) {
 			const numbers = files.numbers(lane);
-			const result = await replayLane(shared, lane, numbers, options.from[lane], options.consumer);
+			const result = await replayLane(shared, lane, numbers, options.from[lane], options.consumer, onRead);
 			damage.push(...result.damage);
 			verdicts.set(lane, result.verdicts);
 			writers[lane] = new LaneWriter({
@@ -178,4 +187,55 @@ export class AppendLog {
 			if ((this.#verdicts.get(lane)?.length ?? 0) > 0) await this.#writers[lane].beginFile();
 		}
 	}
+}
+
+/**
+ * Stretches of the journal that were acknowledged and cannot be read: without them what follows may not be understood. Reads the whole
+ * journal, which lies on `volume`; says nothing, and changes nothing that an open would not.
+ */
+export async function findJournalDamage(
+	options: Pick<AppendLogOptions, 'io' | 'clock' | 'checksums'> & { readonly volume: LogVolume },
+): Promise<readonly BadRange[]> {
+	const ignore = (): void => undefined;
+	const files = await LogFiles.open(options.io, [options.volume], 1);
+	const shared = new LogShared({
+		...options,
+		files,
+		placement: { candidates: () => [options.volume], began: ignore, shouldLeave: () => false, refused: ignore },
+		observer: {
+			committed: ignore,
+			unsynced: ignore,
+			shortWrite: ignore,
+			failed: ignore,
+			damaged: ignore,
+			inDoubt: ignore,
+			spareCopy: ignore,
+		},
+		storeId: new Uint8Array(16),
+		incarnation: new Uint8Array(16),
+	});
+	return (await replayLane(shared, 'journal', files.numbers('journal'), undefined, () => Promise.resolve())).damage;
+}
+
+/** Adds up what the replay has read, for `options.replaying`. */
+async function progressOf(
+	{ io, from, replaying }: AppendLogOptions,
+	files: LogFiles,
+): Promise<((bytes: number) => void) | undefined> {
+	if (!replaying) return undefined;
+	let doneBytes = 0;
+	let totalBytes = 0;
+	for (const lane of LANE_NAMES) {
+		const start = from[lane];
+		for (const fileNo of files.numbers(lane)) {
+			if (start && fileNo < start.fileNo) continue;
+			const sizeBytes = (await io.stat(files.path(lane, fileNo)))?.sizeBytes ?? 0;
+			totalBytes += sizeBytes - (fileNo === start?.fileNo ? Math.min(start.offset, sizeBytes) : 0);
+		}
+	}
+	replaying({ doneBytes, totalBytes });
+	return (bytes) => {
+		doneBytes += bytes;
+		replaying({ doneBytes: Math.min(doneBytes, totalBytes), totalBytes });
+	};
 }

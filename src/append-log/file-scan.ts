@@ -18,7 +18,11 @@ import {
 } from './format.js';
 import type { Checksums, Lane, LogRecord } from './types.js';
 
+/** One read of the file at most; the first at a new place is short, since behind a group's header lie payloads that nobody asks for. */
 const WINDOW_BYTES = 256 * 1024;
+const FIRST_READ_BYTES = 8 * 1024;
+/** Payloads up to this size are read with their neighbours. */
+const SMALL_PAYLOAD_BYTES = 16 * 1024;
 /** Header bytes that a group may have at most: a bound for hostile lengths. */
 const MAX_HEADER_BYTES = 4 * 1024 * 1024;
 
@@ -51,6 +55,7 @@ export class LogFileScan {
 	readonly #window: Buffer;
 	#windowFrom = 0;
 	#windowBytes = 0;
+	#readBytes = FIRST_READ_BYTES;
 
 	private constructor(
 		file: StorageFile,
@@ -141,13 +146,11 @@ export class LogFileScan {
 	async payload(record: LogRecord): Promise<Uint8Array | undefined> {
 		const place = record.place;
 		if (!place) return new Uint8Array(0);
-		const bytes = Buffer.alloc(place.lengthBytes);
-		await this.#file.read(bytes, place.offset);
+		const bytes = await this.#payloadAt(place.offset, place.lengthBytes);
 		let bad = this.#checksums.firstBadBlock(bytes, record.blockCrcs);
 		if (bad < 0) return bytes;
 		if (record.mirrorOffset === undefined) return undefined;
-		const mirror = Buffer.alloc(place.lengthBytes);
-		await this.#file.read(mirror, record.mirrorOffset);
+		const mirror = await this.#payloadAt(record.mirrorOffset, place.lengthBytes);
 		while (bad >= 0) {
 			const from = bad * BLOCK_BYTES;
 			const block = mirror.subarray(from, from + BLOCK_BYTES);
@@ -197,15 +200,26 @@ export class LogFileScan {
 		return undefined;
 	}
 
-	/** Bytes of the file, fewer at its end; valid until the next call. */
+	/** A buffer of its own, zeros behind the end of the file. */
+	async #payloadAt(offset: number, lengthBytes: number): Promise<Buffer> {
+		const bytes = Buffer.alloc(lengthBytes);
+		if (lengthBytes <= SMALL_PAYLOAD_BYTES) (await this.#bytesAt(offset, lengthBytes)).copy(bytes);
+		else await this.#file.read(bytes, offset);
+		return bytes;
+	}
+
+	/** Bytes of the file, fewer at its end; valid until the next call. Reads that follow each other grow, others begin short. */
 	async #bytesAt(at: number, count: number): Promise<Buffer> {
 		if (count > this.#window.length) {
 			const own = Buffer.alloc(count);
 			return own.subarray(0, await this.#file.read(own, at));
 		}
-		if (at < this.#windowFrom || at + count > this.#windowFrom + this.#windowBytes) {
+		const windowEnd = this.#windowFrom + this.#windowBytes;
+		if (at < this.#windowFrom || at + count > windowEnd) {
+			const follows = at >= this.#windowFrom && at <= windowEnd;
+			this.#readBytes = follows ? Math.min(2 * this.#readBytes, WINDOW_BYTES) : FIRST_READ_BYTES;
 			this.#windowFrom = at;
-			this.#windowBytes = await this.#file.read(this.#window, at);
+			this.#windowBytes = await this.#file.read(this.#window.subarray(0, Math.max(count, this.#readBytes)), at);
 		}
 		const from = at - this.#windowFrom;
 		return this.#window.subarray(from, Math.min(from + count, this.#windowBytes));

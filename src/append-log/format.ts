@@ -20,6 +20,7 @@ const RECORD_HAS_ORIGIN = 1;
 const RECORD_HAS_PAYLOAD = 2;
 const RECORD_HAS_MIRROR = 4;
 const CRC_BYTES = 4;
+const MAX_EXT_BYTES = 0xffff;
 
 export interface FileHeader {
 	readonly version: number;
@@ -109,8 +110,10 @@ export function roundUp(value: number, unit: number): number {
 	return Math.ceil(value / unit) * unit;
 }
 
-/** Bytes of one record's header. */
+/** Bytes of one record's header. Errors: RangeError for an ext that its length field cannot hold. */
 function recordHeaderBytes(record: RecordInput): number {
+	if (record.ext.length > MAX_EXT_BYTES)
+		throw new RangeError(`a record's ext has ${record.ext.length} bytes: at most ${MAX_EXT_BYTES}`);
 	const payloadBytes = record.payload?.length ?? 0;
 	const payloadPart =
 		payloadBytes > 0 ? 8 + CRC_BYTES * Math.ceil(payloadBytes / BLOCK_BYTES) + (record.mirror ? 4 : 0) : 0;

@@ -18,15 +18,20 @@ export interface LaneReplayResult {
 	readonly damage: readonly BadRange[];
 }
 
-/** Reads the lane's files `fileNumbers` (ascending) from `from` and hands every valid record to `consumer`, in order. */
+/**
+ * Reads the lane's files `fileNumbers` (ascending) from `from` and hands every valid record to `consumer`, in order: one call at a time,
+ * while the next records are read. `onRead` hears of the bytes of the files that are done with.
+ * Errors: JOURNAL_DAMAGED when entries of the journal do not follow each other because others are lost; those of the consumer.
+ */
 export async function replayLane(
 	shared: LogShared,
 	lane: Lane,
 	fileNumbers: readonly number[],
 	from: LanePosition | undefined,
 	consumer: LaneConsumer,
+	onRead: (bytes: number) => void = () => undefined,
 ): Promise<LaneReplayResult> {
-	const replay = new LaneReplay(shared, lane, from, fileNumbers.at(-1) ?? 0, consumer);
+	const replay = new LaneReplay(shared, lane, from, fileNumbers.at(-1) ?? 0, consumer, onRead);
 	const open = fileNumbers.filter((fileNo) => !from || fileNo >= from.fileNo);
 	if (from && open[0] !== from.fileNo) replay.reportMissing(from.fileNo);
 	const stated = new Map<number, FileVerdict>();
@@ -36,6 +41,7 @@ export async function replayLane(
 		await replay.file(fileNo, stated.get(fileNo), previous);
 		previous = fileNo;
 	}
+	await replay.finish();
 	return { verdicts: replay.verdicts, damage: replay.damage };
 }
 
@@ -47,7 +53,11 @@ class LaneReplay {
 	readonly #from: LanePosition | undefined;
 	readonly #lastFileNo: number;
 	readonly #consumer: LaneConsumer;
+	readonly #onRead: (bytes: number) => void;
 	#batch: LogRecord[] = [];
+	#delivery: Promise<void> = Promise.resolve();
+	/** How far of the current file `onRead` has heard. */
+	#toldOffset = 0;
 
 	constructor(
 		shared: LogShared,
@@ -55,7 +65,9 @@ class LaneReplay {
 		from: LanePosition | undefined,
 		lastFileNo: number,
 		consumer: LaneConsumer,
+		onRead: (bytes: number) => void,
 	) {
+		this.#onRead = onRead;
 		this.#shared = shared;
 		this.#lane = lane;
 		this.#from = from;
@@ -86,6 +98,7 @@ class LaneReplay {
 			const named = scan.header?.previousFileNo ?? 0;
 			if (previous !== undefined && named > previous) this.reportMissing(named);
 			const from = this.#from?.fileNo === fileNo ? this.#from.offset : FIRST_GROUP_OFFSET;
+			this.#toldOffset = this.#from?.fileNo === fileNo ? from : 0;
 			const verdict =
 				stated ??
 				((await scan.isClosed()) ? await this.#closed(fileNo, scan, from) : await this.#settle(fileNo, scan, from));
@@ -97,7 +110,13 @@ class LaneReplay {
 				}
 			}
 			await this.#deliver({ fileNo, offset: Math.max(verdict.end, from) });
+			this.#tell(scan.sizeBytes);
 		});
+	}
+
+	/** Waits until the consumer has everything. */
+	finish(): Promise<void> {
+		return this.#delivery;
 	}
 
 	/** Judges a file that was open at a crash, and makes what is read from it durable before it is used. */
@@ -163,7 +182,27 @@ class LaneReplay {
 	async #deliver(end: LanePosition): Promise<void> {
 		const records = this.#batch;
 		this.#batch = [];
-		await this.#consumer(this.#lane, records, end);
+		await this.#delivery;
+		this.#tell(end.offset);
+		this.#delivery = this.#consume(records, end);
+		// Whoever waits for it next hears of its failure.
+		this.#delivery.catch(() => undefined);
+	}
+
+	async #consume(records: readonly LogRecord[], end: LanePosition): Promise<void> {
+		try {
+			await this.#consumer(this.#lane, records, end);
+		} catch (error) {
+			const lost = this.damage[0];
+			const isUnfit = error instanceof PerigeeError && error.code === 'FORMAT_UNKNOWN';
+			if (this.#lane !== 'journal' || !lost || !isUnfit) throw error;
+			throw journalDamaged(this.#shared.files.path('journal', lost.fileNo), lost, error);
+		}
+	}
+
+	#tell(offset: number): void {
+		if (offset > this.#toldOffset) this.#onRead(offset - this.#toldOffset);
+		this.#toldOffset = Math.max(offset, this.#toldOffset);
 	}
 
 	#unreadable(fileNo: number, bad: ByteRange, verdict: FileVerdict): void {
@@ -200,6 +239,13 @@ class LaneReplay {
 			await file.close();
 		}
 	}
+}
+
+function journalDamaged(path: string, { from, to }: ByteRange, cause: PerigeeError): PerigeeError {
+	const where = to > from ? `bytes ${from} to ${to} of ${path} cannot be read` : `${path} is missing`;
+	return new PerigeeError('JOURNAL_DAMAGED', `${where}, and what follows does not fit without them: ${cause.message}`, {
+		cause,
+	});
 }
 
 function overlaps(range: ByteRange, from: number, to: number): boolean {

@@ -1,5 +1,7 @@
 /** `perigee rebuild`: makes the view anew from the log files of a stopped node. */
 import { type OutputOptions, printResult } from './output.js';
+import { type Progress, startProgress } from './progress.js';
+import type { RebuildSummary } from '../node.js';
 import { configOf } from './start.js';
 
 export interface RebuildVerbOptions extends OutputOptions {
@@ -10,6 +12,30 @@ export interface RebuildVerbOptions extends OutputOptions {
 export async function rebuild(options: RebuildVerbOptions): Promise<void> {
 	const config = configOf(options);
 	const { rebuildView } = await import('../node.js');
-	const summary = await rebuildView(config);
+	const bar = startReplayBar(options);
+	let summary: RebuildSummary;
+	try {
+		summary = await rebuildView(config, (progress) => bar.show(progress));
+	} finally {
+		await bar.stop();
+	}
 	printResult(options, summary, `the view of ${config.dataDir} was rebuilt: ${JSON.stringify(summary)}`);
+}
+
+/** A bar that begins with the first word of how much there is to read. */
+function startReplayBar(options: OutputOptions) {
+	let bar: Promise<Progress> | undefined;
+	let shownBytes = 0;
+	return {
+		show({ doneBytes, totalBytes }: { readonly doneBytes: number; readonly totalBytes: number }): void {
+			bar ??= startProgress(options, 'rebuild', totalBytes);
+			void bar.then((progress) => {
+				progress.add(doneBytes - shownBytes);
+				shownBytes = doneBytes;
+			});
+		},
+		async stop(): Promise<void> {
+			(await bar)?.stop();
+		},
+	};
 }

@@ -23,7 +23,7 @@ export async function applyJournalItems(turn: ViewTurn, items: readonly JournalI
 	const makers = makersOf(items);
 	for (const item of items) {
 		if ('upload' in item) {
-			if (makers.get(nameOf(item.upload)) !== item.upload) await applyUpload(turn, item.upload);
+			if (makers.get(nameOf(item.upload)) !== item.upload) await applyUpload(turn, item.upload, edge);
 		} else if (item.event.kind === 'submission') {
 			const { submission } = item.event;
 			await applySubmission(turn, submission, makers.get(nameOf(submission)), edge);
@@ -79,11 +79,13 @@ async function applySubmission(
 }
 
 /** The first upload that names a submission made it; each later one is the newest of its root. */
-async function applyUpload(turn: ViewTurn, upload: UploadRecord): Promise<void> {
+async function applyUpload(turn: ViewTurn, upload: UploadRecord, edge: FlowEdge): Promise<void> {
 	const { flowId, txSeq, root } = upload;
 	const named = namedBy(upload);
 	const submissionKey = rowKeys.submission(flowId, txSeq);
 	const row = await turn.get(submissionKey);
+	if (!row && txSeq >= edge.submissions)
+		throw new PerigeeError('FORMAT_UNKNOWN', `the journal names submission ${txSeq} before it was made`);
 	if (!row) throw new ViewDamagedError(`an upload names submission ${txSeq}, which the view does not know`);
 	const submission = decodeSubmissionRow(flowId, txSeq, row);
 	const key = rowKeys.root(root);

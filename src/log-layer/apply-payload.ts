@@ -1,9 +1,11 @@
 /** Takes the records of the payload lanes into the view: objects and the places of their segments. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LogRecord } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
 import { fileGeometry } from '../native/addon.js';
 import { HASH_BYTES, rootFromBytes, type DataRoot } from '../units.js';
 import { ObjectTreeBuilder, zeroSegmentRoot } from './object-tree.js';
+import type { OpenTrees } from './open-trees.js';
 import {
 	RECORDS,
 	decodeClosed,
@@ -29,15 +31,22 @@ import {
 } from './rows.js';
 import type { ViewTurn } from './view.js';
 
+/** Roots of zero segments that are added at once: a file has up to a sixteenth of its segments as padding. */
+const PADDING_AT_ONCE = 16_384;
+
 /** Applies records of one lane in order. Applying them again changes nothing. */
-export async function applyPayloadRecords(turn: ViewTurn, records: readonly LogRecord[]): Promise<void> {
+export async function applyPayloadRecords(
+	turn: ViewTurn,
+	records: readonly LogRecord[],
+	trees: OpenTrees,
+): Promise<void> {
 	for (const record of records) {
-		await applyRecord(turn, record);
+		await applyRecord(turn, record, trees);
 		await turn.relieve();
 	}
 }
 
-async function applyRecord(turn: ViewTurn, record: LogRecord): Promise<void> {
+async function applyRecord(turn: ViewTurn, record: LogRecord, trees: OpenTrees): Promise<void> {
 	switch (record.type) {
 		case RECORDS.objectOpened:
 			turn.put(
@@ -46,7 +55,7 @@ async function applyRecord(turn: ViewTurn, record: LogRecord): Promise<void> {
 			);
 			return;
 		case RECORDS.segment:
-			return applySegment(turn, record);
+			return applySegment(turn, record, trees);
 		case RECORDS.wholeObject: {
 			const place = placeOf(record);
 			const root = rootFromBytes(decodeWholeObject(record).root);
@@ -54,7 +63,7 @@ async function applyRecord(turn: ViewTurn, record: LogRecord): Promise<void> {
 			return setObject(turn, root, { objectId: record.origin, sizeBytes: place.lengthBytes, place }, 'later');
 		}
 		case RECORDS.objectClosed:
-			return applyClosed(turn, decodeClosed(record));
+			return applyClosed(turn, decodeClosed(record), trees);
 		case RECORDS.objectDeleted:
 			return applyDeleted(turn, decodeDeleted(record).objectId, rootFromBytes(decodeDeleted(record).root));
 		case RECORDS.segmentsDropped:
@@ -72,10 +81,12 @@ async function applyRecord(turn: ViewTurn, record: LogRecord): Promise<void> {
 	}
 }
 
-async function applySegment(turn: ViewTurn, record: LogRecord): Promise<void> {
+async function applySegment(turn: ViewTurn, record: LogRecord, trees: OpenTrees): Promise<void> {
 	const { objectId, segment, root } = decodeSegment(record);
 	const key = rowKeys.segment(objectId, segment);
-	if (record.origin !== record.lsn) {
+	if (record.origin === record.lsn) trees.segment(objectId, segment, root);
+	else {
+		trees.forget(objectId);
 		// Only a copy made by compaction can be older than what stands here.
 		const row = await turn.get(key);
 		if (row && decodeSegmentRow(row).place.origin > record.origin) return;
@@ -83,30 +94,38 @@ async function applySegment(turn: ViewTurn, record: LogRecord): Promise<void> {
 	turn.put(key, encodeSegmentRow({ root, place: placeOf(record) }));
 }
 
-/** Counts the segments, builds the tree above them, and makes the object findable if it is whole. */
-async function applyClosed(turn: ViewTurn, closed: ClosedRecord): Promise<void> {
+/** Builds the tree above the segments, and makes the object findable if it is whole. */
+async function applyClosed(turn: ViewTurn, closed: ClosedRecord, trees: OpenTrees): Promise<void> {
 	const { objectId, sizeBytes } = closed;
 	const geometry = fileGeometry(sizeBytes);
 	const segments = Number(geometry.segments);
-	await turn.commit();
-	const tree = new ObjectTreeBuilder(turn, objectId);
-	let held = 0;
-	for await (const rows of turn.scan({ from: rowKeys.segment(objectId, 0), to: rowKeys.segment(objectId, segments) })) {
-		for (const { key, value } of rows) {
-			// A hole ends the count: such an object was never acknowledged, or is damaged.
-			if (!rowKeys.segment(objectId, held).equals(key)) break;
-			await tree.push(decodeSegmentRow(value).root);
-			held++;
-		}
+	const tree = trees.take(objectId, segments) ?? (await treeOfRows(turn, objectId, segments));
+	const heldSegments = tree.count;
+	const isHeld = heldSegments === segments;
+	while (isHeld && tree.count < Number(geometry.segmentsPadded)) {
+		tree.push(zeroSegmentRoot());
+		if (tree.count % PADDING_AT_ONCE === 0) await nextTurn();
 	}
-	for (let padding = segments; held === segments && padding < Number(geometry.segmentsPadded); padding++)
-		await tree.push(zeroSegmentRoot());
-	const isWhole = held === segments && Buffer.from(await tree.finish()).equals(closed.root);
+	const isWhole = isHeld && Buffer.from(tree.finish()).equals(closed.root);
+	if (isHeld) await tree.write(turn, objectId);
 	turn.put(
 		rowKeys.object(objectId),
-		encodeObjectRow({ state: OBJECT_CLOSED, sizeBytes, root: closed.root, heldSegments: held }),
+		encodeObjectRow({ state: OBJECT_CLOSED, sizeBytes, root: closed.root, heldSegments }),
 	);
 	if (isWhole) await setObject(turn, rootFromBytes(closed.root), { objectId, sizeBytes: Number(sizeBytes) }, 'now');
+}
+
+/** The tree over the segments that have rows, up to the first hole: an object with one was never acknowledged, or is damaged. */
+async function treeOfRows(turn: ViewTurn, objectId: ObjectId, segments: number): Promise<ObjectTreeBuilder> {
+	await turn.commit();
+	const tree = new ObjectTreeBuilder();
+	for await (const rows of turn.scan({ from: rowKeys.segment(objectId, 0), to: rowKeys.segment(objectId, segments) })) {
+		for (const { key, value } of rows) {
+			if (!rowKeys.segment(objectId, tree.count).equals(key)) return tree;
+			tree.push(decodeSegmentRow(value).root);
+		}
+	}
+	return tree;
 }
 
 async function applyDeleted(turn: ViewTurn, objectId: ObjectId, root: DataRoot): Promise<void> {

@@ -151,11 +151,13 @@ export interface CompleteSubtree {
 /** The right edge of the flow: takes submissions in order and names the complete subtrees that their placement closes. */
 export class FlowEdge {
 	#lengthSectors: bigint;
+	#submissions: number;
 	/** Complete subtrees that make up the flow, largest first. */
 	readonly #nodes: { height: number; hash: Uint8Array }[];
 
-	private constructor(lengthSectors: bigint, nodes: { height: number; hash: Uint8Array }[]) {
-		this.#lengthSectors = lengthSectors;
+	private constructor(extent: FlowExtent, nodes: { height: number; hash: Uint8Array }[]) {
+		this.#lengthSectors = extent.lengthSectors;
+		this.#submissions = extent.submissions;
 		this.#nodes = nodes;
 	}
 
@@ -171,11 +173,16 @@ export class FlowEdge {
 			nodes.push({ height, hash });
 			from += 1n << BigInt(height);
 		}
-		return new FlowEdge(extent.lengthSectors, nodes);
+		return new FlowEdge(extent, nodes);
 	}
 
 	get lengthSectors(): bigint {
 		return this.#lengthSectors;
+	}
+
+	/** Submissions so far. */
+	get submissions(): number {
+		return this.#submissions;
 	}
 
 	/** Places a submission where the settlement has put it. */
@@ -186,6 +193,7 @@ export class FlowEdge {
 			this.#push(height, zeroHash(height), complete);
 		}
 		for (const node of submission.nodes) this.#push(node.height, node.root, complete);
+		this.#submissions++;
 		return complete;
 	}
 

@@ -22,55 +22,70 @@ interface Band {
 	rows: number;
 }
 
-/** Takes segment roots in order and writes the upper bands as they fill. */
-export class ObjectTreeBuilder {
-	readonly #turn: ViewTurn;
-	readonly #objectId: ObjectId;
-	readonly #bands: Band[] = [];
+/** Row of an upper band. */
+interface TreeRow {
+	readonly band: number;
+	readonly row: number;
+	readonly hashes: Uint8Array;
+}
 
-	constructor(turn: ViewTurn, objectId: ObjectId) {
-		this.#turn = turn;
-		this.#objectId = objectId;
+/** Takes segment roots in order and gathers the rows of the upper bands: 512 KiB for a file of 1 TiB. */
+export class ObjectTreeBuilder {
+	readonly #bands: Band[] = [];
+	readonly #rows: TreeRow[] = [];
+	#count = 0;
+
+	/** Roots so far. */
+	get count(): number {
+		return this.#count;
 	}
 
 	/** `root`: 32 bytes of the next (padded) segment. */
-	async push(root: Uint8Array): Promise<void> {
-		await this.#add(0, root);
+	push(root: Uint8Array): void {
+		this.#count++;
+		this.#add(0, root);
 	}
 
 	/** The data root, after all padded segments were pushed. */
-	async finish(): Promise<Uint8Array> {
+	finish(): Uint8Array {
 		for (let level = 0; ; level++) {
 			const band = this.#bands[level];
 			if (!band) throw new Error('an object without segments has no root');
 			const isTop = level === this.#bands.length - 1;
 			if (isTop && band.rows === 0) {
-				if (level > 0) this.#write(level, band);
+				if (level > 0) this.#keep(level, band);
 				return treeRoot(filled(band));
 			}
-			if (band.count > 0) await this.#close(level, band);
+			if (band.count > 0) this.#close(level, band);
 		}
 	}
 
-	async #add(level: number, hash: Uint8Array): Promise<void> {
+	/** Writes the upper bands. */
+	async write(turn: ViewTurn, objectId: ObjectId): Promise<void> {
+		for (const { band, row, hashes } of this.#rows) {
+			turn.put(rowKeys.objectNode(objectId, band, row), hashes);
+			await turn.relieve();
+		}
+	}
+
+	#add(level: number, hash: Uint8Array): void {
 		const band = (this.#bands[level] ??= { hashes: Buffer.alloc(BAND_LEAVES * HASH_BYTES), count: 0, rows: 0 });
-		if (band.count === BAND_LEAVES) await this.#close(level, band);
+		if (band.count === BAND_LEAVES) this.#close(level, band);
 		band.hashes.set(hash, band.count * HASH_BYTES);
 		band.count++;
 	}
 
-	/** Writes a band's row and hands its root to the band above. */
-	async #close(level: number, band: Band): Promise<void> {
+	/** Keeps a band's row and hands its root to the band above. */
+	#close(level: number, band: Band): void {
 		const root = treeRoot(filled(band));
-		if (level > 0) this.#write(level, band);
+		if (level > 0) this.#keep(level, band);
 		band.rows++;
 		band.count = 0;
-		await this.#turn.relieve();
-		await this.#add(level + 1, root);
+		this.#add(level + 1, root);
 	}
 
-	#write(level: number, band: Band): void {
-		this.#turn.put(rowKeys.objectNode(this.#objectId, level, band.rows), Uint8Array.from(filled(band)));
+	#keep(level: number, band: Band): void {
+		this.#rows.push({ band: level, row: band.rows, hashes: Uint8Array.from(filled(band)) });
 	}
 }
 

@@ -4,7 +4,7 @@
  * Promises: after `openStore` every acknowledged byte and name is there, whatever ended the last run. A view that cannot be trusted is
  * rebuilt from the log alone. A crash at any point of an open, checkpoint or close changes nothing of that.
  */
-import { AppendLog } from '../append-log/append-log.js';
+import { AppendLog, findJournalDamage, type ReplayProgress } from '../append-log/append-log.js';
 import type { Checksums, Lane, LaneConsumer, LanePosition, LogObserver } from '../append-log/types.js';
 import { type KvEngine, ViewDamagedError } from '../db/kv-engine.js';
 import { PerigeeError } from '../errors.js';
@@ -25,6 +25,7 @@ import { DamageList } from './damage.js';
 import { DiskSpace } from './disk-space.js';
 import { LogFileStore } from './file-store.js';
 import { FlowEdge } from './flow-tree.js';
+import { OpenTrees } from './open-trees.js';
 import { rowKeys } from './rows.js';
 import { openIdentity } from './store-identity.js';
 import { assertFirstVolume, logDirectory, openVolumes, type MissingVolume } from './volumes.js';
@@ -40,6 +41,8 @@ export interface StoreObserver {
 	readonly log: LogObserver;
 	readonly view: ViewObserver;
 	replayed(lane: Lane, records: number): void;
+	/** How far the replay at open has come. */
+	replaying?(progress: ReplayProgress): void;
 	rebuilding(reason: string): void;
 	checkpointed(seconds: number): void;
 	checkpointFailed(error: unknown): void;
@@ -101,13 +104,16 @@ export const logChecksums: Checksums = {
 	firstBadBlock: checkBlocksBytes,
 };
 
-/** Errors: FORMAT_UNKNOWN, DISK_FULL, and whatever the disk answers. */
+/** Errors: FORMAT_UNKNOWN, JOURNAL_DAMAGED, DISK_FULL, and whatever the disk answers. */
 export async function openStore(options: StoreOptions): Promise<Store> {
 	const { io, dataDir } = options;
 	await assertFirstVolume(io, dataDir);
 	await io.makeDir(logDirectory(dataDir));
 	await io.syncDir(dataDir);
-	if (options.rebuild) await discardView(options, 'it was asked for');
+	if (options.rebuild) {
+		await refuseWithoutJournal(options);
+		await discardView(options, 'it was asked for');
+	}
 	try {
 		return await OpenStore.open(options);
 	} catch (error) {
@@ -115,6 +121,17 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 		await discardView(options, error.message);
 		return OpenStore.open(options);
 	}
+}
+
+/** A view that works is not given away for one that a damaged journal may not carry. */
+async function refuseWithoutJournal({ io, clock, dataDir }: StoreOptions): Promise<void> {
+	const volume = { number: 0, directory: logDirectory(dataDir) };
+	const [lost] = await findJournalDamage({ io, clock, checksums: logChecksums, volume });
+	if (lost)
+		throw new PerigeeError(
+			'JOURNAL_DAMAGED',
+			`bytes ${lost.from} to ${lost.to} of file ${lost.fileNo} of the journal cannot be read; the view was left as it is`,
+		);
 }
 
 async function discardView(options: StoreOptions, reason: string): Promise<void> {
@@ -190,6 +207,7 @@ class OpenStore implements Store {
 				nextLsn: checkpoint?.nextLsn ?? (1n as Lsn),
 				consumer: parts.consume,
 				journalHead: () => parts?.journal.headRecords() ?? [],
+				replaying: (progress) => options.observer.replaying?.(progress),
 				rollBytes:
 					options.rollBytes ?? Math.min(ROLL_MOST_BYTES, Math.max(ROLL_LEAST_BYTES, disk.leastReserveBytes / 4)),
 			});
@@ -295,6 +313,7 @@ class StoreCore {
 	/** Called when the view turns out to be damaged. */
 	onViewDamage: () => void = () => undefined;
 	readonly #observer: StoreObserver;
+	readonly #trees = new OpenTrees();
 	#edge!: FlowEdge;
 	#log: AppendLog | undefined;
 	#checkpointId: number;
@@ -355,7 +374,7 @@ class StoreCore {
 	readonly consume: LaneConsumer = async (lane, records, end) => {
 		if (records.length > 0) {
 			if (lane === 'journal') await this.journal.consume(lane, records, end);
-			else await this.view.change((turn) => applyPayloadRecords(turn, records));
+			else await this.view.change((turn) => applyPayloadRecords(turn, records, this.#trees));
 			if (!this.#log) this.#observer.replayed(lane, records.length);
 		}
 		const before = this.applied[lane];

@@ -2,17 +2,13 @@
 import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { destroyRocks, openRocksKv } from '../../src/db/rocks.js';
 import { PerigeeError } from '../../src/errors.js';
-import { createNodeIo } from '../../src/io/node-io.js';
-import { openStore, type Store } from '../../src/log-layer/store.js';
-import * as addon from '../../src/native/addon.js';
+import type { Store } from '../../src/log-layer/store.js';
 import { SlabRing } from '../../src/native/slab-ring.js';
-import { EmbeddedSettlement } from '../../src/settlement/embedded/embedded-settlement.js';
-import { createGenesis } from '../../src/settlement/embedded/genesis.js';
 import { SEGMENT_BYTES } from '../../src/units.js';
 import { Prng } from '../support/prng.js';
 import { SeededRandomness, SimulatedClock } from '../support/simulated-clock.js';
+import { openTestStore } from '../support/test-store.js';
 import { makeContent, Oracle, type Acknowledged } from './oracle.js';
 import { DATA_DIR, inlineHashPool, observerOf, SimulatedMachine, toldNothing, type Told } from './simulated-machine.js';
 import { inTurns } from './turns.js';
@@ -199,37 +195,10 @@ export class RealFlipSubject {
 }
 
 async function openReal(dataDir: string, told: Told): Promise<Store> {
-	const clock = new SimulatedClock();
-	const randomness = new SeededRandomness(1);
 	const ring = new SlabRing(1);
-	const io = createNodeIo();
-	await io.makeDir(dataDir);
-	return openStore({
+	return openTestStore(
 		dataDir,
-		io,
-		clock,
-		randomness,
-		kv: {
-			open: (directory) =>
-				openRocksKv(directory, { cacheBytes: 2 ** 20, writeBufferBytes: 2 ** 20, crc32c: addon.crc32c }),
-			destroy: destroyRocks,
-		},
-		makeSettlement: (journal) =>
-			new EmbeddedSettlement({
-				journal,
-				clock,
-				hashing: addon,
-				genesis: createGenesis(
-					{ chainId: 1n, blocksPerEpoch: 10, blockIntervalMs: 5000, pricePerSector: 0n },
-					clock,
-					randomness,
-				),
-			}),
-		ring,
-		pool: inlineHashPool(ring, new Prng(1)),
-		observer: observerOf(told),
-		reserveBytes: 1,
-		maxFileBytes: 2 ** 30,
-		maxUploads: 10,
-	});
+		{ ring, pool: inlineHashPool(ring, new Prng(1)), observer: observerOf(told), randomness: new SeededRandomness(1) },
+		{ clock: new SimulatedClock() },
+	);
 }

@@ -7,7 +7,8 @@ import type { KvEngine } from '../../src/db/kv-engine.js';
 import { destroyRocks, openRocksKv } from '../../src/db/rocks.js';
 import { type Clock, systemClock } from '../../src/io/clock.js';
 import { createNodeIo } from '../../src/io/node-io.js';
-import { systemRandomness } from '../../src/io/randomness.js';
+import { type Randomness, systemRandomness } from '../../src/io/randomness.js';
+import type { StorageIo } from '../../src/io/storage-io.js';
 import { openStore, type Store, type StoreObserver } from '../../src/log-layer/store.js';
 import type { UploadOptions, UploadResult } from '../../src/log-layer/types.js';
 import * as addon from '../../src/native/addon.js';
@@ -43,6 +44,7 @@ export interface TestStore extends Store {
 /** Shared by all stores of a test file: the hashing pool and its ring. */
 export interface TestStores {
 	readonly ring: SlabRing;
+	readonly pool: HashPool;
 	/** Opens the store of a directory; by default of a new one. */
 	open(options?: TestStoreOptions, dataDir?: string): Promise<TestStore>;
 	newDirectory(): Promise<string>;
@@ -70,11 +72,14 @@ export function useTestStores(): TestStores {
 	};
 	return {
 		ring,
+		get pool() {
+			return pool;
+		},
 		newDirectory,
 		async open(options = {}, dataDir) {
 			const directory = dataDir ?? (await newDirectory());
 			const told: string[] = [];
-			const store = await openIn(directory, options, ring, pool, told);
+			const store = await openTestStore(directory, { ring, pool, observer: observerInto(told) }, options);
 			open.add(store);
 			const close = store.close.bind(store);
 			const closeOnce = async (): Promise<void> => {
@@ -85,21 +90,33 @@ export function useTestStores(): TestStores {
 	};
 }
 
-async function openIn(
+/** What a store is put together with. */
+export interface StoreParts {
+	readonly ring: SlabRing;
+	readonly pool: HashPool;
+	readonly observer: StoreObserver;
+	readonly randomness?: Randomness;
+	/** Default: the files of this machine. */
+	readonly io?: StorageIo;
+}
+
+/** A real store in a directory, which is made if it is missing. */
+export async function openTestStore(
 	dataDir: string,
-	options: TestStoreOptions,
-	ring: SlabRing,
-	pool: HashPool,
-	told: string[],
+	parts: StoreParts,
+	options: TestStoreOptions = {},
 ): Promise<Store> {
 	const clock = options.clock ?? stillClock();
+	const { io = createNodeIo(), randomness = systemRandomness } = parts;
+	await io.makeDir(dataDir);
 	return openStore({
+		...parts,
 		dataDir,
 		dataDirs: options.dataDirs ?? [],
 		...(options.rollBytes === undefined ? {} : { rollBytes: options.rollBytes }),
-		io: createNodeIo(),
+		io,
 		clock,
-		randomness: systemRandomness,
+		randomness,
 		kv: {
 			async open(directory) {
 				const kv = await openRocksKv(directory, ROCKS);
@@ -115,12 +132,9 @@ async function openIn(
 				genesis: createGenesis(
 					{ chainId: 1n, blocksPerEpoch: 10, blockIntervalMs: 10_000, pricePerSector: 0n },
 					clock,
-					systemRandomness,
+					randomness,
 				),
 			}),
-		ring,
-		pool,
-		observer: observerInto(told),
 		reserveBytes: options.reserveBytes ?? 1,
 		maxFileBytes: options.maxFileBytes ?? 2 ** 40,
 		maxUploads: options.maxUploads ?? 64,
@@ -134,7 +148,8 @@ function stillClock(): Clock {
 	return { nowMs: () => nowMs, monotonicMs: () => 0, schedule: () => () => undefined };
 }
 
-function observerInto(told: string[]): StoreObserver {
+/** Writes down what a store tells. */
+export function observerInto(told: string[]): StoreObserver {
 	return {
 		log: {
 			committed: () => undefined,

@@ -151,6 +151,14 @@ describe('group', () => {
 		assert.equal(decode(bytes, 'header', 4096).closeMark, true);
 	});
 
+	it('is not made of a record whose ext its length field cannot hold', () => {
+		const encode = (extBytes: number) =>
+			encodeGroup(identity, 4096, 1n as Lsn, 4096, [{ type: 1, ext: bytesOf(extBytes) }], checksums);
+		assert.equal(decode(Buffer.concat(encode(65_535).buffers), 'header', 4096).records[0]?.ext.length, 65_535);
+		assert.throws(() => encode(65_536), /ext has 65536 bytes: at most 65535/);
+		assert.throws(() => groupBytesBound([{ type: 1, ext: bytesOf(65_536) }]), RangeError);
+	});
+
 	it('is refused in another file, lane, incarnation or at another offset', () => {
 		const bytes = smallGroup();
 		const others = [

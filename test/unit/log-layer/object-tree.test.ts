@@ -8,6 +8,7 @@ import { openRocksKv } from '../../../src/db/rocks.js';
 import type { KvEngine } from '../../../src/db/kv-engine.js';
 import { applyPayloadRecords } from '../../../src/log-layer/apply-payload.js';
 import { objectProof, objectSubtree, zeroSegmentRoot } from '../../../src/log-layer/object-tree.js';
+import { OpenTrees } from '../../../src/log-layer/open-trees.js';
 import { objectClosed } from '../../../src/log-layer/records.js';
 import { decodeRootRow, encodeSegmentRow, rowKeys } from '../../../src/log-layer/rows.js';
 import { View } from '../../../src/log-layer/view.js';
@@ -62,7 +63,7 @@ async function objectOf(segments: number, missing?: number, kv: KvEngine = new L
 		origin: 99n as Lsn,
 		blockCrcs: new Uint8Array(0),
 	};
-	await view.change((turn) => applyPayloadRecords(turn, [record]));
+	await view.change((turn) => applyPayloadRecords(turn, [record], new OpenTrees()));
 	return { view, sizeBytes, segments, leaves, root };
 }
 
