@@ -52,8 +52,6 @@ export const LIMITS = {
 	httpSmallFileBytes: 65_536,
 	/** Bytes of a download handed to a socket and not yet taken by it. */
 	httpDownloadAheadBytes: 1024 * 1024,
-	/** Bytes of bodies between two collections of the young generation. */
-	bodyBytesBetweenCollections: 8 * 1024 * 1024,
 	/** Files, other fields and bytes of a field of one multipart form. */
 	multipartFiles: 1000,
 	multipartFields: 100,

@@ -62,7 +62,7 @@ function openSite(config: Config): Site {
 	const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
 	return {
 		config,
-		io: createNodeIo(),
+		io: createNodeIo({ misalignment: addon.misalignment }),
 		log,
 		metrics: createMetrics(),
 		closers: [],

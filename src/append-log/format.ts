@@ -106,6 +106,11 @@ export interface GroupHeader {
 	readonly records: readonly LogRecord[];
 }
 
+/** The groups of the lanes of large payloads are whole blocks, for writes past the page cache. */
+export function isBlockAligned(lane: Lane): boolean {
+	return lane === 'bulk' || lane === 'sealed';
+}
+
 export function roundUp(value: number, unit: number): number {
 	return Math.ceil(value / unit) * unit;
 }
@@ -130,7 +135,7 @@ export function groupBytesBound(records: readonly RecordInput[]): number {
 		const span = record.payload.length + (record.payload.length === SEGMENT_BYTES ? BLOCK_BYTES : PAYLOAD_ALIGN_BYTES);
 		payloadBytes += record.mirror ? 2 * span : span;
 	}
-	return 2 * roundUp(headerBytes, GROUP_ALIGN_BYTES) + roundUp(payloadBytes, GROUP_ALIGN_BYTES);
+	return 2 * roundUp(headerBytes, GROUP_ALIGN_BYTES) + roundUp(payloadBytes, GROUP_ALIGN_BYTES) + BLOCK_BYTES;
 }
 
 /** Lays out and encodes a group that starts at `offset` of its file. */
@@ -149,23 +154,30 @@ export function encodeGroup(
 	const body = new GroupBody(offset, headerSpan);
 	const places = inputs.map((input) => body.add(input.payload));
 	const mirrors = inputs.map((input) => (input.mirror ? body.add(input.payload) : 0));
-	const bodySpan = body.finish();
+	// A close mark stands where the end of the file says: it is never padded.
+	const alignBytes = inputs.length > 0 && isBlockAligned(identity.lane) ? BLOCK_BYTES : GROUP_ALIGN_BYTES;
+	const bodySpan = body.finish(headerSpan, alignBytes);
 	const groupBytes = bodySpan + headerSpan;
 	const records: LogRecord[] = [];
 	let at = GROUP_FIXED_BYTES;
 	inputs.forEach((input, index) => {
 		const lsn = (firstLsn + BigInt(index)) as Lsn;
-		const common = { lane: identity.lane, type: input.type, lsn, origin: input.origin ?? lsn, ext: input.ext };
-		const payload = input.payload;
+		const { type, ext, payload } = input;
+		const { lane, fileNo } = identity;
+		const origin = input.origin ?? lsn;
 		const start = places[index] ?? 0;
 		const blockCrcs = payload ? (input.blockCrcs ?? checksums.blockCrcs(payload)) : NO_BYTES;
 		at = putRecordHeader(header, at, input, blockCrcs, start, mirrors[index] ?? 0);
 		if (!payload) {
-			records.push({ ...common, blockCrcs });
+			records.push({ lane, type, lsn, origin, ext, blockCrcs });
 			return;
 		}
-		const place = { lane: identity.lane, fileNo: identity.fileNo, offset: offset + start, lengthBytes: payload.length };
-		records.push(input.keepPayload ? { ...common, place, blockCrcs, payload } : { ...common, place, blockCrcs });
+		const place = { lane, fileNo, offset: offset + start, lengthBytes: payload.length };
+		records.push(
+			input.keepPayload
+				? { lane, type, lsn, origin, ext, place, blockCrcs, payload }
+				: { lane, type, lsn, origin, ext, place, blockCrcs },
+		);
 	});
 	putFixedPart(
 		header,
@@ -206,9 +218,10 @@ class GroupBody {
 		return start;
 	}
 
-	/** Pads to whole 512 bytes and answers the span of header and payloads. */
-	finish(): number {
-		this.#padTo(roundUp(this.#cursor, GROUP_ALIGN_BYTES));
+	/** Pads so that the group ends at a multiple of `alignBytes`; answers the span of header and payloads. */
+	finish(trailerSpan: number, alignBytes: number): number {
+		const end = this.#groupOffset + roundUp(this.#cursor, GROUP_ALIGN_BYTES) + trailerSpan;
+		this.#padTo(roundUp(end, alignBytes) - trailerSpan - this.#groupOffset);
 		return this.#cursor;
 	}
 

@@ -2,7 +2,14 @@
 import { PerigeeError } from '../errors.js';
 import type { StorageFile } from '../io/storage-io.js';
 import type { Lsn } from '../units.js';
-import { FIRST_GROUP_OFFSET, FORMAT_VERSION, encodeFileStart, encodeGroup, type EncodedGroup } from './format.js';
+import {
+	FIRST_GROUP_OFFSET,
+	FORMAT_VERSION,
+	encodeFileStart,
+	encodeGroup,
+	isBlockAligned,
+	type EncodedGroup,
+} from './format.js';
 import type { LogShared } from './log-shared.js';
 import { LANES, type Lane, type LogVolume, type RecordInput } from './types.js';
 
@@ -40,7 +47,7 @@ export class LaneFile {
 		const path = shared.files.add(lane, fileNo, volume);
 		let file: StorageFile;
 		try {
-			file = await shared.io.open(path, 'create');
+			file = await shared.io.open(path, 'create', { direct: isBlockAligned(lane) });
 		} catch (error) {
 			shared.files.forget(lane, fileNo);
 			throw error;

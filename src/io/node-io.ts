@@ -4,16 +4,25 @@
  * to another file right afterwards.
  */
 import * as fs from 'node:fs';
+import { DirectWriter, type Misalignment } from './direct-writer.js';
 import type { OpenMode, StorageFile, StorageIo } from './storage-io.js';
+import { call, codeOf } from './system-call.js';
+
+export interface NodeIoOptions {
+	/** Absent: all writes go through the page cache. */
+	readonly misalignment?: Misalignment;
+}
 
 const OPEN_FLAGS: Record<OpenMode, string> = { read: 'r', create: 'wx+', write: 'r+' };
 
 /** The file system of this machine. */
-export function createNodeIo(): StorageIo {
+export function createNodeIo(options: NodeIoOptions = {}): StorageIo {
 	return {
-		async open(path, mode) {
+		async open(path, mode, hints) {
 			const fd = await call<number>((done) => fs.open(path, OPEN_FLAGS[mode], 0o644, done));
-			return new NodeFile(path, fd);
+			const { misalignment } = options;
+			const direct = hints?.direct && misalignment ? await DirectWriter.open(path, misalignment) : undefined;
+			return new NodeFile(path, fd, direct);
 		},
 		rename: (from, to) => call<void>((done) => fs.rename(from, to, done)),
 		unlink: (path) => call<void>((done) => fs.unlink(path, done)),
@@ -32,19 +41,24 @@ export function createNodeIo(): StorageIo {
 class NodeFile implements StorageFile {
 	readonly path: string;
 	readonly #fd: number;
+	readonly #direct: DirectWriter | undefined;
 	#running = 0;
 	#closing: Promise<void> | undefined;
 	#whenIdle: (() => void) | undefined;
 
-	constructor(path: string, fd: number) {
+	constructor(path: string, fd: number, direct: DirectWriter | undefined) {
 		this.path = path;
+		this.#direct = direct;
 		this.#fd = fd;
 	}
 
 	/** libuv splits and repeats the system call until one fails: a short count means that the next byte could not be written. */
 	writev(buffers: readonly Uint8Array[], position: number): Promise<number> {
 		if (buffers.length === 0) return Promise.resolve(0);
-		return this.#use(() => call<number>((done) => fs.writev(this.#fd, buffers, position, done)));
+		return this.#use(async () => {
+			const written = await this.#direct?.writev(buffers, position);
+			return written ?? (await call<number>((done) => fs.writev(this.#fd, buffers, position, done)));
+		});
 	}
 
 	read(buffer: Uint8Array, position: number): Promise<number> {
@@ -81,6 +95,7 @@ class NodeFile implements StorageFile {
 				this.#whenIdle = resolve;
 			});
 		}
+		await this.#direct?.close();
 		await call<void>((done) => fs.close(this.#fd, done));
 	}
 
@@ -127,18 +142,6 @@ async function syncDir(directory: string): Promise<void> {
 async function space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
 	const stats = await call<fs.StatsFs>((done) => fs.statfs(path, done));
 	return { freeBytes: stats.bavail * stats.bsize, totalBytes: stats.blocks * stats.bsize };
-}
-
-type Callback<T> = (error: NodeJS.ErrnoException | null, value: T) => void;
-
-function call<T>(start: (done: Callback<T>) => void): Promise<T> {
-	return new Promise((resolve, reject) => {
-		start((error, value) => (error ? reject(error) : resolve(value)));
-	});
-}
-
-function codeOf(error: unknown): string | undefined {
-	return (error as NodeJS.ErrnoException | undefined)?.code;
 }
 
 function systemError(code: string, message: string): NodeJS.ErrnoException {

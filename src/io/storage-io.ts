@@ -20,9 +20,17 @@ export interface StorageFile {
 /** `read`: an existing file for reading; `create`: a new file for reading and writing, error EEXIST if it is there; `write`: an existing file for reading and writing. */
 export type OpenMode = 'read' | 'create' | 'write';
 
+export interface OpenHints {
+	/**
+	 * Written in large pieces and seldom read right afterwards: writes may go past the page cache. A hint; a file system that refuses gets
+	 * the bytes the ordinary way.
+	 */
+	readonly direct?: boolean;
+}
+
 /** What the store needs of a file system. Errors carry Node's `code` (ENOENT, EEXIST, ENOSPC, EIO …). */
 export interface StorageIo {
-	open(path: string, mode: OpenMode): Promise<StorageFile>;
+	open(path: string, mode: OpenMode, hints?: OpenHints): Promise<StorageFile>;
 	/** Atomically replaces `to`. Durable only after `syncDir` of both directories. */
 	rename(from: string, to: string): Promise<void>;
 	unlink(path: string): Promise<void>;

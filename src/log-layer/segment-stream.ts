@@ -6,7 +6,7 @@
 import { setMaxListeners } from 'node:events';
 import type { AppendLog } from '../append-log/append-log.js';
 import { LIMITS } from '../limits.js';
-import { FileTree, type FileRoot } from '../native/addon.js';
+import { FileTree, gather, type FileRoot } from '../native/addon.js';
 import type { HashInput, HashPool } from '../native/hash-pool.js';
 import type { Slot, SlabRing } from '../native/slab-ring.js';
 import { HASH_BYTES } from '../units.js';
@@ -20,8 +20,10 @@ export interface SegmentStreamParts {
 	readonly disk: DiskSpace;
 }
 
-/** Segments of one upload that may be on their way through hashing and writing: a quarter of the ring. */
-const SEGMENTS_IN_FLIGHT = 16;
+/** Segments of one upload that may be on their way through hashing and writing: three quarters of the ring. */
+const SEGMENTS_IN_FLIGHT = 48;
+/** While so many batches of an upload are on their way, what comes waits for one of them to end or for a full batch. */
+const BATCHES_IN_FLIGHT = 3;
 
 export class SegmentStream {
 	readonly #parts: SegmentStreamParts;
@@ -75,13 +77,9 @@ export class SegmentStream {
 		const slot = this.#reserved;
 		if (!slot) throw new Error('a segment was sent without room');
 		this.#reserved = undefined;
-		let lengthBytes = 0;
-		for (const chunk of chunks) {
-			slot.bytes.set(chunk, lengthBytes);
-			lengthBytes += chunk.length;
-		}
+		const lengthBytes = gather(slot.bytes, chunks);
 		if (this.#ready.push({ slot, lengthBytes, leaves }) >= LIMITS.hashTaskSegments) this.#dispatch();
-		else if (this.#ready.length === 1) setImmediate(() => this.#dispatch());
+		else if (this.#ready.length === 1) setImmediate(() => this.#dispatchIfIdle());
 	}
 
 	/** Waits until all segments are written. Answers the tree and the object. `tail`: the bytes of the last segment. */
@@ -107,6 +105,10 @@ export class SegmentStream {
 		else slot.release();
 	}
 
+	#dispatchIfIdle(): void {
+		if (this.#inFlight.size < BATCHES_IN_FLIGHT) this.#dispatch();
+	}
+
 	#dispatch(): void {
 		const batch = this.#ready;
 		if (batch.length === 0) return;
@@ -117,6 +119,7 @@ export class SegmentStream {
 			.finally(() => {
 				this.#inFlightSegments -= batch.length;
 				this.#inFlight.delete(way);
+				this.#dispatchIfIdle();
 			});
 		this.#segments += batch.length;
 		this.#inFlight.add(way);

@@ -28,9 +28,10 @@ export interface UploadResult {
 export interface UploadSession {
 	/**
 	 * Takes the next bytes over: nobody may change them before the upload has ended. When it answers a promise, the caller
-	 * pauses its source until that settles. At most one segment of chunks waits here between two calls.
+	 * pauses its source until that settles. At most one segment of chunks waits here between two calls. `isGiven`: nobody else has the
+	 * chunk's memory, which is then freed as soon as it has been copied.
 	 */
-	write(chunk: Uint8Array): Promise<void> | undefined;
+	write(chunk: Uint8Array, isGiven?: boolean): Promise<void> | undefined;
 	/** Ends the upload: resolves when everything is durable and visible. Nothing is visible after a rejection. */
 	finish(): Promise<UploadResult>;
 	/** Gives up; what was written is reclaimed later. */

@@ -7,7 +7,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { PerigeeError } from '../errors.js';
-import { fileGeometry, fileRoot, type FileRoot } from '../native/addon.js';
+import { fileGeometry, fileRoot, freeMemory, type FileRoot } from '../native/addon.js';
 import { SEGMENT_BYTES, SEGMENT_SECTORS, rootFromBytes } from '../units.js';
 import type { ObjectId } from './records.js';
 import { SegmentStream, type SegmentStreamParts } from './segment-stream.js';
@@ -29,12 +29,19 @@ export interface UploadParts extends SegmentStreamParts {
 	readonly ended: (upload: Upload) => void;
 }
 
+interface Chunk {
+	/** What was not sent on. */
+	readonly rest: Uint8Array;
+	/** The chunk as it came, if its memory may be freed. */
+	readonly whole: Uint8Array | undefined;
+}
+
 export class Upload implements UploadSession {
 	readonly #parts: UploadParts;
 	readonly #options: UploadOptions;
 	readonly #sha256: Hash | undefined;
 	/** What has come and was not sent on; at most one segment between two calls. */
-	#chunks: Uint8Array[] = [];
+	#chunks: Chunk[] = [];
 	#chunkBytes = 0;
 	#sizeBytes = 0;
 	/** Present once the content is known to be larger than one segment. */
@@ -48,13 +55,13 @@ export class Upload implements UploadSession {
 		this.#sha256 = options.expectedSha256 ? createHash('sha256') : undefined;
 	}
 
-	write(chunk: Uint8Array): Promise<void> | undefined {
+	write(chunk: Uint8Array, isGiven = false): Promise<void> | undefined {
 		if (this.#failure) return Promise.reject(this.#failure);
 		this.#sizeBytes += chunk.length;
 		if (this.#sizeBytes > this.#parts.maxFileBytes)
 			return Promise.reject(this.#fail(new PerigeeError('BODY_TOO_LARGE')));
 		this.#sha256?.update(chunk);
-		this.#chunks.push(chunk);
+		this.#chunks.push({ rest: chunk, whole: isGiven ? chunk : undefined });
 		this.#chunkBytes += chunk.length;
 		return this.#sendWhole() ? undefined : this.#drain();
 	}
@@ -84,14 +91,13 @@ export class Upload implements UploadSession {
 	}
 
 	#finishSmall(): ReadyContent {
-		const [only] = this.#chunks;
-		const bytes = only && this.#chunks.length === 1 ? only : Buffer.concat(this.#chunks, this.#chunkBytes);
+		const bytes = this.#waitingBytes();
 		this.#parts.disk.claim('small', bytes.length);
 		return { tree: fileRoot(bytes), sizeBytes: bytes.length, stored: { bytes } };
 	}
 
 	async #finishLarge(segments: SegmentStream): Promise<ReadyContent> {
-		const tail = Buffer.concat(this.#chunks, this.#chunkBytes);
+		const tail = this.#waitingBytes();
 		await segments.room();
 		segments.send([tail], fileGeometry(BigInt(this.#sizeBytes)).lastSegmentLeaves);
 		const { tree, objectId } = await segments.finish(this.#sizeBytes, tail);
@@ -103,7 +109,7 @@ export class Upload implements UploadSession {
 		while (this.#chunkBytes > SEGMENT_BYTES) {
 			this.#segments ??= new SegmentStream(this.#parts);
 			if (!this.#segments.hasRoom()) return false;
-			this.#segments.send(this.#takeSegment(), SEGMENT_SECTORS);
+			this.#sendSegment(this.#segments);
 		}
 		return true;
 	}
@@ -117,24 +123,31 @@ export class Upload implements UploadSession {
 		}
 	}
 
-	#takeSegment(): Uint8Array[] {
-		const taken: Uint8Array[] = [];
+	#sendSegment(segments: SegmentStream): void {
+		const parts: Uint8Array[] = [];
 		let missing = SEGMENT_BYTES;
-		let whole = 0;
-		for (const chunk of this.#chunks) {
-			if (chunk.length > missing) break;
-			taken.push(chunk);
-			missing -= chunk.length;
-			whole++;
+		let spent = 0;
+		for (const { rest } of this.#chunks) {
+			if (rest.length > missing) break;
+			parts.push(rest);
+			missing -= rest.length;
+			spent++;
 		}
-		this.#chunks.splice(0, whole);
-		const [next] = this.#chunks;
-		if (missing > 0 && next) {
-			taken.push(next.subarray(0, missing));
-			this.#chunks[0] = next.subarray(missing);
-		}
+		const cut = this.#chunks[spent];
+		if (missing > 0 && cut) parts.push(cut.rest.subarray(0, missing));
+		segments.send(parts, SEGMENT_SECTORS);
+		for (const { whole } of this.#chunks.splice(0, spent)) if (whole) freeMemory(whole);
+		if (missing > 0 && cut) this.#chunks[0] = { ...cut, rest: cut.rest.subarray(missing) };
 		this.#chunkBytes -= SEGMENT_BYTES;
-		return taken;
+	}
+
+	#waitingBytes(): Uint8Array {
+		const [first, second] = this.#chunks;
+		if (first && !second) return first.rest;
+		return Buffer.concat(
+			this.#chunks.map(({ rest }) => rest),
+			this.#chunkBytes,
+		);
 	}
 
 	#fail(error: unknown): Error {

@@ -24,7 +24,7 @@ export interface ViewTurn {
 	settleLater(): void;
 	del(key: Buffer): void;
 	/** Writes what has gathered so far when it is much, so that one record may bring any number of rows. Safe: applying again changes nothing. */
-	relieve(): Promise<void>;
+	relieve(): Promise<void> | undefined;
 	/** Writes what has gathered so far, for a `scan` that must see it. */
 	commit(): Promise<void>;
 	/** Rows already written (not what was put since the last commit), in key order. */
@@ -231,8 +231,8 @@ class Overlay implements ViewTurn {
 		this.#operations.set(name, operation);
 	}
 
-	async relieve(): Promise<void> {
-		if (this.#operations.size >= RELIEF_OPERATIONS) await this.commit();
+	relieve(): Promise<void> | undefined {
+		return this.#operations.size >= RELIEF_OPERATIONS ? this.commit() : undefined;
 	}
 
 	scan(range: KvRange): AsyncIterable<readonly KvRow[]> {

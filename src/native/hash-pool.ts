@@ -103,7 +103,7 @@ export class HashPool {
 			maxThreads: workers,
 			concurrentTasksPerWorker: TASKS_PER_WORKER,
 			maxQueue: workers * TASKS_PER_WORKER,
-			workerData: { slabs: options.ring.buffer, regions } satisfies HashWorkerData,
+			workerData: { slabs: options.ring.bytes, regions } satisfies HashWorkerData,
 		});
 		this.#pool.on('error', (error: unknown) => this.#workerFailed(error));
 	}

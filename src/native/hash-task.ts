@@ -28,7 +28,8 @@ export interface HashRegion {
 
 /** What a worker is started with. */
 export interface HashWorkerData {
-	readonly slabs: SharedArrayBuffer;
+	/** All slots of the ring. */
+	readonly slabs: Uint8Array<SharedArrayBuffer>;
 	readonly regions: SharedArrayBuffer;
 }
 

@@ -4,7 +4,6 @@ import { hashSegments } from './addon.js';
 import { type HashWorkerData, regionViews, unpackTask } from './hash-task.js';
 
 const { slabs, regions } = workerData as HashWorkerData;
-const slabBytes = new Uint8Array(slabs);
 const views = regionViews(regions);
 
 /** Answers undefined, or why the native call refused. What is thrown here would count as the death of the worker. */
@@ -16,14 +15,7 @@ export function hashTask(task: number): string | undefined {
 	try {
 		const { slots, lengths, leaves, roots, crcs } = view;
 		if (count > 0) {
-			hashSegments(
-				slabBytes,
-				slots.subarray(0, count),
-				lengths.subarray(0, count),
-				leaves.subarray(0, count),
-				roots,
-				crcs,
-			);
+			hashSegments(slabs, slots.subarray(0, count), lengths.subarray(0, count), leaves.subarray(0, count), roots, crcs);
 		}
 	} catch (error) {
 		return error instanceof Error ? error.message : String(error);

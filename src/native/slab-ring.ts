@@ -5,7 +5,8 @@
  */
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import { SEGMENT_BYTES } from '../units.js';
+import { BLOCK_BYTES, SEGMENT_BYTES } from '../units.js';
+import { misalignment } from './addon.js';
 
 /** Slots of one slab: 4 MiB. */
 export const SLAB_SLOTS = 16;
@@ -26,7 +27,8 @@ interface Waiter {
 }
 
 export class SlabRing {
-	readonly buffer: SharedArrayBuffer;
+	/** All slots, one behind the other, from an address that is a multiple of a block: direct writes need that. */
+	readonly bytes: Uint8Array<SharedArrayBuffer>;
 	readonly slotCount: number;
 	readonly #views: readonly Uint8Array[];
 	/** Indices of free slots; the one released last is taken first, so that an idle node touches little memory. */
@@ -36,10 +38,11 @@ export class SlabRing {
 
 	constructor(slabCount: number = LIMITS.slabCount) {
 		this.slotCount = slabCount * SLAB_SLOTS;
-		this.buffer = new SharedArrayBuffer(this.slotCount * SEGMENT_BYTES);
-		this.#views = Array.from(
-			{ length: this.slotCount },
-			(_, index) => new Uint8Array(this.buffer, index * SEGMENT_BYTES, SEGMENT_BYTES),
+		const sizeBytes = this.slotCount * SEGMENT_BYTES;
+		const buffer = new SharedArrayBuffer(sizeBytes + BLOCK_BYTES);
+		this.bytes = new Uint8Array(buffer, BLOCK_BYTES - misalignment(new Uint8Array(buffer), BLOCK_BYTES), sizeBytes);
+		this.#views = Array.from({ length: this.slotCount }, (_, index) =>
+			this.bytes.subarray(index * SEGMENT_BYTES, (index + 1) * SEGMENT_BYTES),
 		);
 		this.#free = Array.from({ length: this.slotCount }, (_, index) => this.slotCount - 1 - index);
 	}

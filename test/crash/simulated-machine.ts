@@ -283,7 +283,7 @@ export function observerOf(told: Told): StoreObserver {
 
 /** Hashes on this thread; answers after a few turns, so that segments overtake each other as they do with workers. */
 export function inlineHashPool(ring: SlabRing, prng: Prng): HashPool {
-	const slab = new Uint8Array(ring.buffer);
+	const slab = ring.bytes;
 	const hash = (inputs: readonly HashInput[], signal?: AbortSignal): HashTicket => {
 		const work = async () => {
 			for (let turns = prng.below(6); turns > 0; turns--) await Promise.resolve();

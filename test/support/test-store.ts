@@ -107,7 +107,7 @@ export async function openTestStore(
 	options: TestStoreOptions = {},
 ): Promise<Store> {
 	const clock = options.clock ?? stillClock();
-	const { io = createNodeIo(), randomness = systemRandomness } = parts;
+	const { io = createNodeIo({ misalignment: addon.misalignment }), randomness = systemRandomness } = parts;
 	await io.makeDir(dataDir);
 	return openStore({
 		...parts,

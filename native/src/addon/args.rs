@@ -152,6 +152,47 @@ impl Arg {
         }
     }
 
+    /// Detaches the memory of a `Uint8Array` that spans all of its buffer; false if it spans only a part, or may not be detached.
+    pub fn detach(&self, name: &str) -> Result<bool, Error> {
+        let view = self.byte_region(name)?;
+        let (mut buffer, mut start, mut bytes) = (ptr::null_mut(), ptr::null_mut(), 0);
+        // SAFETY: `env` and `value` are those of the running call, `value` is a typed array; all other pointers are to live locals or
+        // null where N-API allows null. No slice of the memory is alive.
+        let is_detached = unsafe {
+            let status = sys::napi_get_typedarray_info(
+                self.env,
+                self.value,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                &mut buffer,
+                ptr::null_mut(),
+            );
+            status == sys::Status::napi_ok
+                && sys::napi_get_arraybuffer_info(self.env, buffer, &mut start, &mut bytes) == sys::Status::napi_ok
+                && bytes == view.bytes
+                && sys::napi_detach_arraybuffer(self.env, buffer) == sys::Status::napi_ok
+        };
+        Ok(is_detached)
+    }
+
+    /// The elements of an array.
+    pub fn elements(&self, name: &str) -> Result<Vec<Self>, Error> {
+        let mut count = 0;
+        // SAFETY: `env` and `value` are those of the running call.
+        let status = unsafe { sys::napi_get_array_length(self.env, self.value, &mut count) };
+        require!(status == sys::Status::napi_ok, "{name}: expected an array");
+        (0..count).map(|index| self.element(name, index)).collect()
+    }
+
+    fn element(&self, name: &str, index: u32) -> Result<Self, Error> {
+        let mut value = ptr::null_mut();
+        // SAFETY: as above; the engine keeps what an open call has been handed.
+        let status = unsafe { sys::napi_get_element(self.env, self.value, index, &mut value) };
+        require!(status == sys::Status::napi_ok, "{name}[{index}]: cannot be read");
+        Ok(Self { env: self.env, value })
+    }
+
     /// A string.
     pub fn text(&self, name: &str) -> Result<String, Error> {
         // SAFETY: `env` and `value` are those of the running call.

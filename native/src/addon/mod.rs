@@ -5,6 +5,7 @@
 mod args;
 mod hashing;
 mod host;
+mod memory;
 mod trees;
 
 use crate::Simd;

@@ -2,7 +2,6 @@
 import type { IncomingMessage } from 'node:http';
 import { asPerigeeError, PerigeeError } from '../../errors.js';
 import type { UploadSession } from '../../log-layer/types.js';
-import { countBody } from './body-memory.js';
 import type { UploadWatch, WatchedUpload } from './upload-watch.js';
 
 export interface BodyLimits {
@@ -34,13 +33,12 @@ export function receiveBody(request: IncomingMessage, session: UploadSession, li
 		function take(chunk: Buffer): void {
 			watched.moved = true;
 			receivedBytes += chunk.length;
-			countBody(chunk.length);
 			if (receivedBytes > limits.maxBytes) {
 				fail(new PerigeeError('BODY_TOO_LARGE', `The body is larger than ${limits.maxBytes} bytes.`));
 				return;
 			}
 			try {
-				const writing = session.write(chunk);
+				const writing = session.write(chunk, true);
 				if (writing !== undefined) hold(writing);
 			} catch (error) {
 				fail(error);

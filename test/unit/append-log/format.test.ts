@@ -132,6 +132,18 @@ describe('group', () => {
 		);
 	});
 
+	it('ends at a whole block in the lanes of large payloads, whatever it holds; a close mark does not', () => {
+		const bulk = { ...identity, lane: 'bulk' } as const;
+		for (const lengthBytes of [1, 512, 3585, 4096, 9000, SEGMENT_BYTES]) {
+			const records = [{ type: 1, ext: bytesOf(40), payload: bytesOf(lengthBytes) }];
+			const group = encodeGroup(bulk, 8192, 1n as Lsn, 4096, records, checksums);
+			assert.equal(group.groupBytes % BLOCK_BYTES, 0);
+			assert.equal(Buffer.concat(group.buffers).length, group.groupBytes);
+			assert.ok(group.groupBytes <= groupBytesBound(records));
+		}
+		assert.equal(encodeGroup(bulk, 8192, 1n as Lsn, 4096, [], checksums).groupBytes, 2 * GROUP_ALIGN_BYTES);
+	});
+
 	it('puts neighbouring whole segments behind one another', () => {
 		const records = [bytesOf(SEGMENT_BYTES, 1), bytesOf(SEGMENT_BYTES, 2), bytesOf(SEGMENT_BYTES, 3)].map(
 			(payload) => ({ type: 1, ext: bytesOf(4), payload }),

@@ -22,6 +22,7 @@ import {
 
 /** Header, payload and trailer of the groups below take one step of 512 each. */
 const GROUP_BYTES = 1536;
+const BULK_GROUP_BYTES = 4096;
 const FIRST = 4096;
 
 /** A lane with groups a, b, c … of 1,536 bytes each, left open or closed. */
@@ -94,7 +95,7 @@ describe('recovery', () => {
 		// Written side by side and never synced: nothing confirms them.
 		for (const text of 'bcd') await log.write('bulk', [record(text, bytesOf(400))], false).written;
 		const left = io.kill();
-		spoil(left, pathOf('bulk', 1), FIRST + 2 * GROUP_BYTES, GROUP_BYTES);
+		spoil(left, pathOf('bulk', 1), FIRST + 2 * BULK_GROUP_BYTES, BULK_GROUP_BYTES);
 		const test = await openLog(left);
 		assert.deepEqual(textsOf(test.taken, 'bulk'), ['a', 'b', 'd']);
 		assert.deepEqual(test.damaged, []);
@@ -108,7 +109,7 @@ describe('recovery', () => {
 		await log.write('bulk', [record('whole', bytesOf(400, 1)), record('torn', bytesOf(400, 2)), record('fact')], false)
 			.written;
 		const left = io.kill();
-		spoil(left, pathOf('bulk', 1), FIRST + GROUP_BYTES + 512 + 400 + 8, 4);
+		spoil(left, pathOf('bulk', 1), FIRST + BULK_GROUP_BYTES + 512 + 400 + 8, 4);
 		const test = await openLog(left);
 		assert.deepEqual(textsOf(test.taken, 'bulk'), ['a', 'whole', 'fact']);
 		assert.deepEqual([test.damaged, test.told.inDoubt], [[], 1]);
@@ -333,6 +334,6 @@ async function tornCopy(): Promise<SimulatedIo> {
 	await log.write('bulk', [record('a', bytesOf(400))]).applied;
 	await log.write('bulk', [record('torn', bytesOf(400, 2))], false).written;
 	const left = io.kill();
-	spoil(left, pathOf('bulk', 1), FIRST + GROUP_BYTES + 512 + 100, 4);
+	spoil(left, pathOf('bulk', 1), FIRST + BULK_GROUP_BYTES + 512 + 100, 4);
 	return left;
 }

@@ -158,7 +158,7 @@ describe('HashPool', () => {
 
 	it('workers that cannot start again are an error for what runs, what waits and what comes, not a hang', () =>
 		withPool({ workerModule: FAULTY }, async ({ ring, pool }) => {
-			new Int32Array(ring.buffer, ring.buffer.byteLength - SEGMENT_BYTES)[0] = NO_START;
+			new Int32Array(ring.bytes.buffer, ring.bytes.byteOffset + ring.bytes.length - SEGMENT_BYTES)[0] = NO_START;
 			const tickets = [marked(ring, DIE), marked(ring, DIE), marked(ring, DIE)].map((input) => pool.hash([input]));
 			for (const ticket of tickets) await assert.rejects(ticket.hashes, { code: 'INTERNAL' });
 			await Promise.all(tickets.map((ticket) => ticket.settled));

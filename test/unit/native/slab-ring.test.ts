@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LIMITS } from '../../../src/limits.js';
+import { misalignment } from '../../../src/native/addon.js';
 import { SLAB_SLOTS, SlabRing, type Slot } from '../../../src/native/slab-ring.js';
-import { SEGMENT_BYTES } from '../../../src/units.js';
+import { BLOCK_BYTES, SEGMENT_BYTES } from '../../../src/units.js';
 
 function takeAll(ring: SlabRing): Slot[] {
 	const slots: Slot[] = [];
@@ -17,11 +18,12 @@ describe('SlabRing', () => {
 		assert.equal(slots.length, 2 * SLAB_SLOTS);
 		assert.equal(new Set(slots.map((slot) => slot.index)).size, slots.length);
 		for (const { index, bytes } of slots) {
-			assert.equal(bytes.buffer, ring.buffer);
-			assert.equal(bytes.byteOffset, index * SEGMENT_BYTES);
+			assert.equal(bytes.buffer, ring.bytes.buffer);
+			assert.equal(bytes.byteOffset, ring.bytes.byteOffset + index * SEGMENT_BYTES);
+			assert.equal(misalignment(bytes, BLOCK_BYTES), 0, 'direct writes need it');
 			assert.equal(bytes.byteLength, SEGMENT_BYTES);
 		}
-		assert.equal(ring.buffer.byteLength, slots.length * SEGMENT_BYTES);
+		assert.equal(ring.bytes.length, slots.length * SEGMENT_BYTES);
 		assert.equal(ring.take(), undefined);
 	});
 

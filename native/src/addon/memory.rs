@@ -1,0 +1,45 @@
+//! Memory that JavaScript owns: where it lies, and copies faster than the engine's own into shared memory.
+
+use super::args::Arg;
+use crate::error::Error;
+use napi::bindgen_prelude::Result;
+use napi_derive::napi;
+
+/// How far the array's first byte lies behind a multiple of `align`. The memory of an array never moves.
+#[napi(catch_unwind, ts_args_type = "data: Uint8Array, align: number")]
+pub fn misalignment(data: Arg, align: Arg) -> Result<u32> {
+    let align = align.size("align")?;
+    let is_power = align.is_power_of_two() && align <= 1 << 30;
+    if !is_power {
+        return Err(Error(format!("align: {align}, expected a power of two up to 2^30")).into());
+    }
+    Ok((data.bytes("data")?.as_ptr().addr() % align) as u32)
+}
+
+/// Copies the arrays one behind the other to the start of `target` and returns how many bytes that were.
+#[napi(catch_unwind, ts_args_type = "target: Uint8Array, parts: readonly Uint8Array[]")]
+pub fn gather(mut target: Arg, parts: Arg) -> Result<u32> {
+    let parts = parts.elements("parts")?;
+    let others: Vec<&Arg> = parts.iter().collect();
+    let target = target.bytes_mut("target", &others)?;
+    let mut filled = 0;
+    for part in &parts {
+        let bytes = part.bytes("parts")?;
+        let room = target.len() - filled;
+        copy(bytes, &mut target[filled..]).ok_or_else(|| Error(format!("target: room for {room} bytes of {}", bytes.len())))?;
+        filled += bytes.len();
+    }
+    Ok(filled as u32)
+}
+
+fn copy(bytes: &[u8], target: &mut [u8]) -> Option<()> {
+    target.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(())
+}
+
+/// Gives the memory behind an array back at once, if the array spans all of it; returns whether it did. Every view of that memory is
+/// empty afterwards. For pieces of a body, which the engine would collect late.
+#[napi(catch_unwind, ts_args_type = "data: Uint8Array")]
+pub fn free_memory(data: Arg) -> Result<bool> {
+    Ok(data.detach("data")?)
+}
