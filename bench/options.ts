@@ -16,6 +16,12 @@ export interface BenchSizes {
 	readonly smallGets: number;
 	/** For each connection. */
 	readonly smallPuts: number;
+	/** Of the large file of the rows about scale; a multiple of 16. */
+	readonly scaleSegments: number;
+	readonly scaleProofs: number;
+	readonly scaleFiles: number;
+	/** Uploaded to a node of its own over 64 connections. */
+	readonly scaleLoggedFiles: number;
 }
 
 export const FULL_SIZES: BenchSizes = {
@@ -29,6 +35,10 @@ export const FULL_SIZES: BenchSizes = {
 	smallFiles: 2000,
 	smallGets: 30_000,
 	smallPuts: 300,
+	scaleSegments: 2 ** 22,
+	scaleProofs: 1000,
+	scaleFiles: 1_000_000,
+	scaleLoggedFiles: 64 * 300,
 };
 
 const QUICK: BenchSizes = {
@@ -42,13 +52,17 @@ const QUICK: BenchSizes = {
 	smallFiles: 200,
 	smallGets: 2000,
 	smallPuts: 30,
+	scaleSegments: 2 ** 16,
+	scaleProofs: 100,
+	scaleFiles: 20_000,
+	scaleLoggedFiles: 64 * 30,
 };
 
 export interface BenchOptions {
 	readonly isQuick: boolean;
 	readonly sizes: BenchSizes;
 	readonly rounds: number;
-	/** Ids of rows; all when empty. */
+	/** Ids of rows, or their beginnings up to a dash; all when empty. */
 	readonly only: readonly string[];
 	readonly json: boolean;
 	readonly list: boolean;
@@ -58,7 +72,7 @@ export interface BenchOptions {
 
 export const USAGE = `usage: npm run bench -- [flags]
   --quick          small sizes and one round: a look, not a measurement
-  --only <row>     this row alone; may be repeated
+  --only <row>     this row alone, or all whose names begin with it and a dash; may be repeated
   --rounds <n>     rounds of each row (5; with --quick 1)
   --json           print JSON instead of the table
   --out <folder>   where bench.json and bench.md go (reports/; with --quick or --only reports/local/)

@@ -12,8 +12,9 @@ import { kernelRows } from './rows/kernels.js';
 import { fileRows } from './rows/files.js';
 import { ledgerRow } from './rows/ledger.js';
 import { processRows } from './rows/process.js';
+import { scaleRows } from './rows/scale.js';
 
-const ROWS: readonly Row[] = [...kernelRows, ...fileRows, ...processRows, ledgerRow];
+const ROWS: readonly Row[] = [...kernelRows, ...fileRows, ...processRows, ledgerRow, ...scaleRows];
 
 const argv = process.argv.slice(2);
 try {
@@ -54,9 +55,10 @@ async function writeReport(report: Report, folder: string): Promise<void> {
 }
 
 function pickRows(only: readonly string[]): readonly Row[] {
-	const unknown = only.filter((id) => !ROWS.some((row) => row.id === id));
+	const isMeant = (row: Row, name: string): boolean => row.id === name || row.id.startsWith(`${name}-`);
+	const unknown = only.filter((name) => !ROWS.some((row) => isMeant(row, name)));
 	if (unknown.length > 0) throw new Error(`no such row: ${unknown.join(', ')}`);
-	return only.length === 0 ? ROWS : ROWS.filter((row) => only.includes(row.id));
+	return only.length === 0 ? ROWS : ROWS.filter((row) => only.some((name) => isMeant(row, name)));
 }
 
 /** One line that is overwritten, on a terminal only. */

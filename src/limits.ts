@@ -86,8 +86,9 @@ export const LIMITS = {
 	settingsBytes: 1024 * 1024,
 	/** Rows of the view kept in memory for repeated look-ups. */
 	cachedRows: 16_384,
-	/** Objects whose trees are kept while they are written, and segments of one that may come before their turn. */
+	/** Objects whose trees are kept while they are written, their segments together (2 bytes each), and those of one that may come before their turn. */
 	openTrees: 256,
+	openTreeSegments: 1 << 24,
 	openTreeEarly: 64,
 	/** Rows of the view that wait in memory to be put again. */
 	laterRows: 2048,

@@ -63,7 +63,7 @@ async function settleDisk({ isQuick }: BenchContext): Promise<void> {
 }
 
 /** What earlier runs wrote leaves the page cache: else each run would need memory that this machine has never used before. */
-async function dropCaches(directory: string): Promise<void> {
+export async function dropCaches(directory: string): Promise<void> {
 	for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
 		if (!entry.isFile()) continue;
 		const file = await open(join(entry.parentPath, entry.name), 'r').catch(() => undefined);

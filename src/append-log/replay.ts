@@ -99,6 +99,7 @@ class LaneReplay {
 			if (previous !== undefined && named > previous) this.reportMissing(named);
 			const from = this.#from?.fileNo === fileNo ? this.#from.offset : FIRST_GROUP_OFFSET;
 			this.#toldOffset = this.#from?.fileNo === fileNo ? from : 0;
+			if (from > FIRST_GROUP_OFFSET && from > scan.sizeBytes) this.#reportCut(fileNo, scan.sizeBytes, from);
 			const verdict =
 				stated ??
 				((await scan.isClosed()) ? await this.#closed(fileNo, scan, from) : await this.#settle(fileNo, scan, from));
@@ -112,6 +113,18 @@ class LaneReplay {
 			await this.#deliver({ fileNo, offset: Math.max(verdict.end, from) });
 			this.#tell(scan.sizeBytes);
 		});
+	}
+
+	/** The checkpoint knows more of a file than there is. */
+	#reportCut(fileNo: number, sizeBytes: number, knownEnd: number): void {
+		if (this.#lane === 'journal') {
+			const path = this.#shared.files.path('journal', fileNo);
+			throw new PerigeeError(
+				'JOURNAL_DAMAGED',
+				`${path} ends at byte ${sizeBytes}, and the checkpoint of the view knows ${knownEnd} bytes of it; if the directory is a copy that was taken while the node ran, remove view.checkpoint and start again`,
+			);
+		}
+		this.#damaged({ from: sizeBytes, to: knownEnd }, fileNo);
 	}
 
 	/** Waits until the consumer has everything. */

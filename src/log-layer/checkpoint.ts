@@ -8,6 +8,8 @@ import { crc32c } from '../native/addon.js';
 import type { Lsn } from '../units.js';
 
 export const STORE_FORMAT = 1;
+/** Layout of the view's rows (docs/format.md §8). A view of another layout is rebuilt. */
+const VIEW_LAYOUT = 2;
 const NAME = 'view.checkpoint';
 const MAX_BYTES = 64 * 1024 * 1024;
 
@@ -45,6 +47,7 @@ function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
 	const { nextLsn, journalState, ...rest } = checkpoint;
 	const fields = {
 		format: STORE_FORMAT,
+		viewLayout: VIEW_LAYOUT,
 		...rest,
 		nextLsn: String(nextLsn),
 		journalState: Buffer.from(journalState).toString('base64'),
@@ -60,10 +63,11 @@ function decodeCheckpoint(bytes: Buffer): Checkpoint | undefined {
 	// The checksum fits, so this is what some version wrote; another format has to be rebuilt.
 	const fields = JSON.parse(line.toString()) as Omit<Checkpoint, 'nextLsn' | 'journalState'> & {
 		format: number;
+		viewLayout?: number;
 		nextLsn: string;
 		journalState: string;
 	};
-	if (fields.format !== STORE_FORMAT) return undefined;
+	if (fields.format !== STORE_FORMAT || fields.viewLayout !== VIEW_LAYOUT) return undefined;
 	const lanes: Partial<Record<Lane, LanePosition>> = {};
 	for (const lane of LANE_NAMES) {
 		const position = fields.lanes[lane];

@@ -1,8 +1,8 @@
 /**
- * The Merkle tree of an object over its segment roots, kept so that any proof reads a bounded number of rows: the tree is cut in bands of
- * 8 levels; a row holds up to 256 neighbouring hashes of one band's bottom (the lowest band's are the segment rows themselves). A proof
- * reads one row of each band: for a 1-TiB file 256 segment rows and two others. The carry-up rule (spec log-layer §1.4) holds inside each
- * band because 256 is a power of two.
+ * The Merkle tree of an object over its segment roots, kept so that any proof reads few rows, all of them with one look-up. The tree is cut in
+ * bands: the lowest of 4 levels, whose bottom are the segment rows themselves, the others of 8. A row of an upper band holds up to 256
+ * neighbouring hashes of its bottom. A proof of a 1-TiB file reads 16 segment rows and three others. The carry-up rule (spec log-layer
+ * §1.4) holds inside each band because 16 and 256 are powers of two.
  */
 import { fileGeometry, treeProof, treeRoot, zeroHash } from '../native/addon.js';
 import { HASH_BYTES, SEGMENT_SECTORS } from '../units.js';
@@ -11,8 +11,8 @@ import type { ObjectId } from './records.js';
 import type { FileProof } from './types.js';
 import type { View, ViewTurn } from './view.js';
 
+const LOWEST_LEVELS = 4;
 const BAND_LEVELS = 8;
-const BAND_LEAVES = 1 << BAND_LEVELS;
 const ZERO_SEGMENT = zeroHash(Math.log2(SEGMENT_SECTORS));
 
 interface Band {
@@ -22,6 +22,16 @@ interface Band {
 	rows: number;
 }
 
+/** Levels of the tree below the bottom of a band. */
+function levelsBelow(band: number): number {
+	return band === 0 ? 0 : LOWEST_LEVELS + (band - 1) * BAND_LEVELS;
+}
+
+/** Hashes of one row of a band. */
+function leavesOf(band: number): number {
+	return 1 << (band === 0 ? LOWEST_LEVELS : BAND_LEVELS);
+}
+
 /** Row of an upper band. */
 interface TreeRow {
 	readonly band: number;
@@ -29,7 +39,7 @@ interface TreeRow {
 	readonly hashes: Uint8Array;
 }
 
-/** Takes segment roots in order and gathers the rows of the upper bands: 512 KiB for a file of 1 TiB. */
+/** Takes segment roots in order and gathers the rows of the upper bands: 8 MiB for a file of 1 TiB. */
 export class ObjectTreeBuilder {
 	readonly #bands: Band[] = [];
 	readonly #rows: TreeRow[] = [];
@@ -69,8 +79,9 @@ export class ObjectTreeBuilder {
 	}
 
 	#add(level: number, hash: Uint8Array): void {
-		const band = (this.#bands[level] ??= { hashes: Buffer.alloc(BAND_LEAVES * HASH_BYTES), count: 0, rows: 0 });
-		if (band.count === BAND_LEAVES) this.#close(level, band);
+		const leaves = leavesOf(level);
+		const band = (this.#bands[level] ??= { hashes: Buffer.alloc(leaves * HASH_BYTES), count: 0, rows: 0 });
+		if (band.count === leaves) this.#close(level, band);
 		band.hashes.set(hash, band.count * HASH_BYTES);
 		band.count++;
 	}
@@ -110,58 +121,78 @@ export async function objectProof(
 	index: number,
 ): Promise<FileProof | undefined> {
 	const geometry = fileGeometry(sizeBytes);
-	const segments = Number(geometry.segments);
-	let count = Number(geometry.segmentsPadded);
+	const rows = rowsOfProof(Number(geometry.segmentsPadded), index);
+	const leavesOfRows = await readRows(view, objectId, Number(geometry.segments), rows);
+	if (!leavesOfRows) return undefined;
 	const lemma: Uint8Array[] = [];
 	const path: boolean[] = [];
-	let position = index;
-	for (let level = 0; ; level++) {
-		const row = Math.floor(position / BAND_LEAVES);
-		const leaves =
-			level === 0
-				? await segmentRoots(view, objectId, row, segments, count)
-				: await view.getMany([rowKeys.objectNode(objectId, level, row)]).then(([found]) => found);
-		if (!leaves || leaves.length !== HASH_BYTES * Math.min(BAND_LEAVES, count - row * BAND_LEAVES)) return undefined;
-		const within = position % BAND_LEAVES;
-		if (level === 0) lemma.push(leaves.slice(within * HASH_BYTES, (within + 1) * HASH_BYTES));
+	for (const [band, leaves] of leavesOfRows.entries()) {
+		const within = Math.floor(index / 2 ** levelsBelow(band)) % leavesOf(band);
+		if (band === 0) lemma.push(leaves.slice(within * HASH_BYTES, (within + 1) * HASH_BYTES));
 		const part = treeProof(leaves, within);
 		for (let step = 0; step < part.path.length; step++) {
 			lemma.push(part.lemma.slice((step + 1) * HASH_BYTES, (step + 2) * HASH_BYTES));
 			path.push(part.path[step] === 1);
 		}
-		count = Math.ceil(count / BAND_LEAVES);
-		if (count === 1) break;
-		position = row;
 	}
 	if (path.length > 0) lemma.push(dataRoot);
 	return { lemma, path };
 }
 
-/** Roots of the padded segments of one row of the lowest band, one behind the other. */
-async function segmentRoots(
+/** A row of a band: `count` hashes from the band's hash `first` on. */
+interface RowPlace {
+	readonly band: number;
+	readonly row: number;
+	readonly first: number;
+	readonly count: number;
+}
+
+function rowPlace(band: number, row: number, segmentsPadded: number): RowPlace {
+	const first = row * leavesOf(band);
+	const ofBand = Math.ceil(segmentsPadded / 2 ** levelsBelow(band));
+	return { band, row, first, count: Math.min(leavesOf(band), ofBand - first) };
+}
+
+/** The row of each band on the way from segment `index` to the root, from the bottom up. */
+function rowsOfProof(segmentsPadded: number, index: number): readonly RowPlace[] {
+	const rows: RowPlace[] = [];
+	for (let band = 0; band === 0 || segmentsPadded > 2 ** levelsBelow(band); band++)
+		rows.push(rowPlace(band, Math.floor(index / 2 ** levelsBelow(band) / leavesOf(band)), segmentsPadded));
+	return rows;
+}
+
+/** Hashes of each row, one behind the other; undefined when one is not there in full. */
+async function readRows(
 	view: View,
 	objectId: ObjectId,
-	row: number,
 	segments: number,
-	segmentsPadded: number,
-): Promise<Buffer | undefined> {
-	const from = row * BAND_LEAVES;
-	const to = Math.min(from + BAND_LEAVES, segmentsPadded);
-	const roots = Buffer.alloc((to - from) * HASH_BYTES);
-	let next = from;
-	for await (const rows of view.scan({
-		from: rowKeys.segment(objectId, from),
-		to: rowKeys.segment(objectId, Math.min(to, segments)),
-		chunkRows: BAND_LEAVES,
-	})) {
-		for (const { key, value } of rows) {
-			if (!rowKeys.segment(objectId, next).equals(key)) return undefined;
-			roots.set(decodeSegmentRow(value).root, (next - from) * HASH_BYTES);
-			next++;
-		}
+	rows: readonly RowPlace[],
+): Promise<readonly Uint8Array[] | undefined> {
+	const keys = rows.map(({ band, row, first, count }) => {
+		if (band > 0) return [rowKeys.objectNode(objectId, band, row)];
+		const held = Math.max(0, Math.min(first + count, segments) - first);
+		return Array.from({ length: held }, (_, within) => rowKeys.segment(objectId, first + within));
+	});
+	const values = await view.getMany(keys.flat());
+	let next = 0;
+	const found: Uint8Array[] = [];
+	for (const [index, { band, count }] of rows.entries()) {
+		const taken = values.slice(next, (next += keys[index]?.length ?? 0));
+		const leaves = band > 0 ? taken[0] : rootsOf(taken, count);
+		if (leaves?.length !== count * HASH_BYTES) return undefined;
+		found.push(leaves);
 	}
-	if (next < Math.min(to, segments)) return undefined;
-	for (; next < to; next++) roots.set(ZERO_SEGMENT, (next - from) * HASH_BYTES);
+	return found;
+}
+
+/** Roots out of segment rows, followed by those of zero segments; undefined when a row is missing. */
+function rootsOf(rows: readonly (Uint8Array | undefined)[], count: number): Buffer | undefined {
+	const roots = Buffer.alloc(count * HASH_BYTES);
+	for (let index = 0; index < count; index++) {
+		const row = rows[index];
+		if (index < rows.length && !row) return undefined;
+		roots.set(row ? decodeSegmentRow(row).root : ZERO_SEGMENT, index * HASH_BYTES);
+	}
 	return roots;
 }
 
@@ -174,18 +205,13 @@ export async function objectSubtree(
 	levels: number,
 ): Promise<Uint8Array | undefined> {
 	const geometry = fileGeometry(sizeBytes);
-	const segments = Number(geometry.segments);
-	const segmentsPadded = Number(geometry.segmentsPadded);
-	const band = Math.floor(levels / BAND_LEVELS);
-	const span = 2 ** (levels - band * BAND_LEVELS);
-	const firstOfBand = first / BAND_LEAVES ** band;
-	const row = Math.floor(firstOfBand / BAND_LEAVES);
-	const leaves =
-		band === 0
-			? await segmentRoots(view, objectId, row, segments, segmentsPadded)
-			: (await view.getMany([rowKeys.objectNode(objectId, band, row)]))[0];
+	const band = levels < LOWEST_LEVELS ? 0 : 1 + Math.floor((levels - LOWEST_LEVELS) / BAND_LEVELS);
+	const span = 2 ** (levels - levelsBelow(band));
+	const firstOfBand = first / 2 ** levelsBelow(band);
+	const row = rowPlace(band, Math.floor(firstOfBand / leavesOf(band)), Number(geometry.segmentsPadded));
+	const [leaves] = (await readRows(view, objectId, Number(geometry.segments), [row])) ?? [];
 	if (!leaves) return undefined;
-	const within = firstOfBand % BAND_LEAVES;
+	const within = firstOfBand - row.first;
 	const part = leaves.subarray(within * HASH_BYTES, (within + span) * HASH_BYTES);
 	return part.length === span * HASH_BYTES ? treeRoot(part) : undefined;
 }

@@ -16,12 +16,20 @@ interface OpenTree {
 export class OpenTrees {
 	/** In order of the last segment that came. */
 	readonly #trees = new Map<ObjectId, OpenTree>();
+	readonly #mostSegments: number;
+	/** In all trees. */
+	#segments = 0;
+
+	/** `mostSegments`: bound of what all trees hold together. */
+	constructor(mostSegments: number = LIMITS.openTreeSegments) {
+		this.#mostSegments = mostSegments;
+	}
 
 	/** The next record of an object: the root of its segment, 32 bytes. */
 	segment(objectId: ObjectId, segment: number, root: Uint8Array): void {
-		const tree = this.#trees.get(objectId) ?? (segment < LIMITS.openTreeEarly ? newTree() : undefined);
+		const known = this.#remove(objectId);
+		const tree = known ?? (segment < LIMITS.openTreeEarly ? newTree() : undefined);
 		if (!tree) return;
-		this.#trees.delete(objectId);
 		const { builder, early } = tree;
 		// A segment that comes again may have another root: the rows know which counts.
 		if (segment < builder.count || early.has(segment) || early.size >= LIMITS.openTreeEarly) return;
@@ -31,25 +39,32 @@ export class OpenTrees {
 			builder.push(next);
 		}
 		this.#trees.set(objectId, tree);
-		this.#forgetOldest();
+		this.#segments += builder.count;
+		while (this.#trees.size > LIMITS.openTrees || this.#segments > this.#mostSegments) this.#forgetOldest();
 	}
 
 	/** The tree of an object that is closed now, if all `segments` are in it; it leaves. */
 	take(objectId: ObjectId, segments: number): ObjectTreeBuilder | undefined {
-		const tree = this.#trees.get(objectId);
-		this.#trees.delete(objectId);
+		const tree = this.#remove(objectId);
 		return tree?.early.size === 0 && tree.builder.count === segments ? tree.builder : undefined;
 	}
 
 	/** The rows of an object are changed by something else than its next segment. */
 	forget(objectId: ObjectId): void {
-		this.#trees.delete(objectId);
+		this.#remove(objectId);
 	}
 
 	#forgetOldest(): void {
-		if (this.#trees.size <= LIMITS.openTrees) return;
 		const [oldest] = this.#trees.keys();
-		if (oldest !== undefined) this.#trees.delete(oldest);
+		if (oldest !== undefined) this.#remove(oldest);
+	}
+
+	#remove(objectId: ObjectId): OpenTree | undefined {
+		const tree = this.#trees.get(objectId);
+		if (!tree) return undefined;
+		this.#trees.delete(objectId);
+		this.#segments -= tree.builder.count;
+		return tree;
 	}
 }
 

@@ -85,7 +85,8 @@ interface ReadAll {
 	readonly missing: number;
 }
 
-async function readAll(store: Store, acknowledged: readonly Acknowledged[]): Promise<ReadAll> {
+/** Reads everything that was acknowledged. Throws a Violation at wrong bytes. */
+export async function readAll(store: Store, acknowledged: readonly Acknowledged[]): Promise<ReadAll> {
 	let refused = 0;
 	let missing = 0;
 	for (const { content, txSeq } of acknowledged) {

@@ -9,6 +9,7 @@ import { SEGMENT_BYTES } from '../../src/units.js';
 import { Prng } from '../support/prng.js';
 import { makeContent, type Content } from './oracle.js';
 import { Violation } from './verify.js';
+import { verifyViewOf } from './view-mutations.js';
 
 const CLI = new URL('../../src/cli/main.js', import.meta.url).href;
 const START_MS = 30_000;
@@ -74,6 +75,7 @@ class KillRun {
 			stop.abort();
 			await Promise.all(clients);
 			while (this.#prng.chance(0.2)) await this.#killWhileStarting();
+			await verifyViewOf(this.#dataDir);
 			url = await this.#start();
 			const old =
 				before > 0

@@ -6,6 +6,7 @@ import { FlipSubject, RealFlipSubject } from './flips.js';
 import { runKills } from './kills.js';
 import { runCrashSeed } from './scenario.js';
 import { randomLife, runSweep } from './sweep.js';
+import { MOMENTS, MUTATIONS, ViewSubject } from './view-mutations.js';
 
 export type Counts = Record<string, number>;
 
@@ -54,7 +55,7 @@ const KILLS_OF_A_RUN = 10;
 const SWEEP_EVERY = 5;
 
 export function allRows(): readonly Row[] {
-	return [crashRow(), sweepRow(), diskFullRow(), faultRow(), logFlipRow(), viewFlipRow(), killRow()];
+	return [crashRow(), sweepRow(), diskFullRow(), faultRow(), logFlipRow(), viewFlipRow(), viewMutationRow(), killRow()];
 }
 
 function crashRow(): Row {
@@ -143,6 +144,27 @@ function viewFlipRow(): Row {
 			subject ??= await RealFlipSubject.make(1);
 			const { outcome } = await subject.flip(new Prng(seed));
 			return { counts: { flips: 1, [outcome]: 1 } };
+		},
+		async end() {
+			await subject?.remove();
+		},
+	};
+}
+
+function viewMutationRow(): Row {
+	let subject: ViewSubject | undefined;
+	return {
+		name: 'view-mutation',
+		what: "bits, holes, cuts and missing files in RocksDB's logs, tables and lists, in copies of three moments",
+		goals: [{ count: 'mutations', least: 1000 }],
+		share: 1,
+		async run(seed) {
+			subject ??= await ViewSubject.make(1);
+			const prng = new Prng(seed);
+			const mutation = prng.pick(MUTATIONS);
+			const outcome = await subject.mutate(mutation, prng.pick(MOMENTS), prng);
+			if (outcome === 'absent') return { counts: { absent: 1 } };
+			return { counts: { mutations: 1, [outcome]: 1 }, named: { [mutation.name]: 1 } };
 		},
 		async end() {
 			await subject?.remove();

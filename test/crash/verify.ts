@@ -141,7 +141,11 @@ async function openCopy(
 	return rows;
 }
 
-function firstDifference(ours: ReadonlyMap<string, string>, theirs: ReadonlyMap<string, string>): string | undefined {
+/** The first row that is not the same in both. */
+export function firstDifference(
+	ours: ReadonlyMap<string, string>,
+	theirs: ReadonlyMap<string, string>,
+): string | undefined {
 	for (const [key, value] of ours)
 		if (theirs.get(key) !== value) return `row ${key} is ${value}, rebuilt ${theirs.get(key)}`;
 	for (const [key, value] of theirs) if (!ours.has(key)) return `row ${key} is missing, rebuilt ${value}`;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import type { KvEngine } from '../../src/db/kv-engine.js';
-import { destroyRocks, openRocksKv } from '../../src/db/rocks.js';
+import { destroyRocks, openRocksKv, type RocksOptions } from '../../src/db/rocks.js';
 import { type Clock, systemClock } from '../../src/io/clock.js';
 import { createNodeIo } from '../../src/io/node-io.js';
 import { type Randomness, systemRandomness } from '../../src/io/randomness.js';
@@ -31,6 +31,8 @@ export interface TestStoreOptions {
 	readonly rebuild?: boolean;
 	/** Default: time stands still, so that nothing happens by itself. */
 	readonly clock?: Clock;
+	/** How the engine of the view is opened, where it differs from the usual small one. */
+	readonly rocks?: Partial<RocksOptions>;
 	/** Puts something between the store and the engine of its view. */
 	readonly wrapKv?: (kv: KvEngine) => KvEngine;
 }
@@ -119,7 +121,7 @@ export async function openTestStore(
 		randomness,
 		kv: {
 			async open(directory) {
-				const kv = await openRocksKv(directory, ROCKS);
+				const kv = await openRocksKv(directory, { ...ROCKS, ...options.rocks });
 				return options.wrapKv?.(kv) ?? kv;
 			},
 			destroy: destroyRocks,
@@ -203,8 +205,11 @@ export async function readBack(
 }
 
 /** Every row of the view of a closed store, but those about checkpoints: key → value, as hex. */
-export async function dumpView(dataDir: string): Promise<Map<string, string>> {
-	const kv = await openRocksKv(`${dataDir}/view`, ROCKS);
+export async function dumpView(
+	dataDir: string,
+	{ rocks }: Pick<TestStoreOptions, 'rocks'> = {},
+): Promise<Map<string, string>> {
+	const kv = await openRocksKv(`${dataDir}/view`, { ...ROCKS, ...rocks });
 	try {
 		const dump = new Map<string, string>();
 		for await (const rows of kv.scan(ALL_ROWS)) for (const { key, value } of rows) dump.set(hexOf(key), hexOf(value));

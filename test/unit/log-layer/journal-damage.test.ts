@@ -1,6 +1,6 @@
 /** Header and trailer of a group of the journal are lost: what an open makes of it. */
 import assert from 'node:assert/strict';
-import { cp, open, readFile, unlink } from 'node:fs/promises';
+import { cp, open, readFile, truncate, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { LogFileScan } from '../../../src/append-log/file-scan.js';
@@ -124,6 +124,27 @@ describe('a lost group of the journal', () => {
 		await assertServed(store);
 		assert.ok(store.files.health().some(({ code, ready }) => code === 'LOG_DAMAGED' && ready));
 		assert.equal(store.log.damage.length, 1);
+		await store.close();
+	});
+
+	it('is named as well when a log file ends before what the checkpoint knows of it', async () => {
+		const dataDir = await stores.newDirectory();
+		await cp(original, dataDir, { recursive: true });
+		const [journal = ''] = await logFiles(dataDir, 'journal');
+		await truncate(journal, 8192);
+		await assert.rejects(stores.open({}, dataDir), (error: Error & { code?: string }) => {
+			assert.equal(error.code, 'JOURNAL_DAMAGED');
+			assert.match(error.message, /ends at byte 8192, and the checkpoint of the view knows \d+ bytes of it/);
+			return true;
+		});
+		await cp(join(original, 'log'), join(dataDir, 'log'), { recursive: true });
+		const [small = ''] = await logFiles(dataDir, 'small');
+		await truncate(small, 8192);
+		const store = await stores.open({}, dataDir);
+		assert.ok(store.told.includes('damaged small 1'));
+		assert.ok(store.files.health().some(({ code }) => code === 'LOG_DAMAGED'));
+		await assert.rejects(readBack(store, { txSeq: 5 as never }), { code: 'DATA_DAMAGED' });
+		assert.ok((await readBack(store, { txSeq: 0 as never })).equals(CONTENTS[0] as Uint8Array));
 		await store.close();
 	});
 });

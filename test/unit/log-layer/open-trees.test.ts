@@ -46,12 +46,16 @@ describe('trees of open objects', () => {
 		}
 	});
 
-	it('are bounded in number: the one that rested longest goes', () => {
+	it('are bounded in number and size: the one that rested longest goes', () => {
 		const trees = new OpenTrees();
 		for (let object = 0n; object <= BigInt(LIMITS.openTrees); object++)
 			for (const [segment, root] of ROOTS.entries()) trees.segment(object, segment, root);
 		assert.equal(rootOf(trees, 0n), undefined);
 		assert.equal(rootOf(trees, 1n), expected);
+		const few = new OpenTrees(2 * COUNT - 1);
+		for (const object of [1n, 2n]) for (const [segment, root] of ROOTS.entries()) few.segment(object, segment, root);
+		assert.equal(rootOf(few, 1n), undefined);
+		assert.equal(rootOf(few, 2n), expected);
 		trees.forget(2n);
 		assert.equal(rootOf(trees, 2n), undefined);
 	});
