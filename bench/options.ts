@@ -68,6 +68,8 @@ export interface BenchOptions {
 	readonly list: boolean;
 	/** Where the reports go. */
 	readonly out: string | undefined;
+	/** Where rows make their stores, if not in a directory that goes with the run. */
+	readonly workDir: string | undefined;
 }
 
 export const USAGE = `usage: npm run bench -- [flags]
@@ -76,6 +78,7 @@ export const USAGE = `usage: npm run bench -- [flags]
   --rounds <n>     rounds of each row (5; with --quick 1)
   --json           print JSON instead of the table
   --out <folder>   where bench.json and bench.md go (reports/; with --quick or --only reports/local/)
+  --work-dir <folder>  make the stores of the rows about scale there and keep them: a later run finds them made
   --list           print the rows`;
 
 /** Errors: whatever parseArgs says about flags that are not known. */
@@ -89,6 +92,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
 			json: { type: 'boolean', default: false },
 			list: { type: 'boolean', default: false },
 			out: { type: 'string' },
+			'work-dir': { type: 'string' },
 		},
 	});
 	const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
@@ -101,5 +105,6 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
 		json: values.json,
 		list: values.list,
 		out: values.out,
+		workDir: values['work-dir'],
 	};
 }

@@ -31,10 +31,11 @@ try {
 async function run(options: BenchOptions, rows: readonly Row[]): Promise<void> {
 	process.chdir(fileURLToPath(new URL('../../', import.meta.url)));
 	const machine = describeMachine(argv);
-	const workDir = await mkdtemp(join(tmpdir(), 'perigee-bench-'));
+	const workDir = options.workDir ?? (await mkdtemp(join(tmpdir(), 'perigee-bench-')));
+	await mkdir(workDir, { recursive: true });
 	const results: ReportRow[] = [];
 	// Broken off: the servers are killed first (processes.ts), then what they stored goes.
-	process.once('exit', () => rmSync(workDir, { recursive: true, force: true }));
+	if (options.workDir === undefined) process.once('exit', () => rmSync(workDir, { recursive: true, force: true }));
 	for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 	for (const row of rows) {
 		const context: BenchContext = { ...options, workDir, progress: (text) => progress(`${row.id}: ${text}`) };

@@ -1,7 +1,7 @@
 /** The stores that the rows about scale measure, each made once for a run and removed with its work directory. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openRocksKv } from '../../src/db/rocks.js';
@@ -52,51 +52,66 @@ export interface SmallFilesStore {
 const made = new Map<string, Promise<unknown>>();
 
 /** A node's directory with one file of `sizes.scaleSegments` segments, whose view was rebuilt from the log. */
-export function largeFileStore(context: BenchContext): Promise<LargeFileStore> {
-	return makeOnce(join(context.workDir, 'large-file'), async (dataDir) => {
-		const { scaleSegments } = context.sizes;
+export async function largeFileStore(context: BenchContext): Promise<LargeFileStore> {
+	const { scaleSegments } = context.sizes;
+	const dataDir = join(context.workDir, `file-of-${scaleSegments}`);
+	const { file, madeSeconds } = await makeOnce(`${dataDir}.made`, async () => {
+		await rm(dataDir, { recursive: true, force: true });
 		context.progress(`writing the headers of ${scaleSegments} segments`);
 		const startMs = performance.now();
-		const file = await makeSyntheticFile(dataDir, scaleSegments);
-		const madeSeconds = (performance.now() - startMs) / 1000;
-		context.progress('rebuilding the view');
-		const rebuild = await rebuildOf(dataDir);
-		const [logBytes, viewBytes] = [await diskBytes(join(dataDir, 'log')), await diskBytes(join(dataDir, 'view'))];
-		return { dataDir, file, madeSeconds, rebuild, logBytes, viewBytes };
+		const written = await makeSyntheticFile(dataDir, scaleSegments);
+		return { file: written, madeSeconds: (performance.now() - startMs) / 1000 };
 	});
+	const { rebuild, logBytes, viewBytes } = await makeOnce(`${dataDir}.rebuilt`, async () => {
+		context.progress('rebuilding the view');
+		const measured = await rebuildOf(dataDir);
+		return {
+			rebuild: measured,
+			logBytes: await diskBytes(join(dataDir, 'log')),
+			viewBytes: await diskBytes(join(dataDir, 'view')),
+		};
+	});
+	return { dataDir, file, madeSeconds, rebuild, logBytes, viewBytes };
 }
 
-/** The same for a file of one sixteenth of the size. */
+/** The rebuild of a file of one sixteenth of the size. */
 export function sixteenthRebuild(context: BenchContext): Promise<Rebuild> {
-	return makeOnce(join(context.workDir, 'sixteenth'), async (dataDir) => {
+	const dataDir = join(context.workDir, 'sixteenth');
+	return makeOnce(`${dataDir}.rebuilt`, async () => {
+		await rm(dataDir, { recursive: true, force: true });
 		await makeSyntheticFile(dataDir, context.sizes.scaleSegments / 16);
-		return rebuildOf(dataDir);
+		const rebuild = await rebuildOf(dataDir);
+		await rm(dataDir, { recursive: true });
+		return rebuild;
 	});
 }
 
 /** A node's directory with `sizes.scaleFiles` files of 300 bytes, uploaded by 64 at once. */
 export function smallFilesStore(context: BenchContext): Promise<SmallFilesStore> {
-	return makeOnce(join(context.workDir, 'small-files'), async (dataDir) => {
+	const { scaleFiles } = context.sizes;
+	const dataDir = join(context.workDir, `small-files-${scaleFiles}`);
+	return makeOnce(`${dataDir}.made`, async () => {
+		await rm(dataDir, { recursive: true, force: true });
 		const startMs = performance.now();
 		await uploadSmallFiles(dataDir, context);
 		const madeSeconds = (performance.now() - startMs) / 1000;
 		const [logBytes, viewBytes] = [await diskBytes(join(dataDir, 'log')), await diskBytes(join(dataDir, 'view'))];
-		return {
-			dataDir,
-			files: context.sizes.scaleFiles,
-			rows: await countRows(dataDir),
-			madeSeconds,
-			logBytes,
-			viewBytes,
-		};
+		return { dataDir, files: scaleFiles, rows: await countRows(dataDir), madeSeconds, logBytes, viewBytes };
 	});
 }
 
-function makeOnce<T>(dataDir: string, make: (dataDir: string) => Promise<T>): Promise<T> {
-	const known = made.get(dataDir);
+/** What `make` answers, from memory or from the file `path`, which an earlier run in the same work directory has written. */
+function makeOnce<T>(path: string, make: () => Promise<T>): Promise<T> {
+	const known = made.get(path);
 	if (known) return known as Promise<T>;
-	const making = make(dataDir);
-	made.set(dataDir, making);
+	const making = (async () => {
+		const text = await readFile(path, 'utf8').catch(() => undefined);
+		if (text !== undefined) return JSON.parse(text) as T;
+		const result = await make();
+		await writeFile(path, JSON.stringify(result));
+		return result;
+	})();
+	made.set(path, making);
 	return making;
 }
 

@@ -53,6 +53,9 @@ export class LogFileScan {
 	readonly #file: StorageFile;
 	readonly #checksums: Checksums;
 	readonly #window: Buffer;
+	/** Filled with the next group's header while this one's records are used. */
+	readonly #spare = Buffer.allocUnsafe(FIRST_READ_BYTES);
+	#ahead: { readonly at: number; readonly bytes: Promise<number> } | undefined;
 	#windowFrom = 0;
 	#windowBytes = 0;
 	#readBytes = FIRST_READ_BYTES;
@@ -89,8 +92,9 @@ export class LogFileScan {
 		while (at + GROUP_ALIGN_BYTES <= this.sizeBytes) {
 			const group = await this.#groupAt(at, at, 'header');
 			if (group) {
-				yield { group, end: at + group.groupBytes };
 				at += group.groupBytes;
+				this.#readAhead(at);
+				yield { group, end: at };
 				continue;
 			}
 			const found = await this.#findNext(at);
@@ -208,6 +212,27 @@ export class LogFileScan {
 		return bytes;
 	}
 
+	/** Begins to read the header of the group at `at`, if it lies beyond the window. */
+	#readAhead(at: number): void {
+		if (this.#ahead || at <= this.#windowFrom + this.#windowBytes || at >= this.sizeBytes) return;
+		const bytes = this.#file.read(this.#spare, at);
+		// Whoever asks for it hears of its failure; whoever leaves early need not.
+		bytes.catch(() => undefined);
+		this.#ahead = { at, bytes };
+	}
+
+	/** Makes what was read ahead the window; answers its length. */
+	async #takeAhead(at: number): Promise<number> {
+		const ahead = this.#ahead;
+		this.#ahead = undefined;
+		this.#windowFrom = at;
+		this.#windowBytes = 0;
+		const bytes = (await ahead?.bytes) ?? 0;
+		this.#windowBytes = this.#spare.copy(this.#window, 0, 0, bytes);
+		this.#readBytes = FIRST_READ_BYTES;
+		return this.#windowBytes;
+	}
+
 	/** Bytes of the file, fewer at its end; valid until the next call. Reads that follow each other grow, others begin short. */
 	async #bytesAt(at: number, count: number): Promise<Buffer> {
 		if (count > this.#window.length) {
@@ -216,6 +241,7 @@ export class LogFileScan {
 		}
 		const windowEnd = this.#windowFrom + this.#windowBytes;
 		if (at < this.#windowFrom || at + count > windowEnd) {
+			if (this.#ahead?.at === at && (await this.#takeAhead(at)) >= count) return this.#window.subarray(0, count);
 			const follows = at >= this.#windowFrom && at <= windowEnd;
 			this.#readBytes = follows ? Math.min(2 * this.#readBytes, WINDOW_BYTES) : FIRST_READ_BYTES;
 			this.#windowFrom = at;

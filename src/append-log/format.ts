@@ -258,7 +258,8 @@ export function decodeGroup(
 	if (bytes.readUInt32LE(crcAt) !== checksums.crc32c(bytes.subarray(0, crcAt))) return undefined;
 	const firstLsn = bytes.readBigUInt64LE(32) as Lsn;
 	const records = decodeRecordHeaders(
-		bytes.subarray(GROUP_FIXED_BYTES, crcAt),
+		// One copy for all records of the group, which hold views of it: the caller reads on into its buffer.
+		Buffer.from(bytes.subarray(GROUP_FIXED_BYTES, crcAt)),
 		count,
 		identity,
 		expectedOffset,
@@ -367,7 +368,7 @@ function decodeRecordHeaders(
 		const hasMirror = (flags & RECORD_HAS_MIRROR) !== 0;
 		const tailBytes = ((flags & RECORD_HAS_ORIGIN) !== 0 ? 8 : 0) + (hasPayload ? 8 : 0) + (hasMirror ? 4 : 0);
 		if (at + extBytes + tailBytes > bytes.length) return undefined;
-		const ext = Uint8Array.from(bytes.subarray(at, at + extBytes));
+		const ext = new Uint8Array(bytes.buffer, bytes.byteOffset + at, extBytes);
 		at += extBytes;
 		const lsn = (firstLsn + BigInt(index)) as Lsn;
 		let origin = lsn;
@@ -388,7 +389,7 @@ function decodeRecordHeaders(
 		if (lengthBytes === 0 || lengthBytes > SEGMENT_BYTES || at + crcBytes > bytes.length) return undefined;
 		if (Math.max(payloadAt, mirrorAt) + lengthBytes > groupBytes) return undefined;
 		const place = { lane: identity.lane, fileNo: identity.fileNo, offset: groupOffset + payloadAt, lengthBytes };
-		const blockCrcs = Uint8Array.from(bytes.subarray(at, at + crcBytes));
+		const blockCrcs = new Uint8Array(bytes.buffer, bytes.byteOffset + at, crcBytes);
 		records.push(
 			hasMirror
 				? { ...common, place, mirrorOffset: groupOffset + mirrorAt, blockCrcs }

