@@ -87,6 +87,12 @@ export const ERRORS = {
 		true,
 		'Ask another node, or upload the file again.',
 	),
+	GONE: rule(
+		410,
+		'The file was deleted here',
+		false,
+		'Ask another node, or upload the file again: its submission still stands, so nothing is paid twice.',
+	),
 	CLIENT_GONE: rule(
 		499,
 		'The client broke off',

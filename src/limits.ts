@@ -95,6 +95,18 @@ export const LIMITS = {
 	/** Read buffers of 1 MiB lent out at once; more readers wait. Idle ones kept. */
 	readBuffers: 32,
 	readBuffersIdle: 8,
+	/** Objects without a submission that are kept in mind; beyond it the view is scanned for them. */
+	pendingObjects: 100_000,
+	/** How often it is looked for content that nobody continues and no submission names, and how many are given up at once. */
+	expiryIntervalMs: 60_000,
+	expiryAtOnce: 64,
+	/** Deleted objects that wait for the removal of their rows, in memory; more wait in the view. */
+	purgeQueue: 10_000,
+	/** Segments that one fact drops: one batch of the view; and facts on their way at once. */
+	dropFactSegments: 4000,
+	dropFactsAtOnce: 64,
+	/** Ranges of dropped segments of one object. */
+	droppedRanges: 1024,
 	/** Damaged segments remembered by name. */
 	damagedSegments: 10_000,
 	/** A checkpoint is made after so much log, or so much time with changes. */

@@ -197,6 +197,7 @@ async function buildStore(
 		reserveBytes: config.storage.reserveBytes,
 		maxFileBytes: config.storage.maxFileBytes,
 		maxUploads: config.upload.maxConcurrent,
+		uploadExpiryMs: config.storage.uploadExpiryMs,
 		rebuild: choices.rebuild,
 	});
 	closers.push(() => store.close());
@@ -318,6 +319,8 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 			metrics.volumeRefusals.inc({ volume: String(volume) });
 			log.warn({ volume, err: error }, 'a volume took no file or no further bytes');
 		},
+		expired: () => metrics.expiredObjects.inc(),
+		housekeepingFailed: (error) => log.warn({ err: error }, 'expiry or the removal of rows failed; it is tried again'),
 	};
 }
 
@@ -332,5 +335,7 @@ function refreshStoreMetrics(metrics: Metrics, store: Store): void {
 	}
 	for (const lane of LANE_NAMES) metrics.logWaitingWrites.set({ lane }, store.log.waitingWrites(lane));
 	metrics.damagedPlaces.set(store.damage.count);
+	metrics.unnamedObjects.set(store.waiting.unnamed);
+	metrics.purgesWaiting.set(store.waiting.purges);
 	metrics.ready.set(store.files.health().every((reason) => reason.ready) ? 1 : 0);
 }

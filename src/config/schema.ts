@@ -41,6 +41,12 @@ export const CONFIG_SCHEMA = Type.Object(
 					'Disk space kept for compaction, facts, journal and view: uploads are refused before it is touched. 0 means 5 % of the file system, at most 4 GiB.',
 				),
 				maxFileBytes: integer(2 ** 50, 1, 2 ** 50, 'Largest file that is taken.'),
+				uploadExpiryMs: integer(
+					86_400_000,
+					0,
+					31_536_000_000,
+					'Uploaded content that no submission names is given up after so long.',
+				),
 				viewCacheBytes: integer(32 * 2 ** 20, 2 ** 20, 2 ** 40, 'Memory for the cache of the index.'),
 			},
 			strict,

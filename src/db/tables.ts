@@ -25,4 +25,6 @@ export const TABLES = {
 	damage: 0x0a,
 	/** (lane, file number) -> live and dead bytes of a log file. */
 	fileStat: 0x0b,
+	/** Object id -> nothing: a deleted object of several records whose rows are being removed. */
+	purge: 0x0c,
 } as const;

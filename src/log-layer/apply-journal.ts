@@ -6,6 +6,7 @@ import type { UploadRecord } from '../settlement/journal-records.js';
 import type { PlacedSubmission } from '../settlement/settlement.js';
 import type { FlowId, TxSeq } from '../units.js';
 import type { FlowEdge } from './flow-tree.js';
+import type { PendingObjects } from './pending-objects.js';
 import {
 	decodeRootRow,
 	decodeSubmissionRow,
@@ -19,13 +20,19 @@ import type { ViewTurn } from './view.js';
 const PRESENT = Uint8Array.of(1);
 
 /** Applies items in order. Applying them again, from any point on, changes nothing. */
-export async function applyJournalItems(turn: ViewTurn, items: readonly JournalItem[], edge: FlowEdge): Promise<void> {
+export async function applyJournalItems(
+	turn: ViewTurn,
+	items: readonly JournalItem[],
+	edge: FlowEdge,
+	pending: PendingObjects,
+): Promise<void> {
 	const makers = makersOf(items);
 	for (const item of items) {
 		if ('upload' in item) {
 			if (makers.get(nameOf(item.upload)) !== item.upload) await applyUpload(turn, item.upload, edge);
 		} else if (item.event.kind === 'submission') {
 			const { submission } = item.event;
+			pending.settled(submission.dataRoot);
 			await applySubmission(turn, submission, makers.get(nameOf(submission)), edge);
 		} else if (item.event.kind === 'revertedTo') {
 			throw new PerigeeError('FORMAT_UNKNOWN', 'no settlement of this version takes submissions back');

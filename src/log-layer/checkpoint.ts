@@ -6,10 +6,11 @@ import { LANE_NAMES } from '../append-log/types.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { crc32c } from '../native/addon.js';
 import type { Lsn } from '../units.js';
+import type { PendingObject } from './pending-objects.js';
 
 export const STORE_FORMAT = 1;
 /** Layout of the view's rows (docs/format.md §8). A view of another layout is rebuilt. */
-const VIEW_LAYOUT = 2;
+const VIEW_LAYOUT = 3;
 const NAME = 'view.checkpoint';
 const MAX_BYTES = 64 * 1024 * 1024;
 
@@ -21,6 +22,8 @@ export interface Checkpoint {
 	readonly lanes: Partial<Record<Lane, LanePosition>>;
 	/** Settings and drivers' states as of the journal's position. */
 	readonly journalState: Uint8Array;
+	/** Objects without a submission; undefined when they are not known, so that the view has to be scanned for them. */
+	readonly pending?: readonly PendingObject[];
 	readonly timeMs: number;
 }
 
@@ -44,13 +47,14 @@ export async function dropCheckpoint(io: StorageIo, dataDir: string): Promise<vo
 }
 
 function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
-	const { nextLsn, journalState, ...rest } = checkpoint;
+	const { nextLsn, journalState, pending, ...rest } = checkpoint;
 	const fields = {
 		format: STORE_FORMAT,
 		viewLayout: VIEW_LAYOUT,
 		...rest,
 		nextLsn: String(nextLsn),
 		journalState: Buffer.from(journalState).toString('base64'),
+		...(pending ? { pending: pending.map(writtenPending) } : {}),
 	};
 	const line = Buffer.from(`${JSON.stringify(fields)}\n`);
 	return Buffer.concat([line, Buffer.from(`crc32c=${crc32c(line).toString(16).padStart(8, '0')}\n`)]);
@@ -61,11 +65,12 @@ function decodeCheckpoint(bytes: Buffer): Checkpoint | undefined {
 	const line = bytes.subarray(0, end);
 	if (bytes.subarray(end).toString() !== `crc32c=${crc32c(line).toString(16).padStart(8, '0')}\n`) return undefined;
 	// The checksum fits, so this is what some version wrote; another format has to be rebuilt.
-	const fields = JSON.parse(line.toString()) as Omit<Checkpoint, 'nextLsn' | 'journalState'> & {
+	const fields = JSON.parse(line.toString()) as Omit<Checkpoint, 'nextLsn' | 'journalState' | 'pending'> & {
 		format: number;
 		viewLayout?: number;
 		nextLsn: string;
 		journalState: string;
+		pending?: readonly WrittenPending[];
 	};
 	if (fields.format !== STORE_FORMAT || fields.viewLayout !== VIEW_LAYOUT) return undefined;
 	const lanes: Partial<Record<Lane, LanePosition>> = {};
@@ -79,8 +84,19 @@ function decodeCheckpoint(bytes: Buffer): Checkpoint | undefined {
 		nextLsn: BigInt(fields.nextLsn) as Lsn,
 		lanes,
 		journalState: Buffer.from(fields.journalState, 'base64'),
+		...(fields.pending ? { pending: fields.pending.map(readPending) } : {}),
 		timeMs: fields.timeMs,
 	};
+}
+
+type WrittenPending = Omit<PendingObject, 'objectId'> & { readonly objectId: string };
+
+function writtenPending({ objectId, root, sinceMs }: PendingObject): WrittenPending {
+	return { objectId: String(objectId), sinceMs, ...(root === undefined ? {} : { root }) };
+}
+
+function readPending({ objectId, root, sinceMs }: WrittenPending): PendingObject {
+	return { objectId: BigInt(objectId), sinceMs, ...(root === undefined ? {} : { root }) };
 }
 
 /** Whole content of a small file; undefined when it is missing or larger than `maxBytes`. */

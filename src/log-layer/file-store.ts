@@ -20,14 +20,25 @@ import {
 } from '../units.js';
 import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
+import { FileDeletion, spent } from './file-deletion.js';
 import { flowRootOf, proveSector, type FlowProofParts } from './flow-proofs.js';
 import { flowSegmentAt, type FlowSegment } from './flow-segments.js';
 import type { FlowExtent } from './flow-tree.js';
+import { HeldContent } from './held-content.js';
 import { objectProof } from './object-tree.js';
 import { ObjectReader } from './object-reader.js';
-import { objectClosed, objectDeleted, uploadBytes, wholeObject } from './records.js';
-import { RootLocks } from './root-locks.js';
-import { decodeRootRow, rowKeys, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
+import {
+	DELETED_BECAUSE,
+	NO_ROOT,
+	objectClosed,
+	objectDeleted,
+	uploadBytes,
+	wholeObject,
+	type ObjectId,
+} from './records.js';
+import type { RootLocks } from './root-locks.js';
+import { rowKeys, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
+import { includesSegment } from './segment-ranges.js';
 import { submissionAt } from './submissions.js';
 import type {
 	FilePiece,
@@ -50,6 +61,7 @@ export interface FileStoreParts {
 	readonly ring: SlabRing;
 	readonly pool: HashPool;
 	readonly disk: DiskSpace;
+	readonly locks: RootLocks;
 	readonly clock: Clock;
 	readonly journal: Journal;
 	readonly settlement: Settlement;
@@ -68,9 +80,12 @@ export class LogFileStore implements FileStore {
 	readonly #parts: FileStoreParts;
 	readonly #flowId: FlowId;
 	readonly #reader: ObjectReader;
+	readonly #held: HeldContent;
 	readonly #proofs: FlowProofParts;
-	readonly #locks = new RootLocks();
+	readonly #deletion: FileDeletion;
 	readonly #uploads = new Set<Upload>();
+	/** Opened by uploads of this process that are neither bound nor given up. */
+	readonly #uploading = new Set<ObjectId>();
 	readonly #uploadParts: UploadParts;
 	#closing = false;
 
@@ -78,18 +93,27 @@ export class LogFileStore implements FileStore {
 		this.#parts = parts;
 		this.#uploadParts = {
 			...parts,
+			opened: (objectId) => this.#uploading.add(objectId),
 			bind: (content, options) => this.#bind(content, options),
+			discard: (objectId) => void this.#discard(objectId),
 			ended: (upload) => this.#uploads.delete(upload),
 		};
 		this.#flowId = parts.settlement.identity().flowId;
 		this.#reader = new ObjectReader(parts.log, parts.view, (object, segment) => {
 			if (parts.damage.add(object.objectId, segment)) parts.onDamage();
 		});
+		this.#held = new HeldContent(parts.view, this.#reader, parts.damage);
+		this.#deletion = new FileDeletion(parts);
 		this.#proofs = { view: parts.view, reader: this.#reader, objectOf: (submission) => this.#objectOf(submission) };
 	}
 
 	get uploadsInProgress(): number {
 		return this.#uploads.size;
+	}
+
+	/** An upload of this process may still write records of the object. */
+	isUploading(objectId: ObjectId): boolean {
+		return this.#uploading.has(objectId);
 	}
 
 	beginUpload(options: UploadOptions): UploadSession {
@@ -106,25 +130,25 @@ export class LogFileStore implements FileStore {
 	}
 
 	async fileByRoot(root: DataRoot): Promise<StoredFile | undefined> {
-		const row = await this.#rootRow(root);
+		const row = await this.#held.rootRow(root);
 		const submissions = row?.submissions;
 		if (!row || !submissions) return undefined;
 		const submission = await submissionAt(this.#parts.view, submissions.flowId, submissions.firstSeq);
-		return submission && this.#storedFile(submission, row, submissions.newest ?? submission.upload);
+		return submission && (await this.#storedFile(submission, row, submissions.newest ?? submission.upload));
 	}
 
 	async fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined> {
 		const submission = await submissionAt(this.#parts.view, this.#flowId, txSeq);
 		if (!submission) return undefined;
-		return this.#storedFile(submission, (await this.#rootRow(submission.dataRoot)) ?? {}, submission.upload);
+		return this.#storedFile(submission, (await this.#held.rootRow(submission.dataRoot)) ?? {}, submission.upload);
 	}
 
-	async *read(file: StoredFile, from: number, to: number): AsyncIterable<FilePiece> {
-		yield* this.#reader.pieces(await this.#heldObject(file.root), from, to);
+	read(file: StoredFile, from: number, to: number): AsyncIterable<FilePiece> {
+		return this.#held.pieces(file.root, from, to);
 	}
 
-	async readSmall(file: StoredFile, from: number, to: number): Promise<Uint8Array> {
-		return this.#reader.small(await this.#heldObject(file.root), from, to);
+	readSmall(file: StoredFile, from: number, to: number): Promise<Uint8Array> {
+		return this.#held.small(file.root, from, to);
 	}
 
 	async segmentProof(
@@ -134,19 +158,26 @@ export class LogFileStore implements FileStore {
 		if (!Number.isSafeInteger(index) || index < 0 || index >= file.segments) {
 			throw new PerigeeError('NOT_FOUND', `the file has ${file.segments} segments`);
 		}
-		const object = await this.#heldObject(file.root);
+		const from = index * SEGMENT_BYTES;
+		const bytes = await this.#held.small(file.root, from, Math.min(from + SEGMENT_BYTES, file.sizeBytes));
+		const object = await this.#held.object(file.root);
 		const root = bytesOfHex(file.root);
 		const proof = object.place
 			? { lemma: [root], path: [] }
 			: await objectProof(this.#parts.view, object.objectId, BigInt(object.sizeBytes), root, index);
 		if (!proof) throw new PerigeeError('DATA_DAMAGED', 'rows of the proof are missing');
-		const from = index * SEGMENT_BYTES;
-		const to = Math.min(from + SEGMENT_BYTES, file.sizeBytes);
-		const bytes = await this.#reader.small(object, from, to);
 		if (bytes.length === uploadBytes(bytes.length)) return { data: bytes, proof };
 		const data = new Uint8Array(uploadBytes(bytes.length));
 		data.set(bytes);
 		return { data, proof };
+	}
+
+	async deleteFile(root: DataRoot): Promise<void> {
+		await this.#deletion.deleteFile(root);
+	}
+
+	async dropSegments(root: DataRoot, first: number, count: number): Promise<void> {
+		await this.#deletion.dropSegments(root, { first, count });
 	}
 
 	flow(): FlowInfo {
@@ -166,8 +197,9 @@ export class LogFileStore implements FileStore {
 	/** What flow segment `index` is made of, and which of its seals are known here. */
 	async flowSegment(index: bigint): Promise<FlowSegment> {
 		return flowSegmentAt(this.#parts.view, await this.#extent(), index, async (submission, segment) => {
-			const object = (await this.#rootRow(submission.dataRoot))?.object;
-			return object && !this.#parts.damage.of(object.objectId)?.has(segment) ? object : undefined;
+			const object = (await this.#held.rootRow(submission.dataRoot))?.object;
+			if (!object || this.#parts.damage.of(object.objectId)?.has(segment)) return undefined;
+			return includesSegment(await this.#held.dropped(object), segment) ? undefined : object;
 		});
 	}
 
@@ -213,39 +245,50 @@ export class LogFileStore implements FileStore {
 	/** Makes content durable, if it is not here, and binds it to a submission, if none fits. */
 	async #bind(content: ReadyContent, options: UploadOptions): Promise<UploadResult> {
 		const root = rootFromBytes(content.tree.root);
-		return this.#locks.run(root, async () => {
-			const row = await this.#rootRow(root);
-			const wasHeld = row?.object !== undefined && (await this.#isIntact(row.object));
-			const storing = wasHeld ? undefined : this.#store(content);
-			if (wasHeld && 'objectId' in content.stored) {
-				// The bytes came a second time; compaction reclaims them.
-				this.#parts.log.write(
-					'bulk',
-					[objectDeleted({ objectId: content.stored.objectId, root: new Uint8Array(32) })],
-					false,
-				);
-			}
-			// The data is durable before anything names it; the view may take both in any order.
-			await storing?.durable;
-			const { txSeq, known } = await this.#submission(content, root, row, options);
-			await storing?.applied;
-			// What was damaged is in no object any more that has a name.
-			if (storing && row?.object) this.#parts.damage.forget(row.object.objectId);
-			const geometry = fileGeometry(BigInt(content.sizeBytes));
-			return {
-				root,
-				txSeq,
-				sizeBytes: content.sizeBytes,
-				segments: Number(geometry.segments),
-				name: options.name,
-				existed: wasHeld && known,
-			};
-		});
+		const { stored } = content;
+		try {
+			return await this.#parts.locks.run(root, () => this.#bindAlone(root, content, options));
+		} finally {
+			if ('objectId' in stored) this.#uploading.delete(stored.objectId);
+		}
+	}
+
+	/** Under the root's lock: nobody else stores, deletes or gives up this content meanwhile. */
+	async #bindAlone(root: DataRoot, content: ReadyContent, options: UploadOptions): Promise<UploadResult> {
+		const row = await this.#held.rootRow(root);
+		const wasHeld = row?.object !== undefined && (await this.#isIntact(row.object));
+		const replaced = wasHeld ? undefined : row?.object;
+		const storing = wasHeld ? undefined : this.#store(content, replaced);
+		// The bytes came a second time; compaction reclaims them.
+		if (wasHeld && 'objectId' in content.stored) void this.#discard(content.stored.objectId, false);
+		// The data is durable before anything names it; the view may take both in any order.
+		await storing?.durable;
+		if (replaced && 'bytes' in content.stored) this.#parts.log.write('small', [spent(replaced, root)], false);
+		const { txSeq, known } = await this.#submission(content, root, row, options);
+		await storing?.applied;
+		// What was damaged is in no object any more that has a name.
+		if (replaced) this.#parts.damage.forget(replaced.objectId);
+		const geometry = fileGeometry(BigInt(content.sizeBytes));
+		return {
+			root,
+			txSeq,
+			sizeBytes: content.sizeBytes,
+			segments: Number(geometry.segments),
+			name: options.name,
+			existed: wasHeld && known,
+		};
+	}
+
+	/** Deletes an object that nothing will ever name. What cannot be written now, the expiry finds. */
+	async #discard(objectId: ObjectId, urgent = true): Promise<void> {
+		const fact = objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent });
+		await this.#parts.log.write('bulk', [fact], urgent).applied.catch(() => undefined);
+		this.#uploading.delete(objectId);
 	}
 
 	/** Reads an object through, so that the same content sent again heals damage that nobody has met since the last start. */
 	async #isIntact(object: RootObject): Promise<boolean> {
-		if (this.#parts.damage.of(object.objectId)) return false;
+		if (object.isPruned || this.#parts.damage.of(object.objectId)) return false;
 		try {
 			for (let from = 0; from < object.sizeBytes; from += SEGMENT_BYTES) {
 				await this.#reader.small(object, from, Math.min(from + SEGMENT_BYTES, object.sizeBytes));
@@ -257,11 +300,11 @@ export class LogFileStore implements FileStore {
 		}
 	}
 
-	#store({ tree, sizeBytes, stored }: ReadyContent): WriteTicket {
+	/** `replaced`: the object that holds the same content, damaged. Large ones end in the same group, so that no stop leaves both. */
+	#store({ tree, sizeBytes, stored }: ReadyContent, replaced: RootObject | undefined): WriteTicket {
 		if ('bytes' in stored) return this.#parts.log.write('small', [wholeObject(tree.root, stored.bytes)]);
-		return this.#parts.log.write('bulk', [
-			objectClosed({ objectId: stored.objectId, sizeBytes: BigInt(sizeBytes), root: tree.root }),
-		]);
+		const closed = objectClosed({ objectId: stored.objectId, sizeBytes: BigInt(sizeBytes), root: tree.root });
+		return this.#parts.log.write('bulk', replaced ? [closed, spent(replaced, rootFromBytes(tree.root))] : [closed]);
 	}
 
 	/** The submission of this content: the one there is, with the new name recorded, or a new one. */
@@ -319,11 +362,10 @@ export class LogFileStore implements FileStore {
 		return undefined;
 	}
 
-	#storedFile(submission: SubmissionRow, row: RootRow, upload: SubmissionRow['upload']): StoredFile {
+	async #storedFile(submission: SubmissionRow, row: RootRow, upload: SubmissionRow['upload']): Promise<StoredFile> {
 		const geometry = fileGeometry(submission.lengthBytes);
 		const segments = Number(geometry.segments);
-		const damaged = row.object ? (this.#parts.damage.of(row.object.objectId)?.size ?? 0) : segments;
-		const heldSegments = Math.max(0, segments - damaged);
+		const heldSegments = row.object ? await this.#held.heldSegments(row.object, segments) : 0;
 		return {
 			root: submission.dataRoot,
 			txSeq: submission.txSeq,
@@ -336,6 +378,7 @@ export class LogFileStore implements FileStore {
 			contentType: upload?.contentType ?? '',
 			uploadedAtMs: upload?.timeMs ?? submission.timeMs,
 			finalized: heldSegments === segments,
+			deleted: row.deleted !== undefined,
 			heldSegments,
 			submitter: hexOf(submission.submitter),
 			tags: submission.tags,
@@ -343,19 +386,8 @@ export class LogFileStore implements FileStore {
 		};
 	}
 
-	async #rootRow(root: DataRoot): Promise<RootRow | undefined> {
-		const row = await this.#parts.view.get(rowKeys.root(root));
-		return row ? decodeRootRow(row) : undefined;
-	}
-
-	async #heldObject(root: DataRoot): Promise<RootObject> {
-		const object = (await this.#rootRow(root))?.object;
-		if (!object) throw new PerigeeError('NOT_HELD');
-		return object;
-	}
-
 	async #objectOf(submission: SubmissionRow): Promise<RootObject> {
-		return this.#heldObject(submission.dataRoot);
+		return this.#held.object(submission.dataRoot);
 	}
 
 	async #extent(atSeq?: TxSeq): Promise<FlowExtent> {

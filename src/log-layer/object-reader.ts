@@ -167,8 +167,9 @@ export class ObjectReader {
 		const values = await this.#view.getMany(keys);
 		const rows = new Map<number, PlainPlace>();
 		values.forEach((value, index) => {
-			if (!value) throw new PerigeeError('NOT_HELD', `segment ${firstSegment + index} is not held here`);
-			rows.set(firstSegment + index, decodeSegmentRow(value).place);
+			const place = value && decodeSegmentRow(value).place;
+			if (!place) throw new PerigeeError('NOT_HELD', `segment ${firstSegment + index} is not held here`);
+			rows.set(firstSegment + index, place);
 		});
 		return rows;
 	}

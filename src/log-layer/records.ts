@@ -1,7 +1,8 @@
 /** The records of the payload lanes and their bytes (docs/format.md §5). */
-import type { LogRecord, RecordInput } from '../append-log/types.js';
+import type { Lane, LogRecord, RecordInput } from '../append-log/types.js';
 import { ByteReader, ByteWriter } from '../bytes.js';
-import { HASH_BYTES, SECTOR_BYTES } from '../units.js';
+import { HASH_BYTES, SECTOR_BYTES, SEGMENT_BYTES } from '../units.js';
+import type { SegmentRange } from './segment-ranges.js';
 
 /** Record types of `small`, `bulk` and `sealed`. */
 export const RECORDS = {
@@ -19,6 +20,9 @@ export const RECORDS = {
 
 /** Kind of an object: a file under its data root. Others come with their features (docs/format.md §10). */
 const KIND_FILE = 0;
+
+/** Stands in a fact for the root that an object never had. */
+export const NO_ROOT: Uint8Array = new Uint8Array(HASH_BYTES);
 
 /** Id of an object: the lsn of the record that opened it. */
 export type ObjectId = bigint;
@@ -91,24 +95,65 @@ export function decodeWholeObject(record: LogRecord): { readonly root: Uint8Arra
 	return { root };
 }
 
+/** Why an object was deleted. */
+export const DELETED_BECAUSE = {
+	/** Nothing names it: its upload was broken off, it expired, or another object holds its content. */
+	spent: 0,
+	/** An operator wanted its content gone; the root remembers that. */
+	unwanted: 1,
+} as const;
+
 export interface DeletedRecord {
 	readonly objectId: ObjectId;
 	/** 32 bytes; zeros when the object was never closed. */
 	readonly root: Uint8Array;
+	/** One of DELETED_BECAUSE. */
+	readonly cause: number;
 }
 
 export function objectDeleted(record: DeletedRecord): RecordInput {
 	return {
 		type: RECORDS.objectDeleted,
-		ext: new ByteWriter(40).u64(record.objectId).fixed(record.root, HASH_BYTES).toBytes(),
+		ext: new ByteWriter(41).u64(record.objectId).fixed(record.root, HASH_BYTES).u8(record.cause).toBytes(),
 	};
 }
 
 export function decodeDeleted(record: LogRecord): DeletedRecord {
 	const reader = new ByteReader(record.ext, 'an object deleted record');
-	const decoded = { objectId: reader.u64('object'), root: reader.bytes(HASH_BYTES, 'root') };
+	const objectId = reader.u64('object');
+	const root = reader.bytes(HASH_BYTES, 'root');
+	const cause = reader.remaining > 0 ? reader.u8('cause') : DELETED_BECAUSE.spent;
+	reader.end();
+	return { objectId, root, cause };
+}
+
+/** Segments [first, first + count) of an object of several records. */
+export interface DroppedRecord extends SegmentRange {
+	readonly objectId: ObjectId;
+	/** 32 bytes. */
+	readonly root: Uint8Array;
+}
+
+export function segmentsDropped({ objectId, first, count, root }: DroppedRecord): RecordInput {
+	const ext = new ByteWriter(56).u64(objectId).u64(first).u64(count).fixed(root, HASH_BYTES).toBytes();
+	return { type: RECORDS.segmentsDropped, ext };
+}
+
+export function decodeDropped(record: LogRecord): DroppedRecord {
+	const reader = new ByteReader(record.ext, 'a segments dropped record');
+	const decoded = {
+		objectId: reader.u64('object'),
+		first: reader.safeU64('first'),
+		count: reader.safeU64('count'),
+		root: reader.bytes(HASH_BYTES, 'root'),
+	};
 	reader.end();
 	return decoded;
+}
+
+/** The lane of a file of so many bytes. */
+export function laneOf(sizeBytes: number): Lane {
+	return sizeBytes > SEGMENT_BYTES ? 'bulk' : 'small';
 }
 
 /** Bytes a client uploads for a segment of `bytes` real ones: whole sectors. */

@@ -17,6 +17,7 @@ import {
 	type TxSeq,
 } from '../units.js';
 import type { ObjectId } from './records.js';
+import type { SegmentRange } from './segment-ranges.js';
 
 const ADDRESS_BYTES = 20;
 const LANE_OF_BYTE = new Map<number, Lane>(Object.entries(LANES).map(([lane, byte]) => [byte, lane as Lane]));
@@ -33,6 +34,8 @@ export interface PlainPlace extends Place {
 export interface RootRow {
 	/** Written by the lane of the payload. Absent: no data under this root is held. */
 	readonly object?: RootObject;
+	/** Written by the lane of the payload, never beside `object`: the object an operator deleted, and no newer one has come. */
+	readonly deleted?: ObjectId;
 	/** Written by the journal. Absent: no submission names this root. */
 	readonly submissions?: RootSubmissions;
 }
@@ -43,6 +46,8 @@ export interface RootObject {
 	readonly sizeBytes: number;
 	/** The whole content, for an object of one record. */
 	readonly place?: PlainPlace;
+	/** Some of its segments were dropped: the object's row tells which. */
+	readonly isPruned?: true;
 }
 
 export interface RootSubmissions {
@@ -72,10 +77,13 @@ export interface ObjectRow {
 	readonly root: Uint8Array;
 	/** Segments whose records were there when the object was closed. */
 	readonly heldSegments: number;
+	/** Segments that were dropped since. */
+	readonly dropped: readonly SegmentRange[];
 }
 
 export interface SegmentRow {
-	readonly place: PlainPlace;
+	/** Absent: the segment was dropped; its root is still needed for proofs of its neighbours. */
+	readonly place?: PlainPlace;
 	/** 32 bytes. */
 	readonly root: Uint8Array;
 }
@@ -126,6 +134,12 @@ export const rowKeys = {
 		key.writeBigUInt64BE(index, 6);
 		return key;
 	},
+	purge: (objectId: ObjectId): Buffer => {
+		const key = Buffer.alloc(9);
+		key.writeUInt8(TABLES.purge, 0);
+		key.writeBigUInt64BE(objectId, 1);
+		return key;
+	},
 	checkpoint: (): Buffer => Buffer.from([TABLES.meta, 0x01]),
 };
 
@@ -134,12 +148,16 @@ const ROOT_PLACE = 2;
 const ROOT_SUBMISSIONS = 4;
 const ROOT_MORE = 8;
 const ROOT_NEWEST = 16;
+const ROOT_DELETED = 32;
+const ROOT_PRUNED = 64;
 
 export function encodeRootRow(row: RootRow): Uint8Array {
-	const { object, submissions } = row;
+	const { object, deleted, submissions } = row;
 	const flags =
 		(object ? ROOT_OBJECT : 0) |
 		(object?.place ? ROOT_PLACE : 0) |
+		(object?.isPruned ? ROOT_PRUNED : 0) |
+		(deleted === undefined ? 0 : ROOT_DELETED) |
 		(submissions ? ROOT_SUBMISSIONS : 0) |
 		(submissions?.more ? ROOT_MORE : 0) |
 		(submissions?.newest ? ROOT_NEWEST : 0);
@@ -148,6 +166,7 @@ export function encodeRootRow(row: RootRow): Uint8Array {
 		out.varint(object.objectId).varint(object.sizeBytes);
 		if (object.place) putPlace(out, object.place);
 	}
+	if (deleted !== undefined) out.varint(deleted);
 	if (submissions) {
 		out.varint(submissions.flowId).varint(submissions.firstSeq);
 		if (submissions.newest) putUpload(out, submissions.newest);
@@ -158,11 +177,16 @@ export function encodeRootRow(row: RootRow): Uint8Array {
 export function decodeRootRow(bytes: Uint8Array): RootRow {
 	const reader = new ByteReader(bytes, 'a root row');
 	const flags = reader.u8('flags');
-	const row: { object?: RootObject; submissions?: RootSubmissions } = {};
+	const row: { object?: RootObject; deleted?: ObjectId; submissions?: RootSubmissions } = {};
 	if (flags & ROOT_OBJECT) {
 		const object = { objectId: reader.varint('object'), sizeBytes: reader.safeVarint('size') };
-		row.object = flags & ROOT_PLACE ? { ...object, place: takePlace(reader) } : object;
+		row.object = {
+			...object,
+			...(flags & ROOT_PLACE ? { place: takePlace(reader) } : {}),
+			...(flags & ROOT_PRUNED ? { isPruned: true } : {}),
+		};
 	}
+	if (flags & ROOT_DELETED) row.deleted = reader.varint('deleted object');
 	if (flags & ROOT_SUBMISSIONS) {
 		const submissions = {
 			flowId: reader.safeVarint('flow id') as FlowId,
@@ -234,34 +258,36 @@ export function decodeSubmissionRow(flowId: FlowId, txSeq: TxSeq, bytes: Uint8Ar
 }
 
 export function encodeObjectRow(row: ObjectRow): Uint8Array {
-	return new ByteWriter(52)
+	const out = new ByteWriter(52)
 		.u8(row.state)
 		.varint(row.sizeBytes)
 		.fixed(row.root, HASH_BYTES)
-		.varint(row.heldSegments)
-		.toBytes();
+		.varint(row.heldSegments);
+	for (const { first, count } of row.dropped) out.varint(first).varint(count);
+	return out.toBytes();
 }
 
 export function decodeObjectRow(bytes: Uint8Array): ObjectRow {
 	const reader = new ByteReader(bytes, 'an object row');
-	return {
-		state: reader.u8('state'),
-		sizeBytes: reader.varint('size'),
-		root: reader.bytes(HASH_BYTES, 'root'),
-		heldSegments: reader.safeVarint('held segments'),
-	};
+	const state = reader.u8('state');
+	const sizeBytes = reader.varint('size');
+	const root = reader.bytes(HASH_BYTES, 'root');
+	const heldSegments = reader.safeVarint('held segments');
+	const dropped: SegmentRange[] = [];
+	while (reader.remaining > 0) dropped.push({ first: reader.safeVarint('first'), count: reader.safeVarint('count') });
+	return { state, sizeBytes, root, heldSegments, dropped };
 }
 
 export function encodeSegmentRow(row: SegmentRow): Uint8Array {
 	const out = new ByteWriter(320).fixed(row.root, HASH_BYTES);
-	putPlace(out, row.place);
+	if (row.place) putPlace(out, row.place);
 	return out.toBytes();
 }
 
 export function decodeSegmentRow(bytes: Uint8Array): SegmentRow {
 	const reader = new ByteReader(bytes, 'a segment row');
 	const root = reader.bytes(HASH_BYTES, 'root');
-	return { root, place: takePlace(reader) };
+	return reader.remaining > 0 ? { root, place: takePlace(reader) } : { root };
 }
 
 function putPlace(out: ByteWriter, place: PlainPlace): void {

@@ -18,6 +18,8 @@ export interface SegmentStreamParts {
 	readonly ring: SlabRing;
 	readonly pool: HashPool;
 	readonly disk: DiskSpace;
+	/** An object was opened for an upload; told before its record is durable. */
+	readonly opened: (objectId: ObjectId) => void;
 }
 
 /** Segments of one upload that may be on their way through hashing and writing: three quarters of the ring. */
@@ -49,6 +51,7 @@ export class SegmentStream {
 		setMaxListeners(SEGMENTS_IN_FLIGHT + 2, this.#stopped.signal);
 		this.#objectId = parts.log.write('bulk', [objectOpened()], false).written.then(([record]) => {
 			if (!record) throw new Error('the log answered no record');
+			parts.opened(record.lsn);
 			return record.lsn;
 		});
 		// Every batch awaits the id; a failure reaches the upload there.
@@ -90,13 +93,17 @@ export class SegmentStream {
 		return { tree: this.#tree.finish(BigInt(sizeBytes), tail), objectId: await this.#objectId };
 	}
 
-	/** Gives up; resolves when no slot is held any more. */
-	async abort(): Promise<void> {
+	/**
+	 * Gives up; resolves when no slot is held any more and nothing of the upload is on its way to the log. Answers the object, unless the
+	 * log could not open it.
+	 */
+	async abort(): Promise<ObjectId | undefined> {
 		this.#fail(new Error('the upload was broken off'));
 		for (const { slot } of this.#ready.splice(0)) slot.release();
 		this.#reserved?.release();
 		this.#reserved = undefined;
 		await Promise.all(this.#inFlight);
+		return this.#objectId.catch(() => undefined);
 	}
 
 	async #reserve(): Promise<void> {

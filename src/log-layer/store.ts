@@ -5,7 +5,7 @@
  * rebuilt from the log alone. A crash at any point of an open, checkpoint or close changes nothing of that.
  */
 import { AppendLog, findJournalDamage, type ReplayProgress } from '../append-log/append-log.js';
-import type { Checksums, Lane, LaneConsumer, LanePosition, LogObserver } from '../append-log/types.js';
+import type { Checksums, Lane, LogObserver } from '../append-log/types.js';
 import { type KvEngine, ViewDamagedError } from '../db/kv-engine.js';
 import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
@@ -15,21 +15,21 @@ import { LIMITS } from '../limits.js';
 import { checkBlocksBytes, crc32c, crc32cBlocks, keccak256 } from '../native/addon.js';
 import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
-import { Journal } from '../settlement/journal.js';
+import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
 import { BLOCK_BYTES, type Lsn } from '../units.js';
-import { applyJournalItems } from './apply-journal.js';
-import { applyPayloadRecords } from './apply-payload.js';
 import { dropCheckpoint, readCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
 import { DamageList } from './damage.js';
 import { DiskSpace } from './disk-space.js';
+import { Expiry } from './expiry.js';
 import { LogFileStore } from './file-store.js';
-import { FlowEdge } from './flow-tree.js';
-import { OpenTrees } from './open-trees.js';
+import { Housekeeping } from './housekeeping.js';
+import { RootLocks } from './root-locks.js';
+import { StoreCore } from './store-core.js';
 import { rowKeys } from './rows.js';
 import { openIdentity } from './store-identity.js';
 import { assertFirstVolume, logDirectory, openVolumes, type MissingVolume } from './volumes.js';
-import { View, type ViewObserver } from './view.js';
+import type { ViewObserver } from './view.js';
 
 /** The settlement's driver as the store opens it. */
 export interface SettlementDriver extends Settlement {
@@ -51,6 +51,10 @@ export interface StoreObserver {
 	volumeMissing(volume: MissingVolume): void;
 	/** A volume took no file or no further bytes. */
 	volumeRefused(volume: number, error: unknown): void;
+	/** An object that nobody named was given up. */
+	expired(): void;
+	/** Expiry or the removal of rows failed; it is tried again. */
+	housekeepingFailed(error: unknown): void;
 }
 
 export interface StoreOptions {
@@ -73,6 +77,8 @@ export interface StoreOptions {
 	readonly rollBytes?: number;
 	readonly maxFileBytes: number;
 	readonly maxUploads: number;
+	/** Closed content that no submission names is kept for so long. */
+	readonly uploadExpiryMs: number;
 	/** Throw the view away first. */
 	readonly rebuild?: boolean;
 }
@@ -83,6 +89,10 @@ export interface Store {
 	readonly disk: DiskSpace;
 	readonly damage: DamageList;
 	readonly log: AppendLog;
+	/** Deleted objects whose rows are still to be removed, and objects that no submission names. */
+	readonly waiting: { readonly purges: number; readonly unnamed: number };
+	/** Does now what is due in the background, and waits until it is done. */
+	settle(): Promise<void>;
 	/** Makes a checkpoint now. */
 	checkpoint(): Promise<void>;
 	/** Ends uploads, makes everything durable, makes a checkpoint, closes all files. */
@@ -153,20 +163,23 @@ class OpenStore implements Store {
 	readonly log: AppendLog;
 	readonly #options: StoreOptions;
 	readonly #parts: StoreCore;
+	readonly #housekeeping: Housekeeping;
 	#checkpointing: Promise<void> | undefined;
 	#cancelTimer: () => void = () => undefined;
 
-	private constructor(options: StoreOptions, parts: StoreCore, log: AppendLog, disk: DiskSpace) {
+	private constructor(options: StoreOptions, parts: StoreCore, log: AppendLog, disk: DiskSpace, isIncomplete: boolean) {
 		this.#options = options;
 		this.#parts = parts;
 		this.log = log;
 		this.disk = disk;
 		this.settlement = parts.settlement;
 		this.damage = new DamageList();
+		const locks = new RootLocks();
 		this.files = new LogFileStore({
 			...options,
 			log,
 			disk,
+			locks,
 			view: parts.view,
 			journal: parts.journal,
 			settlement: parts.settlement,
@@ -174,6 +187,18 @@ class OpenStore implements Store {
 			onDamage: () => options.observer.damageFound(),
 			submitter: keccak256(parts.storeId).slice(-ADDRESS_BYTES),
 		});
+		const expiry = new Expiry({
+			...options,
+			log,
+			locks,
+			view: parts.view,
+			pending: parts.pending,
+			isComplete: () => !isIncomplete && log.damage.length === 0,
+			isActive: (objectId) => this.files.isUploading(objectId),
+			onExpired: () => options.observer.expired(),
+		});
+		const onError = (error: unknown): void => options.observer.housekeepingFailed(error);
+		this.#housekeeping = new Housekeeping({ ...options, expiry, purge: parts.purge, onError });
 	}
 
 	static async open(options: StoreOptions): Promise<Store> {
@@ -185,6 +210,7 @@ class OpenStore implements Store {
 			identity,
 		);
 		for (const missing of volumes.missing) options.observer.volumeMissing(missing);
+		const isIncomplete = volumes.missing.length > 0;
 		const checkpoint = await trustedCheckpoint(options, storeId);
 		const kv = await options.kv.open(viewDirectory(dataDir));
 		let parts: StoreCore | undefined;
@@ -201,7 +227,7 @@ class OpenStore implements Store {
 				checksums: logChecksums,
 				volumes: volumes.present,
 				placement: disk,
-				isIncomplete: volumes.missing.length > 0,
+				isIncomplete,
 				storeId,
 				from: parts.applied,
 				nextLsn: checkpoint?.nextLsn ?? (1n as Lsn),
@@ -214,14 +240,25 @@ class OpenStore implements Store {
 			parts.useLog(log);
 			await parts.view.change((turn) => Promise.resolve(turn.settleLater()));
 			await parts.settlement.start();
-			const store = new OpenStore(options, parts, log, disk);
+			const store = new OpenStore(options, parts, log, disk, isIncomplete);
 			parts.onViewDamage = () => void store.#distrustView();
 			store.#schedule();
+			store.#housekeeping.start();
 			return store;
 		} catch (error) {
 			await (parts ? parts.view.close() : kv.close());
 			throw error;
 		}
+	}
+
+	get waiting(): { readonly purges: number; readonly unnamed: number } {
+		const { purge, pending } = this.#parts;
+		return { purges: purge.waiting, unnamed: pending.count };
+	}
+
+	async settle(): Promise<void> {
+		await this.log.flush();
+		await this.#housekeeping.settle();
 	}
 
 	checkpoint(): Promise<void> {
@@ -235,6 +272,7 @@ class OpenStore implements Store {
 		this.#cancelTimer();
 		this.#parts.onMuchLog = () => undefined;
 		await this.files.close();
+		await this.#housekeeping.stop();
 		await this.settlement.close();
 		// One that fails has told its caller.
 		await this.#checkpointing?.catch(() => undefined);
@@ -277,6 +315,7 @@ class OpenStore implements Store {
 		const startMs = clock.monotonicMs();
 		await this.log.stateVerdicts();
 		const checkpoint = this.#parts.capture(this.log.nextLsn, clock.nowMs());
+		const { removed } = this.#parts.purge;
 		await this.#parts.view.change((turn) => {
 			turn.settleLater();
 			turn.put(rowKeys.checkpoint(), Buffer.from(String(checkpoint.id)));
@@ -286,6 +325,7 @@ class OpenStore implements Store {
 		await writeCheckpoint(io, dataDir, checkpoint);
 		// It may have been found while this was written.
 		if (this.#parts.view.damage) await this.#distrustView();
+		await this.#parts.purge.finish(removed);
 		observer.checkpointed((clock.monotonicMs() - startMs) / 1000);
 	}
 }
@@ -298,108 +338,4 @@ async function trustedCheckpoint(options: StoreOptions, storeId: Uint8Array): Pr
 	const hadView = (await io.list(viewDirectory(dataDir))).length > 0;
 	if (hadView) await discardView(options, 'it has no checkpoint');
 	return undefined;
-}
-
-/** View, journal and settlement with their common position in the log. */
-class StoreCore {
-	readonly view: View;
-	readonly journal: Journal;
-	readonly settlement: SettlementDriver;
-	readonly storeId: Uint8Array;
-	/** Up to where each payload lane is in the view, and whence the journal was restored. */
-	readonly applied: Partial<Record<Lane, LanePosition>>;
-	/** Called when enough log has gathered for a checkpoint. */
-	onMuchLog: () => void = () => undefined;
-	/** Called when the view turns out to be damaged. */
-	onViewDamage: () => void = () => undefined;
-	readonly #observer: StoreObserver;
-	readonly #trees = new OpenTrees();
-	#edge!: FlowEdge;
-	#log: AppendLog | undefined;
-	#checkpointId: number;
-	#bytesSince = 0;
-
-	private constructor(options: StoreOptions, kv: KvEngine, storeId: Uint8Array, checkpoint: Checkpoint | undefined) {
-		this.storeId = storeId;
-		this.#observer = options.observer;
-		this.#checkpointId = checkpoint?.id ?? 0;
-		this.applied = { ...checkpoint?.lanes };
-		const { view } = options.observer;
-		this.view = new View(kv, {
-			batch: (rows) => view.batch(rows),
-			damaged: (error) => {
-				view.damaged(error);
-				this.onViewDamage();
-			},
-		});
-		this.journal = new Journal({
-			write: (records) => this.#openLog().write('journal', records),
-			sink: (items) => this.view.change((turn) => applyJournalItems(turn, items, this.#edge)),
-		});
-		this.settlement = options.makeSettlement(this.journal);
-	}
-
-	static async open(
-		options: StoreOptions,
-		kv: KvEngine,
-		storeId: Uint8Array,
-		checkpoint: Checkpoint | undefined,
-	): Promise<StoreCore> {
-		const core = new StoreCore(options, kv, storeId, checkpoint);
-		if (checkpoint) {
-			const row = await kv.get(rowKeys.checkpoint());
-			const id = row ? Number(Buffer.from(row).toString()) : 0;
-			if (!(id >= checkpoint.id))
-				throw new ViewDamagedError(`the view stands at checkpoint ${id}, not at ${checkpoint.id}`);
-			core.journal.restoreState({ end: checkpoint.lanes.journal, state: checkpoint.journalState });
-		}
-		const { lengthSectors, submissions } = core.settlement.flow();
-		core.#edge = await FlowEdge.at(kv, {
-			flowId: core.settlement.identity().flowId,
-			lengthSectors,
-			submissions,
-		});
-		return core;
-	}
-
-	useLog(log: AppendLog): void {
-		this.#log = log;
-	}
-
-	get hasChanged(): boolean {
-		return this.#bytesSince > 0;
-	}
-
-	/** Takes a lane's durable records, live or in a replay. */
-	readonly consume: LaneConsumer = async (lane, records, end) => {
-		if (records.length > 0) {
-			if (lane === 'journal') await this.journal.consume(lane, records, end);
-			else await this.view.change((turn) => applyPayloadRecords(turn, records, this.#trees));
-			if (!this.#log) this.#observer.replayed(lane, records.length);
-		}
-		const before = this.applied[lane];
-		this.applied[lane] = end;
-		this.#bytesSince += before?.fileNo === end.fileNo ? end.offset - before.offset : end.offset;
-		if (this.#bytesSince >= LIMITS.checkpointLogBytes) this.onMuchLog();
-	};
-
-	/** What a checkpoint made now says. Synchronous: all of it belongs to one moment. */
-	capture(nextLsn: Lsn, timeMs: number): Checkpoint {
-		const { end, state } = this.journal.saveState();
-		this.#bytesSince = 0;
-		const { journal: _, ...lanes } = this.applied;
-		return {
-			storeId: Buffer.from(this.storeId).toString('hex'),
-			id: ++this.#checkpointId,
-			nextLsn,
-			lanes: end ? { ...lanes, journal: end } : lanes,
-			journalState: state,
-			timeMs,
-		};
-	}
-
-	#openLog(): AppendLog {
-		if (!this.#log) throw new Error('the journal is written before the log is open');
-		return this.#log;
-	}
 }

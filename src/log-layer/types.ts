@@ -34,7 +34,7 @@ export interface UploadSession {
 	write(chunk: Uint8Array, isGiven?: boolean): Promise<void> | undefined;
 	/** Ends the upload: resolves when everything is durable and visible. Nothing is visible after a rejection. */
 	finish(): Promise<UploadResult>;
-	/** Gives up; what was written is reclaimed later. */
+	/** Gives up; what was written is deleted. */
 	abort(): Promise<void>;
 }
 
@@ -58,6 +58,8 @@ export interface StoredFile {
 	readonly uploadedAtMs: number;
 	/** All bytes are held here and none is known to be damaged. */
 	readonly finalized: boolean;
+	/** An operator deleted the content here, and nobody has sent it again. */
+	readonly deleted: boolean;
 	readonly heldSegments: number;
 	readonly submitter: string;
 	readonly tags: Uint8Array;
@@ -94,15 +96,25 @@ export interface FileStore {
 	fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined>;
 	/**
 	 * The bytes [from, to) in pieces of bounded size, each CRC-checked before it is handed out.
-	 * Errors: NOT_HELD, DATA_DAMAGED.
+	 * Errors: GONE, NOT_HELD, DATA_DAMAGED.
 	 */
 	read(file: StoredFile, from: number, to: number): AsyncIterable<FilePiece>;
 	/** The bytes [from, to) of at most one segment's length at once; the quick way for small ranges. */
 	readSmall(file: StoredFile, from: number, to: number): Promise<Uint8Array>;
 	/** Bytes of segment `index` as uploaded (the last one zero-padded to whole sectors) and its proof against the root. */
 	segmentProof(file: StoredFile, index: number): Promise<{ readonly data: Uint8Array; readonly proof: FileProof }>;
+	/**
+	 * Deletes the content of a file; its submissions and names stay. Resolves when that is durable and reads answer GONE; deleting what is
+	 * deleted changes nothing. Errors: NOT_FOUND, NOT_HELD, and those of a write.
+	 */
+	deleteFile(root: DataRoot): Promise<void>;
+	/**
+	 * Drops the segments [first, first + count) of a file. Resolves when that is durable and reads of them answer NOT_HELD.
+	 * Errors: NOT_FOUND, GONE, NOT_HELD, BAD_REQUEST, and those of a write, after which some of them may be dropped.
+	 */
+	dropSegments(root: DataRoot, first: number, count: number): Promise<void>;
 	flow(): FlowInfo;
-	/** Proof of one sector of the flow against the flow root after submission `atSeq` (default: now). Errors: NOT_FOUND, NOT_HELD. */
+	/** Proof of one sector of the flow against the flow root after submission `atSeq` (default: now). Errors: NOT_FOUND, GONE, NOT_HELD. */
 	sectorProof(sector: SectorIndex, atSeq?: TxSeq): Promise<SectorProof>;
 	/** Everything an operator should know; empty when healthy. */
 	health(): readonly HealthReason[];

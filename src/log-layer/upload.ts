@@ -2,8 +2,8 @@
  * One upload on its way into the log (docs/architecture.md §6). Content of at most one segment is hashed inline and becomes one record of
  * the lane `small`; larger content goes on segment by segment.
  *
- * Promises: `finish` answers only when data, submission and name are durable and visible. Before that nothing is visible; what an
- * upload leaves behind when it fails is an object that nothing names.
+ * Promises: `finish` answers only when data, submission and name are durable and visible. Before that nothing is visible. An upload that
+ * fails deletes the object it has opened; what a crash leaves behind is an object that nothing names, and expires.
  */
 import { createHash, type Hash } from 'node:crypto';
 import { PerigeeError } from '../errors.js';
@@ -23,8 +23,10 @@ export interface ReadyContent {
 
 export interface UploadParts extends SegmentStreamParts {
 	readonly maxFileBytes: number;
-	/** Binds content to a submission. */
+	/** Binds content to a submission; from then on the object is no longer the upload's to delete. */
 	readonly bind: (content: ReadyContent, options: UploadOptions) => Promise<UploadResult>;
+	/** Deletes an object that will never be closed. */
+	readonly discard: (objectId: ObjectId) => void;
 	/** The upload is over, however it ended. */
 	readonly ended: (upload: Upload) => void;
 }
@@ -47,6 +49,7 @@ export class Upload implements UploadSession {
 	/** Present once the content is known to be larger than one segment. */
 	#segments: SegmentStream | undefined;
 	#failure: Error | undefined;
+	#isHandedOver = false;
 	#isOver = false;
 
 	constructor(parts: UploadParts, options: UploadOptions) {
@@ -68,7 +71,7 @@ export class Upload implements UploadSession {
 
 	async finish(): Promise<UploadResult> {
 		try {
-			if (this.#failure) throw this.#failure;
+			this.#check();
 			if (this.#sizeBytes === 0) throw new PerigeeError('EMPTY_FILE');
 			const digest = this.#sha256?.digest();
 			const { expectedRoot, expectedSha256 } = this.#options;
@@ -77,6 +80,8 @@ export class Upload implements UploadSession {
 			if (expectedRoot && expectedRoot !== rootFromBytes(content.tree.root)) {
 				throw new PerigeeError('ROOT_MISMATCH', `the content has the root ${rootFromBytes(content.tree.root)}`);
 			}
+			this.#check();
+			this.#isHandedOver = true;
 			return await this.#parts.bind(content, this.#options);
 		} catch (error) {
 			throw this.#fail(error);
@@ -150,6 +155,10 @@ export class Upload implements UploadSession {
 		);
 	}
 
+	#check(): void {
+		if (this.#failure) throw this.#failure;
+	}
+
 	#fail(error: unknown): Error {
 		this.#failure ??= error instanceof Error ? error : new Error(String(error));
 		return this.#failure;
@@ -161,7 +170,10 @@ export class Upload implements UploadSession {
 		this.#isOver = true;
 		this.#chunks = [];
 		this.#chunkBytes = 0;
-		if (this.#failure) await this.#segments?.abort();
+		if (this.#failure) {
+			const objectId = await this.#segments?.abort();
+			if (objectId !== undefined && !this.#isHandedOver) this.#parts.discard(objectId);
+		}
 		this.#parts.ended(this);
 	}
 }

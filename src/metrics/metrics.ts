@@ -79,6 +79,16 @@ export const METRICS = {
 	checkpointAgeSeconds: gauge('checkpoint_age_seconds', 'Time since the last checkpoint.', []),
 	replayedRecords: counter('replayed_records_total', 'Records replayed into the view when the node started.', ['lane']),
 
+	deletedFiles: counter('deleted_files_total', 'Files deleted by request.', []),
+	droppedSegments: counter('dropped_segments_total', 'Segments dropped by request.', []),
+	expiredObjects: counter(
+		'expired_objects_total',
+		'Objects given up: left behind by a stop, or without a submission for too long.',
+		[],
+	),
+	unnamedObjects: gauge('unnamed_objects', 'Objects that no submission names: in upload, or waiting to expire.', []),
+	purgesWaiting: gauge('purges_waiting', 'Deleted files whose rows are still to be removed from the index.', []),
+
 	submissions: gauge('submissions', 'Submissions of the settlement.', []),
 	flowLengthSectors: gauge('flow_length_sectors', 'Length of the flow in sectors.', []),
 	ledgerBlocks: counter('ledger_blocks_total', 'Ledger blocks that this process has closed, empty ones included.', []),

@@ -2,6 +2,11 @@
 import { AppendLog } from '../../src/append-log/append-log.js';
 import type { KvEngine } from '../../src/db/kv-engine.js';
 import type { StorageFile, StorageIo } from '../../src/io/storage-io.js';
+import { LogFileStore } from '../../src/log-layer/file-store.js';
+import { PendingObjects } from '../../src/log-layer/pending-objects.js';
+import { Purge } from '../../src/log-layer/purge.js';
+import { RECORDS } from '../../src/log-layer/records.js';
+import { RootLocks } from '../../src/log-layer/root-locks.js';
 import type { Breakage } from './simulated-machine.js';
 
 export interface Canary {
@@ -33,6 +38,36 @@ export const CANARIES: readonly Canary[] = [
 	{ rule: 'a short write is noticed', breakage: { io: withFiles(writeHalf) } },
 	{ rule: 'batches of the view reach it whole and in order', breakage: { kv: dropSomeBatches } },
 	{ rule: 'data is durable before its submission', breakage: {}, install: answerPayloadAtOnce },
+	{ rule: 'a deletion is durable before it is answered', breakage: {}, install: answerDeletionsAtOnce },
+	{
+		rule: 'a checkpoint lists the objects that no submission names',
+		breakage: {},
+		install: () => replaced(PendingObjects.prototype, 'entries', () => () => []),
+	},
+	{
+		rule: 'the last rows of a deleted object go after a checkpoint',
+		breakage: {},
+		install: () =>
+			replaced(
+				Purge.prototype,
+				'add',
+				(add) =>
+					function (this: Purge, objectId) {
+						add.call(this, objectId);
+						void this.idle().then(() => this.finish(this.removed), ignoreFaults);
+					},
+			),
+	},
+	{
+		rule: 'work on one root takes turns',
+		breakage: {},
+		install: () => replaced(RootLocks.prototype, 'run', () => (_root, work) => work()),
+	},
+	{
+		rule: 'an object is not given up while an upload works on it',
+		breakage: {},
+		install: () => replaced(LogFileStore.prototype, 'isUploading', () => () => false),
+	},
 ];
 
 function overlay<T extends object>(target: T, changes: Partial<T>): T {
@@ -95,6 +130,31 @@ function writeHalf(file: StorageFile): Partial<StorageFile> {
 function dropSomeBatches(kv: KvEngine): KvEngine {
 	let batches = 0;
 	return overlay(kv, { batch: (operations) => (++batches % 7 === 0 ? Promise.resolve() : kv.batch(operations)) });
+}
+
+/** Puts another method in; answers what puts the old one back. */
+function replaced<T extends object, K extends keyof T>(target: T, name: K, make: (before: T[K]) => T[K]): () => void {
+	const before = target[name];
+	target[name] = make(before);
+	return () => {
+		target[name] = before;
+	};
+}
+
+/** The view takes deletions as soon as they are on their way to the disk. */
+function answerDeletionsAtOnce(): () => void {
+	return replaced(
+		AppendLog.prototype,
+		'write',
+		(write) =>
+			function (this: AppendLog, lane, records, urgent) {
+				const isDeletion = records.every(
+					({ type }) => type === RECORDS.objectDeleted || type === RECORDS.segmentsDropped,
+				);
+				const ticket = write.call(this, lane, records, isDeletion ? false : urgent);
+				return isDeletion ? { ...ticket, applied: ticket.written } : ticket;
+			},
+	);
 }
 
 function answerPayloadAtOnce(): () => void {

@@ -1,4 +1,4 @@
-/** The real process, killed with SIGKILL while clients upload: what was answered is there after each restart. */
+/** The real process, killed with SIGKILL while clients upload and delete: what was answered holds after each restart. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -23,6 +23,8 @@ const OLD_CHECKS = 40;
 export interface KillOutcome {
 	readonly kills: number;
 	readonly acknowledged: number;
+	/** Deletions that were answered. */
+	readonly deleted: number;
 	/** Uploads that were not answered and are there all the same, whole. */
 	readonly completeUnanswered: number;
 	readonly absent: number;
@@ -52,6 +54,9 @@ class KillRun {
 	readonly #prng: Prng;
 	readonly #acknowledged: Content[] = [];
 	#open: Content[] = [];
+	readonly #deleted = new Set<Content>();
+	/** Deletions that were begun and not answered. */
+	#deleting = new Set<Content>();
 	#child: ChildProcess | undefined;
 	#errors = '';
 	#completeUnanswered = 0;
@@ -88,6 +93,7 @@ class KillRun {
 		return {
 			kills: done,
 			acknowledged: this.#acknowledged.length,
+			deleted: this.#deleted.size,
 			completeUnanswered: this.#completeUnanswered,
 			absent: this.#absent,
 			bytesVerified: this.#bytesVerified,
@@ -171,6 +177,7 @@ class KillRun {
 				if (body.root !== content.root) throw new Violation(`${content.root} was answered as ${body.root}`);
 				this.#open.splice(this.#open.indexOf(content), 1);
 				this.#acknowledged.push(content);
+				if (prng.chance(0.25)) await this.#delete(url, prng.pick(this.#acknowledged), stop);
 			} catch (error) {
 				if (error instanceof Violation) throw error;
 				// The process is gone: nothing was answered.
@@ -179,12 +186,24 @@ class KillRun {
 		}
 	}
 
+	async #delete(url: string, content: Content, stop: AbortSignal): Promise<void> {
+		if (this.#deleted.has(content)) return;
+		this.#deleting.add(content);
+		const answer = await fetch(`${url}/v1/files/${content.root}`, { method: 'DELETE', signal: stop });
+		if (answer.status !== 204) throw new Violation(`a deletion was answered with ${answer.status}`);
+		this.#deleted.add(content);
+		this.#deleting.delete(content);
+	}
+
 	async #verify(url: string, contents: readonly Content[]): Promise<void> {
 		for (let at = 0; at < contents.length; at += CHECKS_AT_ONCE) {
 			await Promise.all(
 				contents.slice(at, at + CHECKS_AT_ONCE).map(async (content) => {
-					if (!(await this.#isServed(url, content)))
-						throw new Violation(`${content.root} was acknowledged and is gone`);
+					const status = await this.#statusOf(url, content);
+					// Deletions that were not answered happened or not; from now on it is known.
+					if (this.#deleting.delete(content) && status === 410) this.#deleted.add(content);
+					const expected = this.#deleted.has(content) ? 410 : 200;
+					if (status !== expected) throw new Violation(`${content.root} answers ${status}, not ${expected}`);
 				}),
 			);
 		}
@@ -193,20 +212,21 @@ class KillRun {
 	/** What was not answered is whole or not there. */
 	async #verifyOpen(url: string): Promise<void> {
 		for (const content of this.#open) {
-			if (await this.#isServed(url, content)) this.#completeUnanswered++;
+			if ((await this.#statusOf(url, content)) === 200) this.#completeUnanswered++;
 			else this.#absent++;
 		}
 		this.#open = [];
 	}
 
-	async #isServed(url: string, content: Content): Promise<boolean> {
+	/** 200, after all bytes were compared; 404 or 410. */
+	async #statusOf(url: string, content: Content): Promise<number> {
 		const answer = await fetch(`${url}/v1/files/${content.root}`);
 		const bytes = Buffer.from(await answer.arrayBuffer());
-		if (answer.status === 404) return false;
-		if (answer.status !== 200)
-			throw new Violation(`${content.root} is answered with ${answer.status}: ${bytes.toString()}`);
+		const { status } = answer;
+		if (status === 404 || status === 410) return status;
+		if (status !== 200) throw new Violation(`${content.root} is answered with ${status}: ${bytes.toString()}`);
 		if (!bytes.equals(content.bytes)) throw new Violation(`wrong bytes of ${content.root}`);
 		this.#bytesVerified += bytes.length;
-		return true;
+		return status;
 	}
 }

@@ -2,6 +2,7 @@
 import { fileRoot } from '../../src/native/addon.js';
 import { rootFromBytes, type DataRoot, type TxSeq } from '../../src/units.js';
 import type { Prng } from '../support/prng.js';
+import { ContentStates } from './content-states.js';
 
 export interface Content {
 	readonly bytes: Buffer;
@@ -19,6 +20,7 @@ export class Oracle {
 	/** All content that any upload was begun with, by root and size. */
 	readonly contents = new Map<string, Content>();
 	readonly acknowledged: Acknowledged[] = [];
+	states = new ContentStates();
 	/** Names of uploads that were begun and not answered with success, by root: each may be there or not. */
 	readonly #openNames = new Map<DataRoot, Set<string>>();
 	#names = 0;
@@ -30,6 +32,7 @@ export class Oracle {
 		copy.acknowledged.push(...this.acknowledged);
 		for (const [root, names] of this.#openNames) copy.#openNames.set(root, new Set(names));
 		copy.#names = this.#names;
+		copy.states = this.states.fork();
 		return copy;
 	}
 

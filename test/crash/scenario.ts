@@ -138,6 +138,7 @@ class Scenario {
 
 	#end(): void {
 		this.#ends++;
+		this.#oracle.states.processEnded();
 		if (this.#machine.io.crashed) this.#crashes++;
 		if (this.#prng.chance(0.7)) this.#machine.powerCut();
 		else this.#machine.kill();

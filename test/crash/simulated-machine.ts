@@ -42,6 +42,8 @@ export interface Told {
 	readonly failed: Error[];
 	readonly rebuilt: string[];
 	readonly checkpointErrors: unknown[];
+	readonly housekeepingErrors: unknown[];
+	expired: number;
 	inDoubt: number;
 	shortWrites: number;
 	checkpoints: number;
@@ -110,15 +112,7 @@ export class SimulatedMachine {
 			return fault;
 		};
 		const ring = (this.#ring = idleRings.pop() ?? new SlabRing(1));
-		const told: Told = {
-			damaged: [],
-			failed: [],
-			rebuilt: [],
-			checkpointErrors: [],
-			inDoubt: 0,
-			shortWrites: 0,
-			checkpoints: 0,
-		};
+		const told = toldNothing();
 		const store = await openStore({
 			dataDir: DATA_DIR,
 			io: this.#options.breakage?.io?.(io) ?? io,
@@ -133,6 +127,7 @@ export class SimulatedMachine {
 			reserveBytes: this.#options.reserveBytes ?? 1,
 			maxFileBytes: 64 * SEGMENT_BYTES,
 			maxUploads: 64,
+			uploadExpiryMs: 0,
 			rollBytes: this.#options.rollBytes ?? this.#prng.pick(ROLL_CHOICES),
 			rebuild,
 		});
@@ -249,7 +244,17 @@ function killed(databases: ReadonlyMap<number, LossyKv>): Map<number, LossyKv> {
 }
 
 export function toldNothing(): Told {
-	return { damaged: [], failed: [], rebuilt: [], checkpointErrors: [], inDoubt: 0, shortWrites: 0, checkpoints: 0 };
+	return {
+		damaged: [],
+		failed: [],
+		rebuilt: [],
+		checkpointErrors: [],
+		housekeepingErrors: [],
+		expired: 0,
+		inDoubt: 0,
+		shortWrites: 0,
+		checkpoints: 0,
+	};
 }
 
 /** Writes down what a store tells. */
@@ -278,6 +283,10 @@ export function observerOf(told: Told): StoreObserver {
 		damageFound: () => undefined,
 		volumeMissing: () => undefined,
 		volumeRefused: () => undefined,
+		expired: () => {
+			told.expired++;
+		},
+		housekeepingFailed: (error) => told.housekeepingErrors.push(error),
 	};
 }
 

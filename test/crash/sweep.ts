@@ -10,7 +10,7 @@ import { addTally, changesDisk, type Moment, pointName, type Tally } from './poi
 import { type Breakage, SimulatedMachine } from './simulated-machine.js';
 import { inTurns } from './turns.js';
 import { verifyStore } from './verify.js';
-import { runClients, upload } from './workload.js';
+import { removeFile, runClients, upload } from './workload.js';
 
 /** What a life does with its store, from a prepared disk on. */
 export type Life = (machine: SimulatedMachine, oracle: Oracle, prng: Prng) => Promise<void>;
@@ -98,13 +98,15 @@ async function runStop({ machine, oracle }: Stop, prng: Prng, cutsRecovery: bool
 	machine.kill();
 }
 
-/** Two processes: uploads side by side, a checkpoint, rolls, a break-off, a clean close, an open, one more upload. */
+/** Two processes: uploads side by side, a checkpoint, rolls, a break-off, a clean close, an open, one more upload, two deletions, and one of the two again. */
 export const shortLife: Life = async (machine, oracle, prng) => {
 	const first = await machine.start();
 	const put = (sizeBytes: number): Promise<void> =>
 		upload(machine, first.store, oracle, prng, makeContent(prng, sizeBytes));
-	await put(900);
-	await Promise.all([put(30_000), put(2 * SEGMENT_BYTES + 700), put(5)]);
+	const small = makeContent(prng, 900);
+	const large = makeContent(prng, 2 * SEGMENT_BYTES + 700);
+	await upload(machine, first.store, oracle, prng, small);
+	await Promise.all([put(30_000), upload(machine, first.store, oracle, prng, large), put(5)]);
 	await first.store.checkpoint();
 	await Promise.all([put(45_000), put(20_000)]);
 	const broken = first.store.files.beginUpload({ name: 'broken off', contentType: '' });
@@ -113,6 +115,10 @@ export const shortLife: Life = async (machine, oracle, prng) => {
 	await first.store.close();
 	const second = await machine.start();
 	await upload(machine, second.store, oracle, prng, makeContent(prng, 77));
+	await Promise.all([small, large].map((content) => removeFile(machine, second.store, oracle, content)));
+	await second.store.settle();
+	await second.store.checkpoint();
+	await upload(machine, second.store, oracle, prng, large);
 };
 
 /** Two processes of clients that do what they like; the first one closes, or its machine stops. */

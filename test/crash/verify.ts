@@ -6,7 +6,7 @@ import type { Store } from '../../src/log-layer/store.js';
 import type { StoredFile } from '../../src/log-layer/types.js';
 import { HASH_BYTES, SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
 import type { Content, Oracle } from './oracle.js';
-import type { Process, SimulatedMachine } from './simulated-machine.js';
+import type { Process, SimulatedMachine, Told } from './simulated-machine.js';
 import { inTurns } from './turns.js';
 
 /** The store broke a promise. */
@@ -38,7 +38,7 @@ export async function verifyAcknowledged(store: Store, oracle: Oracle, mayBeMark
 			throw new Violation(`${key} was submitted twice: ${known} and ${txSeq}`);
 		made.set(key, txSeq);
 		const file = await store.files.fileBySeq(txSeq);
-		await checkFile(store, file, content, () => false, mayBeMarked);
+		await checkState(store, oracle, file, content, mayBeMarked);
 		if (!existed && file && file.name !== name && !oracle.namesOf(content.root).has(file.name))
 			throw new Violation(`submission ${txSeq} is called ${file.name}, not ${name}`);
 		const byRoot = await store.files.fileByRoot(content.root);
@@ -59,7 +59,7 @@ async function verifySubmissions(store: Store, oracle: Oracle): Promise<void> {
 		if (!file) throw new Violation(`submission ${txSeq} of ${submissions} is missing`);
 		const content = oracle.contentOf(file.root, file.sizeBytes);
 		if (!content) throw new Violation(`submission ${txSeq} names ${file.root}, which nobody uploaded`);
-		await checkFile(store, file, content);
+		await checkState(store, oracle, file, content);
 		const heights = Uint8Array.from(file.nodes, (node) => node.height);
 		const after = flowAppend(length, frontier, heights, Buffer.concat(file.nodes.map((node) => node.root)));
 		if (after.start !== file.startSector)
@@ -71,6 +71,45 @@ async function verifySubmissions(store: Store, oracle: Oracle): Promise<void> {
 		throw new Violation('the flow root is not that of the submissions');
 	if (!Buffer.from(store.settlement.flow().root).equals(root))
 		throw new Violation('file store and settlement disagree about the flow root');
+}
+
+/** The content is in a state that its clients' operations explain, and stays in it. */
+async function checkState(
+	store: Store,
+	oracle: Oracle,
+	file: StoredFile | undefined,
+	content: Content,
+	mayBeMarked = false,
+): Promise<void> {
+	const states = oracle.states.of(content.root);
+	const found = file?.deleted ? 'deleted' : mayBeMarked || file?.finalized ? 'held' : 'pruned';
+	if (file && !states.has(found) && !(mayBeMarked && states.has('pruned')))
+		throw new Violation(`${content.root} is ${found}, and should be ${[...states].join(' or ')}`);
+	if (!file || (found === 'held' && !states.has('pruned')))
+		await checkFile(store, file, content, () => false, mayBeMarked);
+	else await checkParts(store, file, content);
+	if (!mayBeMarked) oracle.states.found(content.root, found);
+}
+
+/** What is held of a file is right and can be proved; the rest is refused. */
+async function checkParts(store: Store, file: StoredFile, content: Content): Promise<void> {
+	const code = file.deleted ? 'GONE' : 'NOT_HELD';
+	let held = 0;
+	for (let segment = 0; segment < file.segments; segment++) {
+		const from = segment * SEGMENT_BYTES;
+		const to = Math.min(from + SEGMENT_BYTES, file.sizeBytes);
+		try {
+			const bytes = await store.files.readSmall(file, from, to);
+			if (!content.bytes.subarray(from, to).equals(bytes))
+				throw new Violation(`wrong bytes in segment ${segment} of ${content.root}`);
+			await checkProof(store, file, segment);
+			held++;
+		} catch (error) {
+			if (error instanceof Violation || !(error instanceof PerigeeError) || error.code !== code) throw error;
+		}
+	}
+	if (held !== file.heldSegments)
+		throw new Violation(`${held} segments of ${content.root} are held, not ${file.heldSegments}`);
 }
 
 /** The file is whole and its bytes are those of the content, read in pieces, at once, and with a proof. */
@@ -86,7 +125,7 @@ export async function checkFile(
 		throw new Violation(`${file.root} (${file.sizeBytes}) stands where ${content.root} should`);
 	if (!mayBeMarked && (!file.finalized || file.heldSegments !== file.segments)) {
 		// A read that failed marks its segment, which explains this answer.
-		const cause = store.damage.count > 0 ? new PerigeeError('DATA_DAMAGED') : undefined;
+		const cause = new PerigeeError(store.damage.count > 0 ? 'DATA_DAMAGED' : file.deleted ? 'GONE' : 'NOT_HELD');
 		throw new Violation(`${content.root} is not whole: ${file.heldSegments} of ${file.segments}`, { cause });
 	}
 	let at = 0;
@@ -131,6 +170,7 @@ async function openCopy(
 	const process = await inTurns(copy.start(), what, () => false);
 	if (!process) throw new Error('a machine without faults stopped');
 	const { told, store } = process.value;
+	await inTurns(finishHousekeeping(store, told, what), `housekeeping after ${what}`, () => false);
 	if (told.damaged.length > 0)
 		throw new Violation(`${what} reports damage without damage: ${JSON.stringify(told.damaged)}`);
 	const isSame = Buffer.from(store.settlement.flow().stateHash).equals(original.settlement.flow().stateHash);
@@ -139,6 +179,17 @@ async function openCopy(
 	if (!withView) await inTurns(store.close(), 'closing a rebuilt store', () => false);
 	copy.kill();
 	return rows;
+}
+
+/** Everything that stops have left behind goes, and the rows of what was deleted. */
+async function finishHousekeeping(store: Store, told: Told, what: string): Promise<void> {
+	await store.settle();
+	await store.checkpoint();
+	const { unnamed, purges } = store.waiting;
+	if (told.housekeepingErrors.length > 0)
+		throw new Violation(`housekeeping failed after ${what}: ${String(told.housekeepingErrors[0])}`);
+	if (unnamed + purges > 0)
+		throw new Violation(`${what} leaves ${unnamed} objects without a submission and ${purges} purges`);
 }
 
 /** The first row that is not the same in both. */

@@ -285,6 +285,7 @@ function openStill(directory: string, told: Told, options: TestStoreOptions): Pr
 
 async function openAndDump(directory: string, options: TestStoreOptions): Promise<ReadonlyMap<string, string>> {
 	const store = await openStill(directory, toldNothing(), options);
+	await store.settle();
 	await store.close();
 	return dumpView(directory, options);
 }

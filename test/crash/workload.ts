@@ -3,6 +3,7 @@ import { type ErrorCode, PerigeeError } from '../../src/errors.js';
 import type { Store } from '../../src/log-layer/store.js';
 import { SEGMENT_BYTES } from '../../src/units.js';
 import type { Prng } from '../support/prng.js';
+import type { OperationToken } from './content-states.js';
 import { makeContent, type Content, type Oracle } from './oracle.js';
 import type { SimulatedMachine } from './simulated-machine.js';
 import { checkFile, Violation } from './verify.js';
@@ -58,11 +59,12 @@ function isAllowed(error: unknown, allowed: ReadonlySet<ErrorCode>): boolean {
 
 async function runOperation(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng): Promise<void> {
 	const dice = prng.below(100);
-	if (dice < 52) return upload(machine, store, oracle, prng, makeContent(prng, smallSize(prng)));
-	if (dice < 62)
+	if (dice < 48) return upload(machine, store, oracle, prng, makeContent(prng, smallSize(prng)));
+	if (dice < 59)
 		return upload(machine, store, oracle, prng, makeContent(prng, SEGMENT_BYTES + 1 + prng.below(4 * SEGMENT_BYTES)));
-	if (dice < 78) return upload(machine, store, oracle, prng, oracle.anyContent(prng) ?? makeContent(prng, 1000));
-	if (dice < 86) return breakOff(store, prng);
+	if (dice < 76) return upload(machine, store, oracle, prng, oracle.anyContent(prng) ?? makeContent(prng, 1000));
+	if (dice < 82) return breakOff(store, prng);
+	if (dice < 89) return remove(machine, store, oracle, prng);
 	if (dice < 92) return readBack(machine, store, oracle, prng);
 	if (dice < 97) return checkpoint(machine, store);
 	machine.clock.advance(prng.chance(0.3) ? 31 * 60_000 : 700);
@@ -88,6 +90,7 @@ export async function upload(
 		...(isAnnounced ? { announcedBytes: content.bytes.length } : {}),
 	});
 	oracle.begun(content, name);
+	const operation = oracle.states.begin(content.root, 'held');
 	try {
 		const chunkBytes = content.bytes.length > SEGMENT_BYTES ? 65_536 : 1 + prng.below(9000);
 		for (let at = 0; at < content.bytes.length; at += chunkBytes)
@@ -96,6 +99,7 @@ export async function upload(
 		if (machine.io.crashed) return;
 		if (result.root !== content.root || result.sizeBytes !== content.bytes.length)
 			throw new Violation(`${content.root} was answered as ${result.root}`);
+		oracle.states.answered(operation);
 		oracle.answered({ content, txSeq: result.txSeq, name, existed: result.existed });
 	} catch (error) {
 		await session.abort();
@@ -110,11 +114,70 @@ async function breakOff(store: Store, prng: Prng): Promise<void> {
 	await session.abort();
 }
 
+/** Deletes a file, or drops some of its segments. */
+async function remove(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng): Promise<void> {
+	if (oracle.acknowledged.length === 0) return;
+	const { content } = prng.pick(oracle.acknowledged);
+	const segments = Math.ceil(content.bytes.length / SEGMENT_BYTES);
+	if (segments > 1 && prng.chance(0.5)) return drop(machine, store, oracle, prng, content, segments);
+	await removeFile(machine, store, oracle, content);
+	// While rows are being removed.
+	if (prng.chance(0.6)) await checkpoint(machine, store);
+}
+
+/** Deletes a file; what is answered goes to the oracle. */
+export async function removeFile(
+	machine: SimulatedMachine,
+	store: Store,
+	oracle: Oracle,
+	content: Content,
+): Promise<void> {
+	const operation = oracle.states.begin(content.root, 'deleted');
+	try {
+		await store.files.deleteFile(content.root);
+		if (!machine.io.crashed) oracle.states.answered(operation);
+	} catch (error) {
+		if (!machine.io.crashed) refusedFor(error, ['NOT_HELD'], oracle, operation);
+	}
+}
+
+async function drop(
+	machine: SimulatedMachine,
+	store: Store,
+	oracle: Oracle,
+	prng: Prng,
+	content: Content,
+	segments: number,
+): Promise<void> {
+	const first = prng.below(segments);
+	const operation = oracle.states.begin(content.root, 'pruned');
+	try {
+		await store.files.dropSegments(content.root, first, 1 + prng.below(segments - first));
+		if (!machine.io.crashed) oracle.states.answered(operation);
+	} catch (error) {
+		if (!machine.io.crashed) refusedFor(error, ['NOT_HELD', 'GONE'], oracle, operation);
+	}
+}
+
+/** There is nothing any more to remove. Any other error goes on. */
+function refusedFor(error: unknown, codes: readonly ErrorCode[], oracle: Oracle, operation: OperationToken): void {
+	if (!(error instanceof PerigeeError && codes.includes(error.code))) throw error;
+	oracle.states.withoutEffect(operation);
+}
+
 async function readBack(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng): Promise<void> {
 	if (oracle.acknowledged.length === 0) return;
 	const { content, txSeq } = prng.pick(oracle.acknowledged);
 	const file = await store.files.fileBySeq(txSeq);
-	if (!machine.io.crashed) await checkFile(store, file, content, () => machine.io.crashed);
+	if (machine.io.crashed) return;
+	try {
+		await checkFile(store, file, content, () => machine.io.crashed);
+	} catch (error) {
+		const reason = error instanceof Violation ? error.cause : undefined;
+		const isMissing = reason instanceof PerigeeError && (reason.code === 'NOT_HELD' || reason.code === 'GONE');
+		const states = oracle.states.of(content.root);
+		if (!isMissing || !(states.has('deleted') || states.has('pruned'))) throw error;
+	}
 }
 
 async function checkpoint(machine: SimulatedMachine, store: Store): Promise<void> {

@@ -239,3 +239,37 @@ async function refuses(node: RunningProcess): Promise<boolean> {
 		() => true,
 	);
 }
+
+test('what was deleted before kill -9 stays deleted, what was not stays, and both can be sent again', async (t) => {
+	const dataDir = join(temporaryDirectory(t), 'data');
+	let node = await startNode(t, dataDir);
+	const files = [700, 300_000, 5_000_000].map((size) => randomBytes(size));
+	const kept = randomBytes(400_000);
+	await put(node, kept);
+	for (const bytes of files) {
+		const root = await put(node, bytes);
+		assert.equal((await ask(node, `/v1/files/${root}`, { method: 'DELETE' })).status, 204);
+	}
+	// One that nobody finishes: its bytes must not stay for ever.
+	const half = await RawConnection.open(node);
+	half.send('PUT /v1/upload/half HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n');
+	half.send(randomBytes(3_000_000));
+	const says = async (line: RegExp): Promise<boolean> => line.test((await ask(node, '/metrics')).text);
+	await eventually(
+		() => says(/perigee_log_unsynced_bytes\{lane="bulk"\} [1-9]/),
+		'bytes of the half upload are written',
+	);
+	await end(node, 'SIGKILL');
+	node = await startNode(t, dataDir);
+	assert.ok((await ask(node, `/v1/files/${rootOf(kept)}`)).body.equals(kept));
+	for (const bytes of files) {
+		const address = `/v1/files/${rootOf(bytes)}`;
+		assert.deepEqual((await ask(node, address)).json['code'], 'GONE');
+		const { json: before } = await ask(node, `${address}/info`);
+		const again = await ask(node, '/v1/upload/again', { method: 'PUT', body: bytes });
+		assert.deepEqual([again.status, again.json['txSeq']], [201, before['txSeq']]);
+		assert.ok((await ask(node, address)).body.equals(bytes));
+	}
+	await eventually(() => says(/perigee_expired_objects_total 1\n/), 'the half upload expires');
+	assert.equal(await end(node, 'SIGTERM'), 0);
+});

@@ -1,6 +1,7 @@
 /** A flow in a view over memory, without a log: submissions are placed by the rules of the specification and applied. */
 import { applyJournalItems } from '../../src/log-layer/apply-journal.js';
 import { FlowEdge, type FlowExtent } from '../../src/log-layer/flow-tree.js';
+import { PendingObjects } from '../../src/log-layer/pending-objects.js';
 import { View } from '../../src/log-layer/view.js';
 import { flowAppend, hashPair } from '../../src/native/addon.js';
 import type { PlacedSubmission, SubmissionNode } from '../../src/settlement/settlement.js';
@@ -13,6 +14,7 @@ export class FlowBuilder {
 	readonly kv = new LossyKv();
 	readonly view = new View(this.kv, { batch: () => undefined, damaged: () => undefined });
 	readonly placed: PlacedSubmission[] = [];
+	readonly #pending = new PendingObjects(() => 0, []);
 	#edge: FlowEdge;
 	#frontier: Uint8Array = new Uint8Array(32);
 
@@ -71,6 +73,6 @@ export class FlowBuilder {
 
 	async #apply(submission: PlacedSubmission): Promise<void> {
 		const item = { lsn: 1n as Lsn, event: { kind: 'submission', submission } } as const;
-		await this.view.change((turn) => applyJournalItems(turn, [item], this.#edge));
+		await this.view.change((turn) => applyJournalItems(turn, [item], this.#edge, this.#pending));
 	}
 }

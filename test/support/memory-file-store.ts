@@ -52,6 +52,8 @@ export class MemoryFileStore implements FileStore {
 	openUploads = 0;
 	abortedUploads = 0;
 	readonly #files: Kept[] = [];
+	readonly #deleted = new Set<DataRoot>();
+	readonly #dropped = new Map<DataRoot, Set<number>>();
 	readonly #newest = new Map<DataRoot, { name: string; contentType: string }>();
 
 	get count(): number {
@@ -102,6 +104,7 @@ export class MemoryFileStore implements FileStore {
 		if (options.expectedRoot !== undefined && options.expectedRoot !== root) throw new PerigeeError('ROOT_MISMATCH');
 		const { name, contentType } = options;
 		this.#newest.set(root, { name, contentType });
+		const wasDeleted = this.#deleted.delete(root);
 		const existing = this.#files.find((kept) => kept.file.root === root)?.file;
 		const file = existing ?? this.#place(bytes, root, tree.nodes, options);
 		return {
@@ -110,7 +113,7 @@ export class MemoryFileStore implements FileStore {
 			sizeBytes: bytes.length,
 			segments: file.segments,
 			name,
-			existed: file === existing,
+			existed: file === existing && !wasDeleted,
 		};
 	}
 
@@ -133,6 +136,7 @@ export class MemoryFileStore implements FileStore {
 			contentType: options.contentType,
 			uploadedAtMs: 1_700_000_000_000,
 			finalized: true,
+			deleted: false,
 			heldSegments: segments,
 			submitter: `0x${'11'.repeat(20)}`,
 			tags: new Uint8Array(),
@@ -144,11 +148,33 @@ export class MemoryFileStore implements FileStore {
 
 	async fileByRoot(root: DataRoot): Promise<StoredFile | undefined> {
 		const file = this.#files.find((kept) => kept.file.root === root)?.file;
-		return file === undefined ? undefined : { ...file, ...this.#newest.get(root) };
+		return file === undefined ? undefined : { ...this.#asHeld(file), ...this.#newest.get(root) };
 	}
 
 	async fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined> {
-		return this.#files[txSeq]?.file;
+		const file = this.#files[txSeq]?.file;
+		return file === undefined ? undefined : this.#asHeld(file);
+	}
+
+	async deleteFile(root: DataRoot): Promise<void> {
+		if (!(await this.fileByRoot(root))) throw new PerigeeError('NOT_FOUND');
+		this.#deleted.add(root);
+	}
+
+	async dropSegments(root: DataRoot, first: number, count: number): Promise<void> {
+		const file = await this.fileByRoot(root);
+		if (!file) throw new PerigeeError('NOT_FOUND');
+		if (file.deleted) throw new PerigeeError('GONE');
+		if (first + count > file.segments) throw new PerigeeError('BAD_REQUEST');
+		const dropped = this.#dropped.get(root) ?? new Set();
+		for (let at = first; at < first + count; at++) dropped.add(at);
+		this.#dropped.set(root, dropped);
+	}
+
+	#asHeld(file: StoredFile): StoredFile {
+		const deleted = this.#deleted.has(file.root);
+		const heldSegments = deleted ? 0 : file.segments - (this.#dropped.get(file.root)?.size ?? 0);
+		return { ...file, deleted, heldSegments, finalized: heldSegments === file.segments };
 	}
 
 	async *read(file: StoredFile, from: number, to: number): AsyncGenerator<FilePiece> {

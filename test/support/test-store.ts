@@ -28,6 +28,7 @@ export interface TestStoreOptions {
 	/** Data directories of further volumes. */
 	readonly dataDirs?: readonly string[];
 	readonly rollBytes?: number;
+	readonly uploadExpiryMs?: number;
 	readonly rebuild?: boolean;
 	/** Default: time stands still, so that nothing happens by itself. */
 	readonly clock?: Clock;
@@ -140,6 +141,7 @@ export async function openTestStore(
 		reserveBytes: options.reserveBytes ?? 1,
 		maxFileBytes: options.maxFileBytes ?? 2 ** 40,
 		maxUploads: options.maxUploads ?? 64,
+		uploadExpiryMs: options.uploadExpiryMs ?? 86_400_000,
 		rebuild: options.rebuild ?? false,
 	});
 }
@@ -170,6 +172,8 @@ export function observerInto(told: string[]): StoreObserver {
 		damageFound: () => void told.push('damage found'),
 		volumeMissing: ({ volume }) => void told.push(`volume ${volume} missing`),
 		volumeRefused: (volume) => void told.push(`volume ${volume} refused`),
+		expired: () => void told.push('expired'),
+		housekeepingFailed: (error) => void told.push(`housekeeping failed: ${String(error)}`),
 	};
 }
 

@@ -61,6 +61,7 @@ async function sendContent(
 ): Promise<void> {
 	const { headers, method } = request.raw;
 	const etag = `"${file.root}"`;
+	refuseDeleted(file);
 	if (isKnownToClient(headers, etag, response)) return;
 	const range = method === 'GET' ? rangeOf(headers, file.sizeBytes, etag) : undefined;
 	const { from, to } = range ?? { from: 0, to: file.sizeBytes };
@@ -74,6 +75,11 @@ async function sendContent(
 		return;
 	}
 	await sendBytes(context, response, file, { from, to, status, head });
+}
+
+/** A deleted file has no content, whatever the client knows. Errors: GONE. */
+export function refuseDeleted(file: StoredFile): void {
+	if (file.deleted) throw new PerigeeError('GONE');
 }
 
 /** Answers 304 when the client holds this content already. Errors: PRECONDITION_FAILED. */

@@ -5,7 +5,7 @@
 import type { TSchema } from 'typebox';
 import { Type } from '../../config/json-schema.js';
 
-export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST';
+export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
 
 export interface AnswerDefinition {
 	readonly description: string;
@@ -67,6 +67,7 @@ export const FILE_INFO = Type.Object(
 		startSector: whole('First sector in the flow.'),
 		paddedSectors: whole('Sectors in the flow.'),
 		finalized: Type.Boolean({ description: 'All bytes are held here and none is known to be damaged.' }),
+		deleted: Type.Boolean({ description: 'The content was deleted here and nobody has sent it again.' }),
 		heldSegments: Type.Integer(),
 		name: Type.String(),
 		type: Type.String({ description: 'Media type; empty when the upload named none.' }),
@@ -225,6 +226,24 @@ export const ENDPOINTS = {
 		params: rootParams,
 		headers: contentHeaders,
 		answers: contentAnswers,
+	}),
+	deleteFile: define({
+		methods: ['DELETE'],
+		url: '/v1/files/{root}',
+		summary: 'Delete the content of a file here; what is known about it, its submissions and names stay.',
+		params: rootParams,
+		answers: { 204: { description: 'Deleted, durably; also when it was deleted before.' } },
+	}),
+	dropSegments: define({
+		methods: ['DELETE'],
+		url: '/v1/files/{root}/segments',
+		summary: 'Drop a range of segments of a file here; the others stay readable and provable.',
+		params: rootParams,
+		query: Type.Object({
+			from: Type.String({ description: 'Number of the first segment to drop, from 0.' }),
+			to: Type.String({ description: 'Number of the first segment behind it that stays.' }),
+		}),
+		answers: { 204: { description: 'Dropped, durably.' } },
 	}),
 	fileInfo: define({
 		methods: ['GET', 'HEAD'],

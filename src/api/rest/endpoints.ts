@@ -1,5 +1,6 @@
 /** All endpoints of REST, each one value. */
 import { fileContent, submissionContent } from './content.js';
+import { deleteFile, dropSegments } from './deletion.js';
 import type { Endpoint } from './endpoint.js';
 import { fileInfo, flow, sectorProof, submissionInfo } from './info.js';
 import { postUpload } from './post-upload.js';
@@ -11,6 +12,8 @@ export const REST_ENDPOINTS: readonly Endpoint[] = [
 	putUpload,
 	postUpload,
 	fileContent,
+	deleteFile,
+	dropSegments,
 	fileInfo,
 	fileSegment,
 	submissionContent,

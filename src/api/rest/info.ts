@@ -68,6 +68,7 @@ function infoBodyOf(file: StoredFile): Static<typeof FILE_INFO> {
 		startSector: jsonWhole(file.startSector),
 		paddedSectors: jsonWhole(file.paddedSectors),
 		finalized: file.finalized,
+		deleted: file.deleted,
 		heldSegments: file.heldSegments,
 		name: file.name,
 		type: file.contentType,

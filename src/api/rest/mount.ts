@@ -8,7 +8,7 @@ import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { RouteMeter } from './route-meter.js';
 import { sendProblem, withExtras } from './problem.js';
 
-const METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'PUT', 'POST'];
+const METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'];
 
 /** Mounts all endpoints, and problem JSON for whatever does not reach one. */
 export async function mount(app: FastifyInstance, context: RestContext, endpoints: readonly Endpoint[]): Promise<void> {

@@ -1,7 +1,7 @@
 /** POST /v1/upload: the files of a multipart form, one after another, streamed. */
 import type { Readable } from 'node:stream';
 import { createHash, type Hash } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Multipart, MultipartFile } from '@fastify/multipart';
 import { asPerigeeError, PerigeeError } from '../../errors.js';
 import type { UploadResult, UploadSession } from '../../log-layer/types.js';
@@ -11,6 +11,7 @@ import { parseContentDigest } from './digest.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { sendJson } from './json.js';
 import { checkName, cleanMediaType } from './names.js';
+import { refuseOtherSites } from './other-sites.js';
 import { sendContinue, withExtras } from './problem.js';
 import { counted, expectedRootOf, refuseEncoding, uploadBodyOf } from './put-upload.js';
 import type { WatchedUpload } from './upload-watch.js';
@@ -31,12 +32,6 @@ async function handlePost(context: RestContext, request: RestRequest, response: 
 	const status = stored.every((result) => result.existed) ? 200 : 201;
 	if (second !== undefined) sendJson(response, status, { files: bodies });
 	else sendJson(response, status, only, ['Location', `/v1/files/${only.root}`]);
-}
-
-/** Browsers send forms to any site without asking first; a page from elsewhere must not fill this node. */
-function refuseOtherSites(request: IncomingMessage): void {
-	const site = request.headers['sec-fetch-site'];
-	if (site === 'cross-site' || site === 'same-site') throw new PerigeeError('CROSS_SITE');
 }
 
 /** One form on its way in. */

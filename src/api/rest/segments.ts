@@ -4,7 +4,7 @@ import type { Static } from 'typebox';
 import { PerigeeError } from '../../errors.js';
 import type { FileProof, StoredFile } from '../../log-layer/types.js';
 import { hexOf, SEGMENT_BYTES } from '../../units.js';
-import { fileOfRoot, fileOfSeq, IMMUTABLE, isKnownToClient, sendBytes } from './content.js';
+import { fileOfRoot, fileOfSeq, IMMUTABLE, isKnownToClient, refuseDeleted, sendBytes } from './content.js';
 import { ENDPOINTS, type MERKLE_PROOF, type SEGMENT_WITH_PROOF } from './definitions.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { sendJson } from './json.js';
@@ -39,6 +39,7 @@ async function sendSegment(
 	if (index >= file.segments) {
 		throw new PerigeeError('NOT_FOUND', `The file has ${file.segments} segments; ${index} is not one of them.`);
 	}
+	refuseDeleted(file);
 	const withProof = wantsProof(request.query['proof']);
 	const etag = withProof ? `"${file.root}:${index}:proof"` : `"${file.root}:${index}"`;
 	if (isKnownToClient(request.raw.headers, etag, response)) return;

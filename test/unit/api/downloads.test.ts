@@ -136,7 +136,7 @@ test('a method that an address does not take is answered with those it takes', a
 	const rest = await startRest(t);
 	for (const [path, allow] of [
 		['/v1/flow', 'GET, HEAD'],
-		[`/v1/files/0x${'ab'.repeat(32)}`, 'GET, HEAD'],
+		[`/v1/files/0x${'ab'.repeat(32)}/info`, 'GET, HEAD'],
 		['/v1/upload', 'POST'],
 		['/v1/upload/name', 'PUT'],
 	] as const) {

@@ -46,6 +46,7 @@ for (const seed of [1, 2, 3]) {
 		const bySeq = await act(store, new Prng(seed));
 		const killed = await stores.newDirectory();
 		await cp(store.dataDir, killed, { recursive: true });
+		await store.settle();
 		await store.close();
 		const dump = await dumpView(store.dataDir);
 		for (const [dataDir, rebuild] of [
@@ -59,6 +60,7 @@ for (const seed of [1, 2, 3]) {
 			for (const [txSeq, content] of bySeq.entries()) {
 				assert.ok((await readBack(again, { txSeq: txSeq as TxSeq })).equals(content));
 			}
+			await again.settle();
 			await again.close();
 			assert.deepEqual(await dumpView(dataDir), dump);
 		}

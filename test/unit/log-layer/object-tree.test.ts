@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import type { LogRecord } from '../../../src/append-log/types.js';
 import { openRocksKv } from '../../../src/db/rocks.js';
 import type { KvEngine } from '../../../src/db/kv-engine.js';
+import { PendingObjects } from '../../../src/log-layer/pending-objects.js';
 import { applyPayloadRecords } from '../../../src/log-layer/apply-payload.js';
 import { objectProof, objectSubtree, zeroSegmentRoot } from '../../../src/log-layer/object-tree.js';
 import { OpenTrees } from '../../../src/log-layer/open-trees.js';
@@ -63,7 +64,8 @@ async function objectOf(segments: number, missing?: number, kv: KvEngine = new L
 		origin: 99n as Lsn,
 		blockCrcs: new Uint8Array(0),
 	};
-	await view.change((turn) => applyPayloadRecords(turn, [record], new OpenTrees()));
+	const memory = { trees: new OpenTrees(), pending: new PendingObjects(() => 0, []) };
+	await view.change((turn) => applyPayloadRecords(turn, [record], memory));
 	return { view, sizeBytes, segments, leaves, root };
 }
 

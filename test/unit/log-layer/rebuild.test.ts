@@ -66,6 +66,7 @@ describe('the view', () => {
 		const store = await stores.open();
 		contents = await fill(store);
 		await assertAll(store, contents);
+		await store.settle();
 		await store.close();
 		original = store.dataDir;
 		dump = await dumpView(original);
@@ -85,6 +86,7 @@ describe('the view', () => {
 	): Promise<{ told: readonly string[]; rows: Map<string, string> }> {
 		const store = await stores.open({ rebuild }, directory);
 		await assertAll(store, contents);
+		await store.settle();
 		await store.close();
 		return { told: store.told, rows: await dumpView(directory) };
 	}
@@ -150,6 +152,7 @@ describe('the view', () => {
 		const directory = await copy();
 		const store = await stores.open({}, directory);
 		const { root } = await put(store, contents[0] as Uint8Array, { name: 'renamed later' });
+		await store.settle();
 		await store.close();
 		await rm(join(directory, 'view'), { recursive: true });
 		await cp(join(original, 'view'), join(directory, 'view'), { recursive: true });
@@ -178,6 +181,7 @@ describe('the view', () => {
 		await put(store, contents[1] as Uint8Array, { name: 'renamed' });
 		const killed = await stores.newDirectory();
 		await cp(store.dataDir, killed, { recursive: true });
+		await store.settle();
 		await store.close();
 		const after = await stores.open({}, killed);
 		await assertAll(after, [...contents, added]);
@@ -204,6 +208,7 @@ describe('the view', () => {
 					isDamaged = true;
 				}
 			}
+			await store.settle();
 			await store.close();
 			if (!isDamaged) continue;
 			found++;

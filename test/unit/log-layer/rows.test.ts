@@ -40,9 +40,15 @@ const place: fc.Arbitrary<PlainPlace> = record({
 
 const rootRow: fc.Arbitrary<RootRow> = fc.record(
 	{
-		object: record({ objectId: u64, sizeBytes: safe, place: fc.option(place, { nil: undefined }) }).map(
-			({ place: found, ...object }) => (found ? Object.assign(object, { place: found }) : object),
+		object: record({
+			objectId: u64,
+			sizeBytes: safe,
+			place: fc.option(place, { nil: undefined }),
+			isPruned: fc.boolean(),
+		}).map(({ place: found, isPruned, ...object }) =>
+			Object.assign(object, found ? { place: found } : {}, isPruned ? { isPruned } : {}),
 		),
+		deleted: u64,
 		submissions: record({
 			flowId: fc.nat().map((value) => value as FlowId),
 			firstSeq: safe.map((value) => value as TxSeq),
@@ -93,12 +99,13 @@ describe('rows of the view come back as they were written', () => {
 	});
 
 	it('object rows', () => {
-		const row = record({ state: fc.nat(255), sizeBytes: u64, root: bytes(32), heldSegments: safe });
+		const dropped = fc.array(record({ first: safe, count: safe }), { maxLength: 20 });
+		const row = record({ state: fc.nat(255), sizeBytes: u64, root: bytes(32), heldSegments: safe, dropped });
 		fc.assert(fc.property(row, (object) => assert.deepEqual(decodeObjectRow(encodeObjectRow(object)), object)));
 	});
 
 	it('segment rows', () => {
-		const row = record({ root: bytes(32), place });
+		const row = fc.oneof(record({ root: bytes(32), place }), record({ root: bytes(32) }));
 		fc.assert(fc.property(row, (segment) => assert.deepEqual(decodeSegmentRow(encodeSegmentRow(segment)), segment)));
 	});
 

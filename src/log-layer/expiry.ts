@@ -1,0 +1,105 @@
+/**
+ * Gives up content that nobody names: objects that no upload continues, and closed ones for which no submission has come in time. Each
+ * gets its delete fact, so that compaction reclaims the bytes.
+ *
+ * Promises: what a submission names, or an upload in this process still works on, is never given up; the root's lock keeps an upload that
+ * is being bound away. While part of the log is damaged or missing nothing is given up: the lost record may be the one that closed the object.
+ */
+import type { AppendLog } from '../append-log/append-log.js';
+import type { Lane } from '../append-log/types.js';
+import { TABLES } from '../db/tables.js';
+import type { Clock } from '../io/clock.js';
+import { LIMITS } from '../limits.js';
+import { bytesOfHex, rootFromBytes, type DataRoot } from '../units.js';
+import type { PendingObject, PendingObjects } from './pending-objects.js';
+import { DELETED_BECAUSE, laneOf, NO_ROOT, objectDeleted, type ObjectId } from './records.js';
+import type { RootLocks } from './root-locks.js';
+import { decodeObjectRow, decodeRootRow, OBJECT_OPEN, rowKeys } from './rows.js';
+import type { View } from './view.js';
+
+export interface ExpiryParts {
+	readonly view: View;
+	readonly log: AppendLog;
+	readonly locks: RootLocks;
+	readonly pending: PendingObjects;
+	readonly clock: Clock;
+	/** Closed content that no submission names is kept for so long. */
+	readonly uploadExpiryMs: number;
+	/** False while part of the log cannot be read. */
+	readonly isComplete: () => boolean;
+	/** An upload of this process works on the object. */
+	readonly isActive: (objectId: ObjectId) => boolean;
+	readonly onExpired: () => void;
+}
+
+export class Expiry {
+	readonly #parts: ExpiryParts;
+
+	constructor(parts: ExpiryParts) {
+		this.#parts = parts;
+	}
+
+	/** Gives up everything that is due. Errors: those of the log and the view; what is left is due the next time. */
+	async sweep(): Promise<void> {
+		const { pending, isComplete } = this.#parts;
+		if (!isComplete()) return;
+		if (!pending.isComplete) await this.#scan();
+		const due = pending.entries().filter((entry) => this.#isDue(entry));
+		for (let at = 0; at < due.length; at += LIMITS.expiryAtOnce)
+			await Promise.all(due.slice(at, at + LIMITS.expiryAtOnce).map((entry) => this.#expire(entry)));
+	}
+
+	/** An open object is due as soon as no upload holds it: nobody can continue it. */
+	#isDue({ objectId, root, sinceMs }: PendingObject): boolean {
+		const { clock, uploadExpiryMs, isActive } = this.#parts;
+		return root === undefined ? !isActive(objectId) : clock.nowMs() - sinceMs >= uploadExpiryMs;
+	}
+
+	async #expire({ objectId, root }: PendingObject): Promise<void> {
+		await (root === undefined ? this.#expireOpen(objectId) : this.#expireUnnamed(objectId, root));
+	}
+
+	async #expireOpen(objectId: ObjectId): Promise<void> {
+		const { view, pending } = this.#parts;
+		const row = await view.get(rowKeys.object(objectId));
+		if (!row || decodeObjectRow(row).state !== OBJECT_OPEN) pending.ended(objectId);
+		else await this.#delete('bulk', objectId, NO_ROOT);
+	}
+
+	async #expireUnnamed(objectId: ObjectId, root: DataRoot): Promise<void> {
+		const { view, locks, pending } = this.#parts;
+		await locks.run(root, async () => {
+			const value = await view.get(rowKeys.root(root));
+			const row = value ? decodeRootRow(value) : {};
+			if (row.submissions || row.object?.objectId !== objectId) pending.settled(root);
+			else await this.#delete(laneOf(row.object.sizeBytes), objectId, bytesOfHex(root));
+		});
+	}
+
+	async #delete(lane: Lane, objectId: ObjectId, root: Uint8Array): Promise<void> {
+		await this.#parts.log.write(lane, [objectDeleted({ objectId, root, cause: DELETED_BECAUSE.spent })]).applied;
+		this.#parts.onExpired();
+	}
+
+	/** Finds all objects without a submission in the view. */
+	async #scan(): Promise<void> {
+		const { view, pending } = this.#parts;
+		pending.beginScan();
+		await view.change((turn) => Promise.resolve(turn.settleLater()));
+		for await (const rows of view.scan(tableRange(TABLES.object))) {
+			for (const { key, value } of rows)
+				if (decodeObjectRow(value).state === OBJECT_OPEN) pending.opened(Buffer.from(key).readBigUInt64BE(1));
+		}
+		for await (const rows of view.scan(tableRange(TABLES.root))) {
+			for (const { key, value } of rows) {
+				const { object, submissions } = decodeRootRow(value);
+				if (object && !submissions) pending.unnamed(rootFromBytes(key.subarray(1)), object.objectId);
+			}
+		}
+		pending.endScan();
+	}
+}
+
+function tableRange(table: number): { readonly from: Uint8Array; readonly to: Uint8Array } {
+	return { from: Buffer.of(table), to: Buffer.of(table + 1) };
+}

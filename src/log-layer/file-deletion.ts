@@ -1,0 +1,95 @@
+/**
+ * Deletes files and drops segments of them, as their operator wants it (docs/architecture.md §4). The bytes go by compaction; reads end as soon
+ * as the fact is durable and applied.
+ */
+import type { AppendLog } from '../append-log/append-log.js';
+import type { RecordInput, WriteTicket } from '../append-log/types.js';
+import { PerigeeError } from '../errors.js';
+import { LIMITS } from '../limits.js';
+import { fileGeometry } from '../native/addon.js';
+import { bytesOfHex, type DataRoot } from '../units.js';
+import type { DamageList } from './damage.js';
+import { DELETED_BECAUSE, laneOf, objectDeleted, segmentsDropped } from './records.js';
+import type { RootLocks } from './root-locks.js';
+import { decodeObjectRow, decodeRootRow, rowKeys, type RootObject, type RootRow } from './rows.js';
+import { overlapCount, withRange, type SegmentRange } from './segment-ranges.js';
+import type { View } from './view.js';
+
+export interface FileDeletionParts {
+	readonly log: AppendLog;
+	readonly view: View;
+	readonly locks: RootLocks;
+	readonly damage: DamageList;
+}
+
+/** The fact that ends an object whose content another one holds, or nobody wants. */
+export function spent({ objectId }: RootObject, root: DataRoot): RecordInput {
+	return objectDeleted({ objectId, root: bytesOfHex(root), cause: DELETED_BECAUSE.spent });
+}
+
+export class FileDeletion {
+	readonly #parts: FileDeletionParts;
+
+	constructor(parts: FileDeletionParts) {
+		this.#parts = parts;
+	}
+
+	/** See FileStore.deleteFile. */
+	async deleteFile(root: DataRoot): Promise<void> {
+		await this.#parts.locks.run(root, async () => {
+			const { object, deleted } = await this.#knownRow(root);
+			if (!object && deleted !== undefined) return;
+			if (!object) throw new PerigeeError('NOT_HELD');
+			const { objectId } = object;
+			const fact = objectDeleted({ objectId, root: bytesOfHex(root), cause: DELETED_BECAUSE.unwanted });
+			await this.#end(object, fact);
+		});
+	}
+
+	/** See FileStore.dropSegments. */
+	async dropSegments(root: DataRoot, range: SegmentRange): Promise<void> {
+		await this.#parts.locks.run(root, async () => {
+			const { object, deleted } = await this.#knownRow(root);
+			if (!object) throw new PerigeeError(deleted === undefined ? 'NOT_HELD' : 'GONE');
+			const segments = Number(fileGeometry(BigInt(object.sizeBytes)).segments);
+			if (range.count < 1 || range.first + range.count > segments)
+				throw new PerigeeError('BAD_REQUEST', `the file has ${segments} segments`);
+			const row = await this.#parts.view.get(rowKeys.object(object.objectId));
+			const dropped = withRange(row ? decodeObjectRow(row).dropped : [], range);
+			if (dropped.length > LIMITS.droppedRanges)
+				throw new PerigeeError('BAD_REQUEST', `more than ${LIMITS.droppedRanges} ranges of this file would be dropped`);
+			// An object without any segment is of no use.
+			if (overlapCount(dropped, { first: 0, count: segments }) === segments)
+				await this.#end(object, spent(object, root));
+			else await this.#drop(object, root, range);
+		});
+	}
+
+	async #end(object: RootObject, fact: RecordInput): Promise<void> {
+		await this.#parts.log.write(laneOf(object.sizeBytes), [fact]).applied;
+		this.#parts.damage.forget(object.objectId);
+	}
+
+	/** In facts of bounded effect, so that others have their turn between them. */
+	async #drop({ objectId }: RootObject, root: DataRoot, { first, count }: SegmentRange): Promise<void> {
+		const end = first + count;
+		let tickets: WriteTicket[] = [];
+		for (let at = first; at < end; at += LIMITS.dropFactSegments) {
+			const range = { first: at, count: Math.min(LIMITS.dropFactSegments, end - at) };
+			const isLast = at + range.count === end || tickets.length + 1 === LIMITS.dropFactsAtOnce;
+			const fact = segmentsDropped({ objectId, ...range, root: bytesOfHex(root) });
+			tickets.push(this.#parts.log.write('bulk', [fact], isLast));
+			if (!isLast) continue;
+			await Promise.all(tickets.map(({ applied }) => applied));
+			tickets = [];
+		}
+	}
+
+	/** Errors: NOT_FOUND when no submission names the root. */
+	async #knownRow(root: DataRoot): Promise<RootRow> {
+		const value = await this.#parts.view.get(rowKeys.root(root));
+		const row = value ? decodeRootRow(value) : {};
+		if (!row.submissions) throw new PerigeeError('NOT_FOUND', `no file with the data root ${root} is known here`);
+		return row;
+	}
+}

@@ -1,0 +1,95 @@
+/**
+ * Reads the content behind a root, whichever object holds it. Content may be deleted, dropped or held by another object while it is read: a
+ * reader then goes on with the object that holds the same bytes now, or ends with an error; it never gets other bytes.
+ */
+import { PerigeeError } from '../errors.js';
+import { SEGMENT_BYTES, type DataRoot } from '../units.js';
+import type { DamageList } from './damage.js';
+import type { ObjectReader } from './object-reader.js';
+import { decodeObjectRow, decodeRootRow, rowKeys, type RootObject, type RootRow } from './rows.js';
+import { includesSegment, overlapCount, type SegmentRange } from './segment-ranges.js';
+import type { FilePiece } from './types.js';
+import type { View } from './view.js';
+
+export class HeldContent {
+	readonly #view: View;
+	readonly #reader: ObjectReader;
+	readonly #damage: DamageList;
+
+	constructor(view: View, reader: ObjectReader, damage: DamageList) {
+		this.#view = view;
+		this.#reader = reader;
+		this.#damage = damage;
+	}
+
+	async rootRow(root: DataRoot): Promise<RootRow | undefined> {
+		const row = await this.#view.get(rowKeys.root(root));
+		return row ? decodeRootRow(row) : undefined;
+	}
+
+	/** Bytes [from, to) in pieces. Errors: GONE, NOT_HELD, DATA_DAMAGED. */
+	async *pieces(root: DataRoot, from: number, to: number): AsyncGenerator<FilePiece> {
+		let at = from;
+		for (let object = await this.#readable(root, from, to); ; ) {
+			try {
+				for await (const piece of this.#reader.pieces(object, at, to)) {
+					at += piece.bytes.length;
+					yield piece;
+				}
+				return;
+			} catch (error) {
+				object = await this.#successor(root, object, error);
+			}
+		}
+	}
+
+	/** Bytes [from, to), at most one segment's length. Errors as of `pieces`. */
+	async small(root: DataRoot, from: number, to: number): Promise<Uint8Array> {
+		for (let object = await this.#readable(root, from, to); ; ) {
+			try {
+				return await this.#reader.small(object, from, to);
+			} catch (error) {
+				object = await this.#successor(root, object, error);
+			}
+		}
+	}
+
+	/** The object that holds the root's content. Errors: GONE, NOT_HELD. */
+	async object(root: DataRoot): Promise<RootObject> {
+		const row = await this.rootRow(root);
+		if (row?.object) return row.object;
+		throw new PerigeeError(row?.deleted === undefined ? 'NOT_HELD' : 'GONE');
+	}
+
+	/** The object that holds the root's content, if none of the bytes [from, to) was dropped. Errors: GONE, NOT_HELD. */
+	async #readable(root: DataRoot, from: number, to: number): Promise<RootObject> {
+		const object = await this.object(root);
+		const first = Math.floor(from / SEGMENT_BYTES);
+		const count = Math.ceil(to / SEGMENT_BYTES) - first;
+		if (overlapCount(await this.dropped(object), { first, count }) > 0)
+			throw new PerigeeError('NOT_HELD', 'segments of this range were dropped');
+		return object;
+	}
+
+	/** The object to go on with when one lost segments under its reader: the root's newer one, whose bytes are the same. Otherwise the error. */
+	async #successor(root: DataRoot, object: RootObject, error: unknown): Promise<RootObject> {
+		if (!(error instanceof PerigeeError && error.code === 'NOT_HELD')) throw error;
+		const current = await this.object(root);
+		if (current.objectId === object.objectId) throw error;
+		return current;
+	}
+
+	/** Of the first `segments` of a file, those that are held and not known to be damaged. */
+	async heldSegments(object: RootObject, segments: number): Promise<number> {
+		const dropped = await this.dropped(object);
+		const damaged = [...(this.#damage.of(object.objectId) ?? [])].filter((at) => !includesSegment(dropped, at));
+		return Math.max(0, segments - overlapCount(dropped, { first: 0, count: segments }) - damaged.length);
+	}
+
+	/** Segments of an object that were dropped. */
+	async dropped(object: RootObject): Promise<readonly SegmentRange[]> {
+		if (!object.isPruned) return [];
+		const row = await this.#view.get(rowKeys.object(object.objectId));
+		return row ? decodeObjectRow(row).dropped : [];
+	}
+}

@@ -1,0 +1,63 @@
+/** What the store does by itself beside its clients: gives up what nobody names, removes the rows of what was deleted. */
+import type { Clock } from '../io/clock.js';
+import { LIMITS } from '../limits.js';
+import type { Expiry } from './expiry.js';
+import type { Purge } from './purge.js';
+
+export interface HousekeepingParts {
+	readonly expiry: Expiry;
+	readonly purge: Purge;
+	readonly clock: Clock;
+	/** A step failed; it is tried again at the next interval. */
+	readonly onError: (error: unknown) => void;
+}
+
+export class Housekeeping {
+	readonly #parts: HousekeepingParts;
+	#sweeping: Promise<void> | undefined;
+	#cancelTimer: () => void = () => undefined;
+	#isStopped = false;
+
+	constructor(parts: HousekeepingParts) {
+		this.#parts = parts;
+	}
+
+	/** Begins with what earlier processes left behind. */
+	start(): void {
+		this.#parts.purge.start();
+		this.#interval();
+	}
+
+	/** Resolves when everything that is due now is done; sweeps first. */
+	async settle(): Promise<void> {
+		await this.#sweeping;
+		await this.#sweep();
+		await this.#parts.purge.idle();
+	}
+
+	/** Ends after the step on its way. */
+	async stop(): Promise<void> {
+		this.#isStopped = true;
+		this.#cancelTimer();
+		await this.#sweeping;
+		await this.#parts.purge.stop();
+	}
+
+	#interval(): void {
+		if (this.#isStopped) return;
+		this.#cancelTimer = this.#parts.clock.schedule(LIMITS.expiryIntervalMs, () => this.#interval());
+		this.#parts.purge.wake();
+		void this.#sweep();
+	}
+
+	/** Never rejects. */
+	#sweep(): Promise<void> {
+		this.#sweeping ??= this.#parts.expiry
+			.sweep()
+			.catch(this.#parts.onError)
+			.finally(() => {
+				this.#sweeping = undefined;
+			});
+		return this.#sweeping;
+	}
+}

@@ -1,0 +1,88 @@
+/**
+ * Objects that no submission names: those being uploaded, and closed ones whose submission has not come. Kept in memory as the lanes are
+ * applied and listed in each checkpoint, so that whatever a crash leaves behind is found again without a look at every row. The list may
+ * name too much, never too little: whoever acts on an entry looks at the view first. A list that grew too long, or that no checkpoint had,
+ * is made anew by a scan of the view (expiry.ts).
+ */
+import { LIMITS } from '../limits.js';
+import type { DataRoot } from '../units.js';
+import type { ObjectId } from './records.js';
+
+/** An object without a submission. */
+export interface PendingObject {
+	readonly objectId: ObjectId;
+	/** Absent while it is open. */
+	readonly root?: DataRoot;
+	/** When this store first knew of it; restarts keep it. */
+	readonly sinceMs: number;
+}
+
+export class PendingObjects {
+	readonly #nowMs: () => number;
+	readonly #open = new Map<ObjectId, PendingObject>();
+	readonly #unnamed = new Map<DataRoot, PendingObject>();
+	/** False after an overflow, until the next scan begins. */
+	#isCollecting: boolean;
+	#isComplete: boolean;
+
+	/** `listed`: as of the checkpoint that the replay begins at; undefined when it had no list. */
+	constructor(nowMs: () => number, listed: readonly PendingObject[] | undefined) {
+		this.#nowMs = nowMs;
+		this.#isCollecting = listed !== undefined;
+		this.#isComplete = listed !== undefined;
+		for (const entry of listed ?? []) this.#add(entry);
+	}
+
+	/** False: a scan of the view has to find the others. */
+	get isComplete(): boolean {
+		return this.#isComplete;
+	}
+
+	get count(): number {
+		return this.#open.size + this.#unnamed.size;
+	}
+
+	/** From now on entries are collected; what came before the scan will find. */
+	beginScan(): void {
+		this.#isCollecting = true;
+	}
+
+	/** The scan has added all it found. */
+	endScan(): void {
+		this.#isComplete = this.#isCollecting;
+	}
+
+	opened(objectId: ObjectId): void {
+		if (!this.#open.has(objectId)) this.#add({ objectId, sinceMs: this.#nowMs() });
+	}
+
+	/** An open object was closed or deleted. */
+	ended(objectId: ObjectId): void {
+		this.#open.delete(objectId);
+	}
+
+	/** A closed object holds this root, and no submission names it. */
+	unnamed(root: DataRoot, objectId: ObjectId): void {
+		if (this.#unnamed.get(root)?.objectId !== objectId) this.#add({ objectId, root, sinceMs: this.#nowMs() });
+	}
+
+	/** A submission names the root, or the object that held it is gone. */
+	settled(root: DataRoot): void {
+		this.#unnamed.delete(root);
+	}
+
+	entries(): readonly PendingObject[] {
+		return [...this.#open.values(), ...this.#unnamed.values()];
+	}
+
+	#add(entry: PendingObject): void {
+		if (!this.#isCollecting) return;
+		if (entry.root === undefined) this.#open.set(entry.objectId, entry);
+		else this.#unnamed.set(entry.root, entry);
+		if (this.count <= LIMITS.pendingObjects) return;
+		this.#open.clear();
+		this.#unnamed.clear();
+		this.#isCollecting = false;
+		this.#isComplete = false;
+	}
+}

@@ -1,0 +1,140 @@
+/**
+ * Removes the rows of deleted objects in the background, a bounded number at a time, so that deleting an object of millions of segments
+ * holds nobody up. The view remembers what is to be removed (table `purge`), so a stop at any point costs only the way so far.
+ *
+ * Batches of the view may be lost one by one until the next checkpoint: so an object's own row and its row in `purge` go only after a
+ * checkpoint that covers the removal of all others.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { TABLES } from '../db/tables.js';
+import { LIMITS } from '../limits.js';
+import type { ObjectId } from './records.js';
+import { rowKeys } from './rows.js';
+import type { View } from './view.js';
+
+export class Purge {
+	readonly #view: View;
+	readonly #onError: (error: unknown) => void;
+	readonly #queue: ObjectId[] = [];
+	/** The view may name more objects than the queue. */
+	#mustScan = true;
+	/** Objects without segment rows that wait for a checkpoint. */
+	readonly #removed = new Set<ObjectId>();
+	#running: Promise<void> | undefined;
+	/** Nothing is removed before `start`: a replay needs the rows. */
+	#isStopped = true;
+
+	constructor(view: View, onError: (error: unknown) => void) {
+		this.#view = view;
+		this.#onError = onError;
+	}
+
+	/** Goes on with what an earlier process left. */
+	start(): void {
+		this.#isStopped = false;
+		this.wake();
+	}
+
+	async stop(): Promise<void> {
+		this.#isStopped = true;
+		await this.#running;
+	}
+
+	/** An object of several records was deleted, which the view knows. */
+	add(objectId: ObjectId): void {
+		if (this.#queue.length < LIMITS.purgeQueue) this.#queue.push(objectId);
+		else this.#mustScan = true;
+		this.wake();
+	}
+
+	/** Begins, or tries again after an error. */
+	wake(): void {
+		if (this.#isStopped || this.#running) return;
+		this.#running = this.#run()
+			.catch((error: unknown) => {
+				this.#mustScan = true;
+				this.#onError(error);
+			})
+			.finally(() => {
+				this.#running = undefined;
+			});
+	}
+
+	/** Resolves when nothing is being removed. */
+	async idle(): Promise<void> {
+		while (this.#running) await this.#running;
+	}
+
+	/** Deleted objects known to have rows left. */
+	get waiting(): number {
+		return this.#queue.length;
+	}
+
+	/** Objects whose rows a checkpoint that begins now covers; hand them to `finish` once it is written. */
+	get removed(): readonly ObjectId[] {
+		return [...this.#removed];
+	}
+
+	/** Removes the last rows of objects. */
+	async finish(objects: readonly ObjectId[]): Promise<void> {
+		if (objects.length === 0) return;
+		await this.#view.change(async (turn) => {
+			for (const objectId of objects) {
+				turn.del(rowKeys.object(objectId));
+				turn.del(rowKeys.purge(objectId));
+				const relief = turn.relieve();
+				if (relief) await relief;
+			}
+		});
+		for (const objectId of objects) this.#removed.delete(objectId);
+	}
+
+	async #run(): Promise<void> {
+		while (!this.#isStopped) {
+			const objectId = this.#queue[0];
+			if (objectId === undefined) {
+				if (!this.#mustScan) return;
+				await this.#fillQueue();
+				if (this.#queue.length === 0) return;
+			} else {
+				await this.#remove(objectId);
+				this.#queue.shift();
+			}
+		}
+	}
+
+	async #fillQueue(): Promise<void> {
+		this.#mustScan = false;
+		const range = { from: Buffer.of(TABLES.purge), to: Buffer.of(TABLES.purge + 1) };
+		for await (const rows of this.#view.scan(range)) {
+			for (const { key } of rows) {
+				const objectId = Buffer.from(key).readBigUInt64BE(1);
+				if (this.#removed.has(objectId)) continue;
+				if (this.#queue.length >= LIMITS.purgeQueue) {
+					this.#mustScan = true;
+					return;
+				}
+				this.#queue.push(objectId);
+			}
+		}
+	}
+
+	async #remove(objectId: ObjectId): Promise<void> {
+		const ranges = [
+			{ from: rowKeys.segment(objectId, 0), to: rowKeys.segment(objectId + 1n, 0) },
+			{ from: rowKeys.objectNode(objectId, 0, 0), to: rowKeys.objectNode(objectId + 1n, 0, 0) },
+		];
+		for (const range of ranges) {
+			for await (const rows of this.#view.scan(range)) {
+				// Others come first.
+				await nextTurn();
+				if (this.#isStopped) return;
+				await this.#view.change((turn) => {
+					for (const { key } of rows) turn.del(Buffer.from(key));
+					return Promise.resolve();
+				});
+			}
+		}
+		this.#removed.add(objectId);
+	}
+}

@@ -1,0 +1,135 @@
+/** View, journal and settlement as they follow the log: what a lane's records become, live or in a replay, and what a checkpoint says of it. */
+import type { AppendLog } from '../append-log/append-log.js';
+import type { Lane, LaneConsumer, LanePosition, LogRecord } from '../append-log/types.js';
+import { type KvEngine, ViewDamagedError } from '../db/kv-engine.js';
+import { LIMITS } from '../limits.js';
+import { Journal } from '../settlement/journal.js';
+import type { Lsn } from '../units.js';
+import { applyJournalItems } from './apply-journal.js';
+import { applyPayloadRecords, type ApplyMemory } from './apply-payload.js';
+import type { Checkpoint } from './checkpoint.js';
+import { FlowEdge } from './flow-tree.js';
+import { OpenTrees } from './open-trees.js';
+import { PendingObjects } from './pending-objects.js';
+import { Purge } from './purge.js';
+import { decodeDeleted, RECORDS } from './records.js';
+import { rowKeys } from './rows.js';
+import type { SettlementDriver, StoreObserver, StoreOptions } from './store.js';
+import { View } from './view.js';
+
+/** View, journal and settlement with their common position in the log. */
+export class StoreCore {
+	readonly view: View;
+	readonly journal: Journal;
+	readonly settlement: SettlementDriver;
+	readonly storeId: Uint8Array;
+	readonly pending: PendingObjects;
+	readonly purge: Purge;
+	/** Up to where each payload lane is in the view, and whence the journal was restored. */
+	readonly applied: Partial<Record<Lane, LanePosition>>;
+	/** Called when enough log has gathered for a checkpoint. */
+	onMuchLog: () => void = () => undefined;
+	/** Called when the view turns out to be damaged. */
+	onViewDamage: () => void = () => undefined;
+	readonly #observer: StoreObserver;
+	readonly #memory: ApplyMemory;
+	#edge!: FlowEdge;
+	#log: AppendLog | undefined;
+	#checkpointId: number;
+	#bytesSince = 0;
+
+	private constructor(options: StoreOptions, kv: KvEngine, storeId: Uint8Array, checkpoint: Checkpoint | undefined) {
+		this.storeId = storeId;
+		this.#observer = options.observer;
+		this.#checkpointId = checkpoint?.id ?? 0;
+		this.applied = { ...checkpoint?.lanes };
+		const { view } = options.observer;
+		this.view = new View(kv, {
+			batch: (rows) => view.batch(rows),
+			damaged: (error) => {
+				view.damaged(error);
+				this.onViewDamage();
+			},
+		});
+		this.pending = new PendingObjects(() => options.clock.nowMs(), checkpoint?.pending);
+		this.#memory = { trees: new OpenTrees(), pending: this.pending };
+		this.purge = new Purge(this.view, (error) => options.observer.housekeepingFailed(error));
+		this.journal = new Journal({
+			write: (records) => this.#openLog().write('journal', records),
+			sink: (items) => this.view.change((turn) => applyJournalItems(turn, items, this.#edge, this.pending)),
+		});
+		this.settlement = options.makeSettlement(this.journal);
+	}
+
+	static async open(
+		options: StoreOptions,
+		kv: KvEngine,
+		storeId: Uint8Array,
+		checkpoint: Checkpoint | undefined,
+	): Promise<StoreCore> {
+		const core = new StoreCore(options, kv, storeId, checkpoint);
+		if (checkpoint) {
+			const row = await kv.get(rowKeys.checkpoint());
+			const id = row ? Number(Buffer.from(row).toString()) : 0;
+			if (!(id >= checkpoint.id))
+				throw new ViewDamagedError(`the view stands at checkpoint ${id}, not at ${checkpoint.id}`);
+			core.journal.restoreState({ end: checkpoint.lanes.journal, state: checkpoint.journalState });
+		}
+		const { lengthSectors, submissions } = core.settlement.flow();
+		core.#edge = await FlowEdge.at(kv, {
+			flowId: core.settlement.identity().flowId,
+			lengthSectors,
+			submissions,
+		});
+		return core;
+	}
+
+	useLog(log: AppendLog): void {
+		this.#log = log;
+	}
+
+	get hasChanged(): boolean {
+		return this.#bytesSince > 0 || this.purge.removed.length > 0;
+	}
+
+	/** Takes a lane's durable records, live or in a replay. */
+	readonly consume: LaneConsumer = async (lane, records, end) => {
+		if (records.length > 0) {
+			if (lane === 'journal') await this.journal.consume(lane, records, end);
+			else await this.#applyPayload(lane, records);
+			if (!this.#log) this.#observer.replayed(lane, records.length);
+		}
+		const before = this.applied[lane];
+		this.applied[lane] = end;
+		this.#bytesSince += before?.fileNo === end.fileNo ? end.offset - before.offset : end.offset;
+		if (this.#bytesSince >= LIMITS.checkpointLogBytes) this.onMuchLog();
+	};
+
+	async #applyPayload(lane: Lane, records: readonly LogRecord[]): Promise<void> {
+		await this.view.change((turn) => applyPayloadRecords(turn, records, this.#memory));
+		if (lane !== 'bulk') return;
+		for (const record of records)
+			if (record.type === RECORDS.objectDeleted) this.purge.add(decodeDeleted(record).objectId);
+	}
+
+	/** What a checkpoint made now says. Synchronous: all of it belongs to one moment. */
+	capture(nextLsn: Lsn, timeMs: number): Checkpoint {
+		const { end, state } = this.journal.saveState();
+		this.#bytesSince = 0;
+		const { journal: _, ...lanes } = this.applied;
+		return {
+			storeId: Buffer.from(this.storeId).toString('hex'),
+			id: ++this.#checkpointId,
+			nextLsn,
+			lanes: end ? { ...lanes, journal: end } : lanes,
+			journalState: state,
+			...(this.pending.isComplete ? { pending: this.pending.entries() } : {}),
+			timeMs,
+		};
+	}
+
+	#openLog(): AppendLog {
+		if (!this.#log) throw new Error('the journal is written before the log is open');
+		return this.#log;
+	}
+}
