@@ -75,6 +75,12 @@ export const ERRORS = {
 		false,
 		'Send it from the same origin or from a program; browsers mark such requests with Sec-Fetch-Site.',
 	),
+	FOREIGN_HOST: rule(
+		421,
+		'This is not a name of the node',
+		false,
+		'Ask by a literal address, by localhost, or by the name in the setting admin.',
+	),
 	METHOD_NOT_ALLOWED: rule(
 		405,
 		'This address does not take that method',
@@ -138,6 +144,20 @@ export const ERRORS = {
 		'Stored data does not match its checksum',
 		true,
 		'Nothing wrong was sent. Upload the same file again to heal it.',
+	),
+	READ_FAILED: rule(
+		503,
+		'The disk answered a read with an error',
+		true,
+		'Try again; if it stays, check the disk. Uploading the same file again stores it anew.',
+		5,
+	),
+	REBUILDING: rule(
+		503,
+		'The index is rebuilt from the log',
+		true,
+		'It was found damaged; stored data is safe. Try again after the time in Retry-After.',
+		5,
 	),
 	DIRECTORY_LOCKED: rule(
 		409,

@@ -107,8 +107,38 @@ export const LIMITS = {
 	dropFactsAtOnce: 64,
 	/** Ranges of dropped segments of one object. */
 	droppedRanges: 1024,
-	/** Damaged segments remembered by name. */
+	/** Damaged segments remembered by name; the same number of damaged stretches of log files. */
 	damagedSegments: 10_000,
+	damagedStretches: 1000,
+	/** The list of them is written at most so often. */
+	damageSaveMs: 1000,
+	/** Bytes of that list, and of the state of the scrub. */
+	damageFileBytes: 16 * 1024 * 1024,
+	/** Segments that the scrub checks at once, and bytes or rows after which it rests. */
+	scrubBatchSegments: 8,
+	scrubBatchBytes: 2 * 1024 * 1024,
+	scrubRows: 1000,
+	/** Segments that could not be read, which a pass tries again at its end. */
+	scrubRetries: 1000,
+	/** How often the position of the scrub is written down, how often it looks whether a pass is due, and how soon it tries again after an error. */
+	scrubSaveMs: 60_000,
+	scrubLookMs: 3_600_000,
+	scrubRetryMs: 60_000,
+	/** Longest rest of background work between two pieces of it. */
+	pacerSleepMs: 10_000,
+	/** Entries of one page of the list of damage. */
+	damagePageEntries: 1000,
+	/** How long calls may go on once the view is to be rebuilt, how soon a failed rebuild is tried again, and the shortest time between two. */
+	healDrainMs: 5_000,
+	healRetryMs: 30_000,
+	healIntervalMs: 600_000,
+	/** Objects remembered as read through. */
+	checkedObjects: 10_000,
+	/** An object up to this size is read through when its content comes again and nobody has checked it lately. */
+	intactReadBytes: 64 * 1024 * 1024,
+	/** Segments that could not be read once, and how much later a second failure counts as damage. */
+	suspectSegments: 1000,
+	suspectMs: 60_000,
 	/** A checkpoint is made after so much log, or so much time with changes. */
 	checkpointLogBytes: 64 * 1024 * 1024,
 	checkpointIntervalMs: 60_000,

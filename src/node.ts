@@ -2,12 +2,13 @@
  * The composition root: builds every room in order and closes them in reverse. The only file that knows all rooms.
  */
 import { pino, type Logger } from 'pino';
-import { startHttpServer } from './api/http-server.js';
+import { startAdminServer } from './api/admin/admin-server.js';
+import { type HttpServer, startHttpServer } from './api/http-server.js';
 import type { ReplayProgress } from './append-log/append-log.js';
 import { LANE_NAMES } from './append-log/types.js';
 import type { Config } from './config/schema.js';
 import { packageVersion } from './config/version.js';
-import { parseListenAddress } from './config/listen-address.js';
+import { isLoopback, parseListenAddress } from './config/listen-address.js';
 import { destroyRocks, openRocksKv } from './db/rocks.js';
 import { PerigeeError } from './errors.js';
 import { systemClock } from './io/clock.js';
@@ -15,7 +16,9 @@ import { createNodeIo } from './io/node-io.js';
 import { systemRandomness } from './io/randomness.js';
 import type { StorageIo } from './io/storage-io.js';
 import { STORE_FORMAT, replaceFile } from './log-layer/checkpoint.js';
-import { openStore, type Store, type StoreObserver } from './log-layer/store.js';
+import { HealingStore } from './log-layer/healing-store.js';
+import { openStore, type StoreOptions, type StoreObserver } from './log-layer/store.js';
+import { healingObserver, scrubObserver } from './node/observers.js';
 import { createMetrics, type Metrics } from './metrics/metrics.js';
 import { watchProcess } from './metrics/process-metrics.js';
 import * as addon from './native/addon.js';
@@ -36,7 +39,7 @@ export interface RunningNode {
 	/** Where REST listens. */
 	readonly url: string;
 	/** URLs of the listeners that serve something. */
-	readonly listeners: { readonly http: string };
+	readonly listeners: { readonly http: string; readonly admin: string };
 	/** Stops intake, drains, commits, makes a checkpoint, closes. Safe to call twice. */
 	close(): Promise<void>;
 }
@@ -78,7 +81,7 @@ export async function startNode(config: Config): Promise<RunningNode> {
 	const site = openSite(config);
 	try {
 		const { log, metrics } = site;
-		const { store, refresh } = await buildStore(site, { rebuild: false });
+		const { healing, refresh } = await buildStore(site, { rebuild: false });
 		const processWatch = watchProcess(metrics);
 		site.closers.push(() => processWatch.stop());
 		const refreshMetrics = (): void => {
@@ -92,23 +95,41 @@ export async function startNode(config: Config): Promise<RunningNode> {
 				maxFileBytes: config.storage.maxFileBytes,
 				idleTimeoutMs: config.upload.idleTimeoutMs,
 			},
-			{ store: store.files, metrics, refreshMetrics, clock: systemClock, randomness: systemRandomness, log },
+			{ store: healing.files, metrics, refreshMetrics, clock: systemClock, randomness: systemRandomness, log },
 		);
 		site.closers.push(() => http.close());
+		const admin = await startAdmin(site, healing);
+		const listeners = { http: http.url, admin: admin.url };
 		const fields = {
 			pid: process.pid,
-			listeners: { http: http.url },
+			listeners,
 			version: VERSION,
 			format: STORE_FORMAT,
 			simd: addon.simd(),
 		};
 		await replaceFile(site.io, config.dataDir, NODE_FILE, Buffer.from(`${JSON.stringify(fields, null, 2)}\n`));
 		let closing: Promise<void> | undefined;
-		return { url: http.url, listeners: { http: http.url }, close: () => (closing ??= closeSite(site)) };
+		return { url: http.url, listeners, close: () => (closing ??= closeSite(site)) };
 	} catch (error) {
 		await closeSite(site);
 		throw error;
 	}
+}
+
+/** Opens the admin listener. Whoever reaches it may do everything, so a wider address than the loopback one is worth a warning. */
+async function startAdmin({ config, metrics, log, closers }: Site, admin: HealingStore): Promise<HttpServer> {
+	const listen = parseListenAddress(config.admin);
+	const server = await startAdminServer(listen, {
+		admin,
+		metrics,
+		clock: systemClock,
+		randomness: systemRandomness,
+		log,
+	});
+	closers.push(() => server.close());
+	if (!isLoopback(listen.host))
+		log.warn({ admin: server.url }, 'the admin listener can be reached from other machines and asks for no password');
+	return server;
 }
 
 /**
@@ -123,13 +144,14 @@ export async function rebuildView(
 	const startMs = performance.now();
 	let records = 0;
 	try {
-		const { store } = await buildStore(site, {
+		const { healing } = await buildStore(site, {
 			rebuild: true,
 			onReplayed: (count) => {
 				records += count;
 			},
 			onProgress,
 		});
+		const store = healing.store();
 		const { submissions } = store.files.flow();
 		const seconds = (performance.now() - startMs) / 1000;
 		return { records, submissions, damagedRanges: store.log.damage.length, seconds };
@@ -147,7 +169,7 @@ interface StoreChoices {
 async function buildStore(
 	site: Site,
 	choices: StoreChoices,
-): Promise<{ readonly store: Store; readonly refresh: () => void }> {
+): Promise<{ readonly healing: HealingStore; readonly refresh: () => void }> {
 	const { config, io, metrics, log, closers } = site;
 	await io.makeDir(config.dataDir);
 	const lock = lockDirectory(config.dataDir);
@@ -163,7 +185,7 @@ async function buildStore(
 		await pool.close();
 	});
 	let checkpointMs = systemClock.monotonicMs();
-	const store = await openStore({
+	const options: StoreOptions = {
 		dataDir: config.dataDir,
 		dataDirs: config.storage.dataDirs,
 		io,
@@ -198,17 +220,30 @@ async function buildStore(
 		maxFileBytes: config.storage.maxFileBytes,
 		maxUploads: config.upload.maxConcurrent,
 		uploadExpiryMs: config.storage.uploadExpiryMs,
-		rebuild: choices.rebuild,
+		scrub: {
+			tranquility: config.storage.scrubTranquility,
+			intervalDays: config.storage.scrubIntervalDays,
+		},
+	};
+	let isFirst = true;
+	const healing = await HealingStore.open({
+		clock: systemClock,
+		observer: healingObserver(metrics, log),
+		open(onViewDamage) {
+			const rebuild = isFirst && choices.rebuild;
+			isFirst = false;
+			return openStore({ ...options, rebuild, onViewDamage });
+		},
 	});
-	closers.push(() => store.close());
+	closers.push(() => healing.close());
 	metrics.buildInfo.set({ version: VERSION, node: process.version, simd: addon.simd() }, 1);
 	const refresh = (): void => {
-		refreshStoreMetrics(metrics, store);
+		refreshStoreMetrics(metrics, healing);
 		metrics.slabSlotsFree.set(ring.freeSlots);
 		metrics.slabWaiting.set(ring.waiting);
 		metrics.checkpointAgeSeconds.set((systemClock.monotonicMs() - checkpointMs) / 1000);
 	};
-	return { store, refresh };
+	return { healing, refresh };
 }
 
 /** A line each ten seconds while a start replays the log. */
@@ -310,7 +345,6 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 			log.warn({ reason }, 'the view is rebuilt from the log');
 		},
 		checkpointFailed: (error) => log.error({ err: error }, 'a checkpoint failed; the next one is tried as usual'),
-		damageFound: () => metrics.damageFound.inc({ where: 'read' }),
 		volumeMissing({ volume, reason }) {
 			metrics.volumesMissing.inc();
 			log.error({ volume, reason }, 'a volume is missing; what lies on the others is served');
@@ -321,10 +355,26 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 		},
 		expired: () => metrics.expiredObjects.inc(),
 		housekeepingFailed: (error) => log.warn({ err: error }, 'expiry or the removal of rows failed; it is tried again'),
+		damageFound(damage) {
+			// What the replay found, the log's observer has told.
+			if (damage.foundBy === 'open') return;
+			metrics.damageFound.inc({ where: damage.foundBy });
+			if ('from' in damage) log.error({ stretch: damage }, 'a stretch of a log file is damaged');
+			else {
+				const { objectId, ...segment } = damage;
+				log.error({ objectId: String(objectId), ...segment }, 'stored data is damaged; the same upload heals it');
+			}
+		},
+		damageNotSaved: (error) =>
+			log.warn({ err: error }, 'the list of damage could not be read or written; it is written again'),
+		scrub: scrubObserver(metrics, log),
 	};
 }
 
-function refreshStoreMetrics(metrics: Metrics, store: Store): void {
+function refreshStoreMetrics(metrics: Metrics, healing: HealingStore): void {
+	metrics.ready.set(healing.files.health().every((reason) => reason.ready) ? 1 : 0);
+	if (healing.isHealing) return;
+	const store = healing.store();
 	const flow = store.settlement.flow();
 	metrics.submissions.set(flow.submissions);
 	metrics.flowLengthSectors.set(Number(flow.lengthSectors));
@@ -334,8 +384,9 @@ function refreshStoreMetrics(metrics: Metrics, store: Store): void {
 		metrics.diskReserveBytes.set({ volume: String(volume) }, reserveBytes);
 	}
 	for (const lane of LANE_NAMES) metrics.logWaitingWrites.set({ lane }, store.log.waitingWrites(lane));
+	metrics.scrubRunning.set(store.scrub.status().state === 'running' ? 1 : 0);
 	metrics.damagedPlaces.set(store.damage.count);
+	metrics.damagedStretches.set(store.damage.stretches.length);
 	metrics.unnamedObjects.set(store.waiting.unnamed);
 	metrics.purgesWaiting.set(store.waiting.purges);
-	metrics.ready.set(store.files.health().every((reason) => reason.ready) ? 1 : 0);
 }

@@ -24,7 +24,18 @@ export interface StartOptions {
 
 /** A node on a free port. */
 export async function startPerigee({ dataDir, nodeArgs = [] }: StartOptions): Promise<ServerProcess> {
-	const args = ['start', '--data-dir', dataDir, '--http', '127.0.0.1:0', '--log-level', 'error', '--json'];
+	const args = [
+		'start',
+		'--data-dir',
+		dataDir,
+		'--http',
+		'127.0.0.1:0',
+		'--admin',
+		'127.0.0.1:0',
+		'--log-level',
+		'error',
+		'--json',
+	];
 	const child = startServer([...nodeArgs, moduleFile('../../../bin/perigee.cjs'), ...args]);
 	const line = await firstLine(child);
 	const { url } = JSON.parse(line) as { readonly url: string };

@@ -10,7 +10,7 @@ import type { Randomness } from '../io/randomness.js';
 import { LIMITS } from '../limits.js';
 import type { FileStore } from '../log-layer/types.js';
 import type { Metrics } from '../metrics/metrics.js';
-import type { RestContext } from './rest/endpoint.js';
+import type { Endpoint, RestContext, ServerContext } from './rest/endpoint.js';
 import { REST_ENDPOINTS } from './rest/endpoints.js';
 import { answerFailure, frameworkError, mount } from './rest/mount.js';
 import { problemOf, sendProblem } from './rest/problem.js';
@@ -26,14 +26,18 @@ export interface HttpServerOptions {
 	readonly idleTimeoutMs: number;
 }
 
-export interface HttpServerModules {
-	readonly store: FileStore;
+/** What every listener is built with. */
+export interface ServerModules {
 	readonly metrics: Metrics;
-	/** Brings gauges up to date before each scrape. */
-	readonly refreshMetrics: () => void | Promise<void>;
 	readonly clock: Clock;
 	readonly randomness: Randomness;
 	readonly log: Pick<Logger, 'error' | 'warn'>;
+}
+
+export interface HttpServerModules extends ServerModules {
+	readonly store: FileStore;
+	/** Brings gauges up to date before each scrape. */
+	readonly refreshMetrics: () => void | Promise<void>;
 }
 
 export interface HttpServer {
@@ -48,7 +52,7 @@ const REFUSED_LOG_MS = 10_000;
 /** How often, while closing, connections that have become idle are closed. */
 const CLOSING_LOOK_MS = 20;
 
-/** Builds the server and listens. Errors: CONFIG_INVALID when the address cannot be taken. */
+/** The listener of REST, metrics and health. Errors: CONFIG_INVALID when the address cannot be taken. */
 export async function startHttpServer(options: HttpServerOptions, modules: HttpServerModules): Promise<HttpServer> {
 	const context: RestContext = {
 		store: modules.store,
@@ -61,9 +65,25 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		answering: new WeakMap(),
 		uploads: new UploadWatch({ idleTimeoutMs: options.idleTimeoutMs, clock: modules.clock }),
 	};
+	return serve({ listen: options.listen, flag: '--http' }, modules, context, REST_ENDPOINTS);
+}
+
+/** Where to listen, and the flag that says so. */
+interface ListenOptions {
+	readonly listen: ListenAddress;
+	readonly flag: string;
+}
+
+/** Builds a server for some endpoints and listens. Errors: CONFIG_INVALID when the address cannot be taken. */
+export async function serve<C extends ServerContext>(
+	options: ListenOptions,
+	modules: ServerModules,
+	context: C,
+	endpoints: readonly Endpoint<C>[],
+): Promise<HttpServer> {
 	const newRequestId = requestIds(modules.randomness);
 	const app = buildApp(context, newRequestId);
-	await mount(app, context, REST_ENDPOINTS);
+	await mount(app, context, endpoints);
 	const { server } = app;
 	server.maxConnections = LIMITS.httpConnections;
 	server.maxHeadersCount = LIMITS.httpHeaderCount;
@@ -80,7 +100,7 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		await app.listen({ host: options.listen.host, port: options.listen.port });
 	} catch (error) {
 		await app.close();
-		throw addressError(options.listen, error);
+		throw addressError(options, error);
 	}
 	const { port } = server.address() as AddressInfo;
 	return {
@@ -93,7 +113,7 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 	};
 }
 
-function buildApp(context: RestContext, newRequestId: () => string): FastifyInstance {
+function buildApp(context: ServerContext, newRequestId: () => string): FastifyInstance {
 	const unmatched = new RouteMeter(context.metrics, 'unmatched');
 	return fastify({
 		http: { maxHeaderSize: LIMITS.httpHeaderBytes, connectionsCheckingInterval: LIMITS.httpHeadersTimeoutMs / 4 },
@@ -144,7 +164,7 @@ function refuseUnreadable(
 }
 
 /** Closes a connection on which nothing moved for a long time, unless it is the node that owes an answer. */
-function closeStalled(server: Server, context: RestContext): void {
+function closeStalled(server: Server, context: ServerContext): void {
 	server.on('timeout', (socket: Socket) => {
 		const response = context.answering.get(socket);
 		if (response !== undefined && !response.headersSent) socket.setTimeout(LIMITS.httpSocketIdleMs);
@@ -157,17 +177,17 @@ function trackConnections(server: Server, metrics: Metrics): ReadonlySet<Socket>
 	const connections = new Set<Socket>();
 	server.on('connection', (socket: Socket) => {
 		connections.add(socket);
-		metrics.httpConnections.set(connections.size);
+		metrics.httpConnections.inc();
 		socket.once('close', () => {
 			connections.delete(socket);
-			metrics.httpConnections.set(connections.size);
+			metrics.httpConnections.dec();
 		});
 	});
 	return connections;
 }
 
 /** Connections that the system refuses (no file descriptors left) must not end the node, nor flood its log. */
-function reportRefusedConnections(server: Server, modules: HttpServerModules): void {
+function reportRefusedConnections(server: Server, modules: ServerModules): void {
 	let quietUntilMs = 0;
 	server.on('error', (error) => {
 		// Before it listens, an error belongs to whoever called listen.
@@ -193,22 +213,22 @@ async function close(app: FastifyInstance, clock: Clock): Promise<void> {
 	cancelDeadline();
 }
 
-function addressError(address: ListenAddress, error: unknown): unknown {
+function addressError({ listen: address, flag }: ListenOptions, error: unknown): unknown {
 	const { code } = error as NodeJS.ErrnoException;
 	const where = urlOfAddress(address).slice('http://'.length);
 	switch (code) {
 		case 'EADDRINUSE':
-			return new PerigeeError('CONFIG_INVALID', `${where} is in use by another program; choose another with --http.`);
+			return new PerigeeError('CONFIG_INVALID', `${where} is in use by another program; choose another with ${flag}.`);
 		case 'EACCES':
 			return new PerigeeError(
 				'CONFIG_INVALID',
-				`${where} may not be listened on; choose a port above 1023 with --http.`,
+				`${where} may not be listened on; choose a port above 1023 with ${flag}.`,
 			);
 		case 'EADDRNOTAVAIL':
 		case 'ENOTFOUND':
 			return new PerigeeError(
 				'CONFIG_INVALID',
-				`${address.host} is no address of this machine; choose another with --http.`,
+				`${address.host} is no address of this machine; choose another with ${flag}.`,
 			);
 		default:
 			return error;

@@ -9,6 +9,7 @@ import type { StorageIo } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
 import type { Lsn } from '../units.js';
 import { LaneWriter } from './lane-writer.js';
+import { LogFileCheck } from './file-check.js';
 import { LogFiles } from './log-files.js';
 import { LogShared } from './log-shared.js';
 import { replayLane } from './replay.js';
@@ -19,6 +20,7 @@ import {
 	type Lane,
 	type LaneConsumer,
 	type LanePosition,
+	type LogFileName,
 	type LogObserver,
 	type LogVolume,
 	type Placement,
@@ -129,22 +131,56 @@ export class AppendLog {
 
 	/**
 	 * Fills `into` with the bytes at `offset` of a log file, unchecked: the caller compares the block CRCs.
-	 * Errors: DATA_DAMAGED when the file is missing, too short or unreadable.
+	 * Errors: DATA_DAMAGED when the file is missing or too short; READ_FAILED when the disk answers with an error, which may be gone
+	 * the next time.
 	 */
 	async read(lane: Lane, fileNo: number, offset: number, into: Uint8Array): Promise<void> {
 		let bytes: number;
 		try {
 			bytes = await this.#shared.files.use(lane, fileNo, (file) => file.read(into, offset));
 		} catch (error) {
+			if (error instanceof PerigeeError) throw error;
 			const code = (error as NodeJS.ErrnoException).code;
 			if (code === 'EMFILE' || code === 'ENFILE')
 				throw new PerigeeError('OVERLOADED', 'too many open files', { cause: error });
-			throw new PerigeeError('DATA_DAMAGED', `log file ${fileNo} of lane ${lane} cannot be read: ${String(code)}`, {
-				cause: error,
-			});
+			throw new PerigeeError(
+				code === 'ENOENT' ? 'DATA_DAMAGED' : 'READ_FAILED',
+				`log file ${fileNo} of lane ${lane} cannot be read: ${String(code)}`,
+				{ cause: error },
+			);
 		}
 		if (bytes < into.length)
 			throw new PerigeeError('DATA_DAMAGED', `log file ${fileNo} of lane ${lane} ends too early`);
+	}
+
+	/** The log files there are, lane by lane in the order of a replay, each lane's in ascending order. */
+	listFiles(): readonly LogFileName[] {
+		return LANE_NAMES.flatMap((lane) => this.#shared.files.numbers(lane).map((fileNo) => ({ lane, fileNo })));
+	}
+
+	/** Bytes of a log file; undefined when it is not there. */
+	async fileBytes({ lane, fileNo }: LogFileName): Promise<number | undefined> {
+		return (await this.#shared.io.stat(this.#shared.files.path(lane, fileNo)))?.sizeBytes;
+	}
+
+	/**
+	 * Opens a log file to check all that was ever acknowledged in it, and closes it when `use` has ended. Undefined: the file is gone.
+	 * Errors: those of the disk and of `use`.
+	 */
+	async checkFile<T>({ lane, fileNo }: LogFileName, use: (check: LogFileCheck) => Promise<T>): Promise<T | undefined> {
+		const position = this.#writers[lane].position;
+		const check = await LogFileCheck.open(
+			this.#shared,
+			{ lane, fileNo },
+			position?.fileNo === fileNo ? position.offset : undefined,
+			this.listFiles().filter((file) => file.lane === lane && file.fileNo > fileNo),
+		);
+		if (!check) return undefined;
+		try {
+			return await use(check);
+		} finally {
+			await check.close();
+		}
 	}
 
 	/** The error that ended writing, if any. */

@@ -146,6 +146,18 @@ export class LogFileScan {
 		return { end: Math.max(end, confirmed), doubt, confirmed };
 	}
 
+	/** Of the two copies of a group's header (before and behind its payloads) those that cannot be read. */
+	async damagedCopies(group: GroupHeader): Promise<ByteRange[]> {
+		const { offset, groupBytes } = group;
+		const span = roundUp(group.headerBytes, GROUP_ALIGN_BYTES);
+		const trailerAt = offset + groupBytes - span;
+		const damaged: ByteRange[] = [];
+		if (!(await this.#groupAt(offset, offset, 'header'))) damaged.push({ from: offset, to: offset + span });
+		if (!(await this.#groupAt(offset, trailerAt, 'trailer')))
+			damaged.push({ from: trailerAt, to: offset + groupBytes });
+		return damaged;
+	}
+
 	/** The payload of a record of this file, healed from its second copy where there is one; undefined when damaged beyond that. */
 	async payload(record: LogRecord): Promise<Uint8Array | undefined> {
 		const place = record.place;

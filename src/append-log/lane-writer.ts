@@ -17,7 +17,7 @@ import { LaneFile } from './lane-file.js';
 import type { LogShared } from './log-shared.js';
 import { RECOVERED } from './recovered.js';
 import { rejectWrite, WriteQueue, type PendingWrite } from './write-queue.js';
-import type { Lane, LaneConsumer, LogRecord, LogVolume, RecordInput, WriteTicket } from './types.js';
+import type { Lane, LaneConsumer, LanePosition, LogRecord, LogVolume, RecordInput, WriteTicket } from './types.js';
 
 interface WrittenGroup {
 	readonly group: EncodedGroup;
@@ -104,6 +104,11 @@ export class LaneWriter {
 	/** Writes that wait for their group. */
 	get waitingWrites(): number {
 		return this.#queue.length;
+	}
+
+	/** The file that is being written, and up to where it is durable. */
+	get position(): LanePosition | undefined {
+		return this.#file && { fileNo: this.#file.fileNo, offset: this.#file.confirmed };
 	}
 
 	/** Begins a file now, if there is none, rather than with the first write. Errors: as of a write. */

@@ -1,4 +1,5 @@
 /** Where each log file lies, and a bounded set of open ones for reading. */
+import { PerigeeError } from '../errors.js';
 import type { StorageFile, StorageIo } from '../io/storage-io.js';
 import { LANES, type Lane, type LogVolume } from './types.js';
 import { chooseCopy } from './file-copies.js';
@@ -34,6 +35,7 @@ export class LogFiles {
 	readonly #volumeOf: Map<number, LogVolume>;
 	/** In order of last use: a Map keeps insertion order, and a hit is inserted anew. */
 	readonly #open = new Map<number, OpenFile>();
+	#isClosed = false;
 
 	private constructor(
 		io: StorageIo,
@@ -106,6 +108,7 @@ export class LogFiles {
 
 	/** Calls `use` with the file open for reading. Errors: those of StorageIo.open (ENOENT …) and of `use`. */
 	async use<T>(lane: Lane, fileNo: number, use: (file: StorageFile) => Promise<T>): Promise<T> {
+		if (this.#isClosed) throw new PerigeeError('SHUTTING_DOWN');
 		const key = keyOf(lane, fileNo);
 		let entry = this.#open.get(key);
 		if (entry) {
@@ -127,6 +130,7 @@ export class LogFiles {
 	}
 
 	async close(): Promise<void> {
+		this.#isClosed = true;
 		const files = [...this.#open.values()];
 		this.#open.clear();
 		for (const entry of files) await closeQuietly(entry);

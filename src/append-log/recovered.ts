@@ -1,5 +1,6 @@
 /** The `recovered` record: what a recovery found out about a file that was open at a crash (docs/format.md §5, type 0x01). */
-import type { ByteRange, FileVerdict } from './file-scan.js';
+import type { ByteRange, FileVerdict, LogFileScan } from './file-scan.js';
+import { FIRST_GROUP_OFFSET } from './format.js';
 
 export const RECOVERED = 0x01;
 /** More ranges than fit are merged into the last one: doubt may only grow. */
@@ -17,13 +18,28 @@ export function encodeRecovered(fileNo: number, verdict: FileVerdict): Buffer {
 	return ext;
 }
 
-export function decodeRecovered(bytes: Uint8Array): { readonly fileNo: number; readonly verdict: FileVerdict } {
+function decodeRecovered(bytes: Uint8Array): { readonly fileNo: number; readonly verdict: FileVerdict } {
 	const ext = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const doubt: ByteRange[] = [];
 	for (let at = 12; at + 16 <= ext.length; at += 16) {
 		doubt.push({ from: Number(ext.readBigUInt64LE(at)), to: Number(ext.readBigUInt64LE(at + 8)) });
 	}
 	return { fileNo: ext.readUInt32LE(0), verdict: { end: Number(ext.readBigUInt64LE(4)), doubt } };
+}
+
+/** What the head of a file says about earlier files of its lane. */
+export async function verdictsAtHead(
+	scan: LogFileScan,
+): Promise<readonly { readonly fileNo: number; readonly verdict: FileVerdict }[]> {
+	const verdicts: { readonly fileNo: number; readonly verdict: FileVerdict }[] = [];
+	for await (const scanned of scan.groups(FIRST_GROUP_OFFSET)) {
+		if (!('group' in scanned)) return verdicts;
+		for (const record of scanned.group.records) {
+			if (record.type !== RECOVERED) return verdicts;
+			verdicts.push(decodeRecovered(record.ext));
+		}
+	}
+	return verdicts;
 }
 
 function mergeBeyond(ranges: readonly ByteRange[], most: number): readonly ByteRange[] {

@@ -6,7 +6,7 @@ import type { Lsn } from '../units.js';
 import { LogFileScan, type ByteRange, type FileVerdict, type ScannedGroup } from './file-scan.js';
 import { FIRST_GROUP_OFFSET, FORMAT_VERSION, GROUP_ALIGN_BYTES } from './format.js';
 import type { LogShared } from './log-shared.js';
-import { RECOVERED, decodeRecovered, encodeRecovered } from './recovered.js';
+import { RECOVERED, encodeRecovered, verdictsAtHead } from './recovered.js';
 import type { BadRange, Lane, LaneConsumer, LanePosition, LogRecord, RecordInput } from './types.js';
 
 const DELIVERY_RECORDS = 1024;
@@ -82,14 +82,8 @@ class LaneReplay {
 	/** Notes what the head of file `fileNo` says about earlier files. */
 	async collectVerdicts(fileNo: number, stated: Map<number, FileVerdict>): Promise<void> {
 		await this.#withFile(fileNo, async (scan) => {
-			for await (const scanned of scan.groups(FIRST_GROUP_OFFSET)) {
-				if (!('group' in scanned)) return;
-				for (const record of scanned.group.records) {
-					if (record.type !== RECOVERED) return;
-					const { fileNo: about, verdict } = decodeRecovered(record.ext);
-					if (!stated.has(about)) stated.set(about, verdict);
-				}
-			}
+			for (const { fileNo: about, verdict } of await verdictsAtHead(scan))
+				if (!stated.has(about)) stated.set(about, verdict);
 		});
 	}
 

@@ -85,6 +85,12 @@ export interface WriteTicket {
 	readonly applied: Promise<readonly LogRecord[]>;
 }
 
+/** A log file of a store. */
+export interface LogFileName {
+	readonly lane: Lane;
+	readonly fileNo: number;
+}
+
 /** A stretch of a log file that cannot be read. */
 export interface BadRange {
 	readonly lane: Lane;

@@ -2,7 +2,7 @@
 import { CliError } from './exit-codes.js';
 import { rootArgument } from './local-file.js';
 import { NodeClient, type NodeOptions, nodeUrl } from './node-client.js';
-import { type OutputOptions, printResult } from './output.js';
+import { type OutputOptions, printable, printResult } from './output.js';
 
 export interface InfoVerbOptions extends NodeOptions, OutputOptions {}
 
@@ -26,8 +26,6 @@ function rootOrSequence(what: string): string {
 	});
 }
 
-/** Names come from strangers: nothing of them may steer the terminal. */
 function shown(value: unknown): string {
-	const text = typeof value === 'string' ? value : JSON.stringify(value);
-	return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '\ufffd');
+	return printable(typeof value === 'string' ? value : JSON.stringify(value));
 }

@@ -1,13 +1,15 @@
 /** `perigee <verb>`: the command line. Each verb's code is loaded when it is called, so that the quick ones start quickly. */
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/version.js';
 import type { BenchVerbOptions } from './bench.js';
 import type { DownloadVerbOptions } from './download.js';
+import type { ErrorsVerbOptions } from './errors.js';
 import { EXIT_CODES } from './exit-codes.js';
 import type { InfoVerbOptions } from './info.js';
 import { type OutputOptions, reportFailure } from './output.js';
 import type { RebuildVerbOptions } from './rebuild.js';
 import type { VerifyVerbOptions } from './root.js';
+import type { ScrubAction, ScrubVerbOptions } from './scrub.js';
 import type { StartVerbOptions } from './start.js';
 import type { UploadVerbOptions } from './upload.js';
 
@@ -91,6 +93,16 @@ function addOperatorVerbs(program: Command): void {
 		.option('--data-dir <dir>', 'where the node keeps its data; repeat it for further disks', collect)
 		.option('--config <file>', 'configuration file (TOML)')
 		.action(async (options: RebuildVerbOptions) => (await import('./rebuild.js')).rebuild(options));
+	admin(program.command('scrub'))
+		.description('check everything that a running node stores against its checksums, in the background')
+		.addArgument(new Argument('<action>').choices(['start', 'pause', 'status']))
+		.action(async (action: ScrubAction, options: ScrubVerbOptions) =>
+			(await import('./scrub.js')).scrub(action, options),
+		);
+	admin(program.command('errors'))
+		.description('list what a running node knows to be damaged, one place a line')
+		.addArgument(new Argument('<action>').choices(['list']))
+		.action(async (_action: string, options: ErrorsVerbOptions) => (await import('./errors.js')).listErrors(options));
 	output(program.command('bench'))
 		.description('measure this machine: hashing, disk, HTTP')
 		.option('--full', 'all measurements at full length')
@@ -109,6 +121,13 @@ function client(command: Command): Command {
 	return output(command).option(
 		'--node <url>',
 		'address of the node (default: PERIGEE_NODE, else http://127.0.0.1:5678)',
+	);
+}
+
+function admin(command: Command): Command {
+	return output(command).option(
+		'--admin <url>',
+		'address of its admin listener (default: PERIGEE_ADMIN, else http://127.0.0.1:5679)',
 	);
 }
 

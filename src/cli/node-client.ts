@@ -5,6 +5,7 @@ import { LIMITS } from '../limits.js';
 import { CliError, type ExitName } from './exit-codes.js';
 
 const DEFAULT_NODE = 'http://127.0.0.1:5678';
+const DEFAULT_ADMIN = 'http://127.0.0.1:5679';
 
 export interface NodeOptions {
 	/** --node */
@@ -12,18 +13,31 @@ export interface NodeOptions {
 }
 
 export interface NodeRequest {
-	readonly method: 'GET' | 'PUT';
+	readonly method: 'GET' | 'PUT' | 'POST';
 	readonly path: string;
 	readonly headers?: http.OutgoingHttpHeaders;
 }
 
+export interface AdminOptions {
+	/** --admin */
+	readonly admin?: string;
+}
+
 /** A node's address from the command line, else PERIGEE_NODE, else the default. */
 export function nodeUrl(options: NodeOptions): URL {
-	const text = options.node ?? (process.env['PERIGEE_NODE'] || DEFAULT_NODE);
+	return urlOf(options.node ?? (process.env['PERIGEE_NODE'] || DEFAULT_NODE), DEFAULT_NODE);
+}
+
+/** The same for a node's admin listener: --admin, PERIGEE_ADMIN. */
+export function adminUrl(options: AdminOptions): URL {
+	return urlOf(options.admin ?? (process.env['PERIGEE_ADMIN'] || DEFAULT_ADMIN), DEFAULT_ADMIN);
+}
+
+function urlOf(text: string, example: string): URL {
 	const full = text.includes('://') ? text : `http://${text}`;
 	const url = URL.canParse(full) ? new URL(full) : undefined;
 	if (url !== undefined && /^https?:$/.test(url.protocol)) return url;
-	throw new CliError('usage', `"${text}" is not the address of a node`, { hint: `Write it like ${DEFAULT_NODE}.` });
+	throw new CliError('usage', `"${text}" is not the address of a node`, { hint: `Write it like ${example}.` });
 }
 
 /** One node; connections are kept between requests until `close`. */
@@ -64,7 +78,16 @@ export class NodeClient {
 
 	/** Sends a request without a body; answers once the head of a success is there. */
 	async get(path: string, headers: http.OutgoingHttpHeaders = {}): Promise<http.IncomingMessage> {
-		const { outgoing, answer } = this.begin({ method: 'GET', path, headers });
+		return this.ask('GET', path, headers);
+	}
+
+	/** The same with any method. */
+	async ask(
+		method: NodeRequest['method'],
+		path: string,
+		headers: http.OutgoingHttpHeaders = {},
+	): Promise<http.IncomingMessage> {
+		const { outgoing, answer } = this.begin({ method, path, headers });
 		outgoing.end();
 		return await accepted(await answer);
 	}
@@ -81,7 +104,7 @@ export class NodeClient {
 	unreachable(error: unknown): CliError {
 		const { code, message } = error as NodeJS.ErrnoException;
 		return new CliError('unreachable', `no answer from ${this.url.origin} (${code ?? message})`, {
-			hint: 'Start a node with "perigee start", or name another one with --node <url> or PERIGEE_NODE.',
+			hint: 'Start a node with "perigee start", or name another one with --node or PERIGEE_NODE (for scrub and errors: --admin or PERIGEE_ADMIN).',
 		});
 	}
 }

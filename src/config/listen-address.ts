@@ -25,3 +25,8 @@ export function parseListenAddress(text: string): ListenAddress {
 export function urlOfAddress(address: ListenAddress): string {
 	return `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
 }
+
+/** Whether only this machine can reach the host. */
+export function isLoopback(host: string): boolean {
+	return host === 'localhost' || host === '::1' || /^127(?:\.[0-9]{1,3}){3}$/.test(host);
+}

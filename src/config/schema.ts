@@ -25,7 +25,10 @@ export const CONFIG_SCHEMA = Type.Object(
 			description: 'Directory that holds everything the node stores. A relative path starts at the working directory.',
 		}),
 		http: listenAddress('127.0.0.1:5678', 'Where REST, metrics and health listen. Port 0 picks a free one.'),
-		admin: listenAddress('127.0.0.1:5679', 'Where the administration calls listen, once there are any.'),
+		admin: listenAddress(
+			'127.0.0.1:5679',
+			'Where the administration calls listen. They ask for no password: keep them on this machine.',
+		),
 		grpc: listenAddress('127.0.0.1:50051', 'Where gRPC listens, once it is served.'),
 		storage: Type.Object(
 			{
@@ -48,6 +51,18 @@ export const CONFIG_SCHEMA = Type.Object(
 					'Uploaded content that no submission names is given up after so long.',
 				),
 				viewCacheBytes: integer(32 * 2 ** 20, 2 ** 20, 2 ** 40, 'Memory for the cache of the index.'),
+				scrubTranquility: integer(
+					4,
+					0,
+					1000,
+					'After work that took some time the scrub rests this many times as long. 0: it does not rest.',
+				),
+				scrubIntervalDays: integer(
+					30,
+					0,
+					3650,
+					'Days between two passes of the scrub over all stored data, give or take a sixth. 0: it runs only when asked to.',
+				),
 			},
 			strict,
 		),

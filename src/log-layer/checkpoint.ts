@@ -4,9 +4,9 @@
 import type { Lane, LanePosition } from '../append-log/types.js';
 import { LANE_NAMES } from '../append-log/types.js';
 import type { StorageIo } from '../io/storage-io.js';
-import { crc32c } from '../native/addon.js';
 import type { Lsn } from '../units.js';
 import type { PendingObject } from './pending-objects.js';
+import { openSealedJson, sealJson } from './sealed-json.js';
 
 export const STORE_FORMAT = 1;
 /** Layout of the view's rows (docs/format.md §8). A view of another layout is rebuilt. */
@@ -48,31 +48,28 @@ export async function dropCheckpoint(io: StorageIo, dataDir: string): Promise<vo
 
 function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
 	const { nextLsn, journalState, pending, ...rest } = checkpoint;
-	const fields = {
+	return sealJson({
 		format: STORE_FORMAT,
 		viewLayout: VIEW_LAYOUT,
 		...rest,
 		nextLsn: String(nextLsn),
 		journalState: Buffer.from(journalState).toString('base64'),
 		...(pending ? { pending: pending.map(writtenPending) } : {}),
-	};
-	const line = Buffer.from(`${JSON.stringify(fields)}\n`);
-	return Buffer.concat([line, Buffer.from(`crc32c=${crc32c(line).toString(16).padStart(8, '0')}\n`)]);
+	});
 }
 
 function decodeCheckpoint(bytes: Buffer): Checkpoint | undefined {
-	const end = bytes.indexOf('\n') + 1;
-	const line = bytes.subarray(0, end);
-	if (bytes.subarray(end).toString() !== `crc32c=${crc32c(line).toString(16).padStart(8, '0')}\n`) return undefined;
-	// The checksum fits, so this is what some version wrote; another format has to be rebuilt.
-	const fields = JSON.parse(line.toString()) as Omit<Checkpoint, 'nextLsn' | 'journalState' | 'pending'> & {
-		format: number;
-		viewLayout?: number;
-		nextLsn: string;
-		journalState: string;
-		pending?: readonly WrittenPending[];
-	};
-	if (fields.format !== STORE_FORMAT || fields.viewLayout !== VIEW_LAYOUT) return undefined;
+	const fields = openSealedJson(bytes) as
+		| (Omit<Checkpoint, 'nextLsn' | 'journalState' | 'pending'> & {
+				format: number;
+				viewLayout?: number;
+				nextLsn: string;
+				journalState: string;
+				pending?: readonly WrittenPending[];
+		  })
+		| undefined;
+	// Another format or layout has to be rebuilt.
+	if (fields?.format !== STORE_FORMAT || fields.viewLayout !== VIEW_LAYOUT) return undefined;
 	const lanes: Partial<Record<Lane, LanePosition>> = {};
 	for (const lane of LANE_NAMES) {
 		const position = fields.lanes[lane];

@@ -1,8 +1,9 @@
 /** The file store as the API sees it: uploads, look-ups, reads, proofs (docs/architecture.md §6, §7). */
 import type { AppendLog } from '../append-log/append-log.js';
 import type { WriteTicket } from '../append-log/types.js';
-import { PerigeeError } from '../errors.js';
+import { type ErrorCode, PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
+import { LIMITS } from '../limits.js';
 import { fileGeometry } from '../native/addon.js';
 import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
@@ -18,12 +19,14 @@ import {
 	type SectorIndex,
 	type TxSeq,
 } from '../units.js';
+import type { CheckedObjects } from './checked-objects.js';
 import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
 import { FileDeletion, spent } from './file-deletion.js';
 import { flowRootOf, proveSector, type FlowProofParts } from './flow-proofs.js';
 import { flowSegmentAt, type FlowSegment } from './flow-segments.js';
 import type { FlowExtent } from './flow-tree.js';
+import { healthReasons } from './health.js';
 import { HeldContent } from './held-content.js';
 import { objectProof } from './object-tree.js';
 import { ObjectReader } from './object-reader.js';
@@ -37,7 +40,7 @@ import {
 	type ObjectId,
 } from './records.js';
 import type { RootLocks } from './root-locks.js';
-import { rowKeys, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
+import { rowKeys, type RootedObject, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
 import { includesSegment } from './segment-ranges.js';
 import { submissionAt } from './submissions.js';
 import type {
@@ -66,8 +69,7 @@ export interface FileStoreParts {
 	readonly journal: Journal;
 	readonly settlement: Settlement;
 	readonly damage: DamageList;
-	/** Told of each newly found damaged segment. */
-	readonly onDamage: () => void;
+	readonly checked: CheckedObjects;
 	readonly maxFileBytes: number;
 	readonly maxUploads: number;
 	/** In whose name this node submits; 20 bytes. */
@@ -75,6 +77,7 @@ export interface FileStoreParts {
 }
 
 const NO_TAGS = new Uint8Array(0);
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['DATA_DAMAGED', 'READ_FAILED', 'NOT_HELD']);
 
 export class LogFileStore implements FileStore {
 	readonly #parts: FileStoreParts;
@@ -83,7 +86,8 @@ export class LogFileStore implements FileStore {
 	readonly #held: HeldContent;
 	readonly #proofs: FlowProofParts;
 	readonly #deletion: FileDeletion;
-	readonly #uploads = new Set<Upload>();
+	/** With the next number of the log at their beginning. */
+	readonly #uploads = new Map<Upload, ObjectId>();
 	/** Opened by uploads of this process that are neither bound nor given up. */
 	readonly #uploading = new Set<ObjectId>();
 	readonly #uploadParts: UploadParts;
@@ -99,9 +103,7 @@ export class LogFileStore implements FileStore {
 			ended: (upload) => this.#uploads.delete(upload),
 		};
 		this.#flowId = parts.settlement.identity().flowId;
-		this.#reader = new ObjectReader(parts.log, parts.view, (object, segment) => {
-			if (parts.damage.add(object.objectId, segment)) parts.onDamage();
-		});
+		this.#reader = new ObjectReader(parts.log, parts.view, parts.damage);
 		this.#held = new HeldContent(parts.view, this.#reader, parts.damage);
 		this.#deletion = new FileDeletion(parts);
 		this.#proofs = { view: parts.view, reader: this.#reader, objectOf: (submission) => this.#objectOf(submission) };
@@ -116,6 +118,13 @@ export class LogFileStore implements FileStore {
 		return this.#uploading.has(objectId);
 	}
 
+	/** Every object with a lower id is complete, or never will be: no upload in progress is older. */
+	get completeBelow(): ObjectId {
+		let below: ObjectId = this.#parts.log.nextLsn;
+		for (const begun of this.#uploads.values()) if (begun < below) below = begun;
+		return below;
+	}
+
 	beginUpload(options: UploadOptions): UploadSession {
 		if (this.#closing) throw new PerigeeError('SHUTTING_DOWN');
 		if (this.#parts.log.failure) throw new PerigeeError('READ_ONLY', this.#parts.log.failure.message);
@@ -125,7 +134,7 @@ export class LogFileStore implements FileStore {
 		if (announced > this.#parts.disk.uploadableBytes)
 			throw new PerigeeError('DISK_FULL', `${announced} bytes do not fit beside the reserve`);
 		const upload = new Upload(this.#uploadParts, options);
-		this.#uploads.add(upload);
+		this.#uploads.set(upload, this.#parts.log.nextLsn);
 		return upload;
 	}
 
@@ -204,42 +213,14 @@ export class LogFileStore implements FileStore {
 	}
 
 	health(): readonly HealthReason[] {
-		const reasons: HealthReason[] = [];
-		const { log, disk, damage, view } = this.#parts;
-		if (log.failure)
-			reasons.push({ code: 'READ_ONLY', message: `writing stopped: ${log.failure.message}`, ready: false });
-		if (disk.uploadableBytes === 0)
-			reasons.push({
-				code: 'DISK_FULL',
-				message: `${disk.freeBytes} bytes are free, ${disk.reserveBytes} are reserved`,
-				ready: false,
-			});
-		if (damage.count > 0)
-			reasons.push({
-				code: 'DATA_DAMAGED',
-				message: `${damage.count} segments do not match their checksums`,
-				ready: true,
-			});
-		if (log.damage.length > 0)
-			reasons.push({
-				code: 'LOG_DAMAGED',
-				message: `${log.damage.length} stretches of the log cannot be read`,
-				ready: true,
-			});
-		if (view.damage)
-			reasons.push({
-				code: 'VIEW_DAMAGED',
-				message: 'the index is damaged; it is rebuilt at the next start',
-				ready: true,
-			});
-		if (this.#closing) reasons.push({ code: 'SHUTTING_DOWN', message: 'the node is stopping', ready: false });
-		return reasons;
+		const closing = { code: 'SHUTTING_DOWN', message: 'the node is stopping', ready: false };
+		return [...healthReasons(this.#parts), ...(this.#closing ? [closing] : [])];
 	}
 
 	/** Takes no more uploads and breaks off those in progress. */
 	async close(): Promise<void> {
 		this.#closing = true;
-		await Promise.all([...this.#uploads].map((upload) => upload.abort()));
+		await Promise.all([...this.#uploads.keys()].map((upload) => upload.abort()));
 	}
 
 	/** Makes content durable, if it is not here, and binds it to a submission, if none fits. */
@@ -256,7 +237,8 @@ export class LogFileStore implements FileStore {
 	/** Under the root's lock: nobody else stores, deletes or gives up this content meanwhile. */
 	async #bindAlone(root: DataRoot, content: ReadyContent, options: UploadOptions): Promise<UploadResult> {
 		const row = await this.#held.rootRow(root);
-		const wasHeld = row?.object !== undefined && (await this.#isIntact(row.object));
+		const state = row?.object && (await this.#stateOf({ ...row.object, root }));
+		const wasHeld = state === 'intact';
 		const replaced = wasHeld ? undefined : row?.object;
 		const storing = wasHeld ? undefined : this.#store(content, replaced);
 		// The bytes came a second time; compaction reclaims them.
@@ -275,7 +257,7 @@ export class LogFileStore implements FileStore {
 			sizeBytes: content.sizeBytes,
 			segments: Number(geometry.segments),
 			name: options.name,
-			existed: wasHeld && known,
+			existed: known && (wasHeld || state === 'unchecked'),
 		};
 	}
 
@@ -286,16 +268,22 @@ export class LogFileStore implements FileStore {
 		this.#uploading.delete(objectId);
 	}
 
-	/** Reads an object through, so that the same content sent again heals damage that nobody has met since the last start. */
-	async #isIntact(object: RootObject): Promise<boolean> {
-		if (object.isPruned || this.#parts.damage.of(object.objectId)) return false;
+	/**
+	 * What is known of an object whose content has come again, so that the new bytes heal damage, also damage that nobody has met yet.
+	 * `unchecked`: it is large, and nobody has read it through lately; the copy that has just come takes its place, which costs nothing.
+	 */
+	async #stateOf(object: RootedObject): Promise<'intact' | 'damaged' | 'unchecked'> {
+		if (object.isPruned || this.#parts.damage.of(object.objectId)) return 'damaged';
+		if (this.#parts.checked.covers(object.objectId)) return 'intact';
+		if (object.sizeBytes > LIMITS.intactReadBytes) return 'unchecked';
 		try {
 			for (let from = 0; from < object.sizeBytes; from += SEGMENT_BYTES) {
 				await this.#reader.small(object, from, Math.min(from + SEGMENT_BYTES, object.sizeBytes));
 			}
-			return true;
+			this.#parts.checked.read(object.objectId);
+			return 'intact';
 		} catch (error) {
-			if (error instanceof PerigeeError && (error.code === 'DATA_DAMAGED' || error.code === 'NOT_HELD')) return false;
+			if (error instanceof PerigeeError && UNREADABLE.has(error.code)) return 'damaged';
 			throw error;
 		}
 	}
@@ -386,7 +374,7 @@ export class LogFileStore implements FileStore {
 		};
 	}
 
-	async #objectOf(submission: SubmissionRow): Promise<RootObject> {
+	async #objectOf(submission: SubmissionRow): Promise<RootedObject> {
 		return this.#held.object(submission.dataRoot);
 	}
 

@@ -5,7 +5,7 @@ import { HASH_BYTES, SECTOR_BYTES, SEGMENT_BYTES, SEGMENT_SECTORS, type SectorIn
 import { FlowTree, flowHeight, type FlowExtent, type InsideHash } from './flow-tree.js';
 import { objectSubtree } from './object-tree.js';
 import type { ObjectReader } from './object-reader.js';
-import type { RootObject, SubmissionRow } from './rows.js';
+import type { RootedObject, SubmissionRow } from './rows.js';
 import { firstEndingBehind } from './submissions.js';
 import type { SectorProof } from './types.js';
 import type { View } from './view.js';
@@ -16,7 +16,7 @@ export interface FlowProofParts {
 	readonly view: View;
 	readonly reader: ObjectReader;
 	/** The object that holds a submission's bytes. Errors: NOT_HELD. */
-	readonly objectOf: (submission: SubmissionRow) => Promise<RootObject>;
+	readonly objectOf: (submission: SubmissionRow) => Promise<RootedObject>;
 }
 
 /** Proof of `sector` against the flow root of `extent`. Errors: NOT_FOUND behind its end, NOT_HELD, DATA_DAMAGED. */
@@ -97,7 +97,7 @@ class SegmentLeaves {
 		return treeRoot(leaves.subarray(first * HASH_BYTES, (first + 2 ** height) * HASH_BYTES));
 	};
 
-	async #leavesOf(submission: SubmissionRow, object: RootObject, segment: number): Promise<Uint8Array> {
+	async #leavesOf(submission: SubmissionRow, object: RootedObject, segment: number): Promise<Uint8Array> {
 		if (this.#last?.txSeq !== submission.txSeq || this.#last.segment !== segment) {
 			const from = segment * SEGMENT_BYTES;
 			const bytes = await this.#parts.reader.small(object, from, Math.min(from + SEGMENT_BYTES, object.sizeBytes));

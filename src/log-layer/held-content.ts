@@ -6,7 +6,7 @@ import { PerigeeError } from '../errors.js';
 import { SEGMENT_BYTES, type DataRoot } from '../units.js';
 import type { DamageList } from './damage.js';
 import type { ObjectReader } from './object-reader.js';
-import { decodeObjectRow, decodeRootRow, rowKeys, type RootObject, type RootRow } from './rows.js';
+import { decodeObjectRow, decodeRootRow, rowKeys, type RootedObject, type RootObject, type RootRow } from './rows.js';
 import { includesSegment, overlapCount, type SegmentRange } from './segment-ranges.js';
 import type { FilePiece } from './types.js';
 import type { View } from './view.js';
@@ -55,14 +55,14 @@ export class HeldContent {
 	}
 
 	/** The object that holds the root's content. Errors: GONE, NOT_HELD. */
-	async object(root: DataRoot): Promise<RootObject> {
+	async object(root: DataRoot): Promise<RootedObject> {
 		const row = await this.rootRow(root);
-		if (row?.object) return row.object;
+		if (row?.object) return { ...row.object, root };
 		throw new PerigeeError(row?.deleted === undefined ? 'NOT_HELD' : 'GONE');
 	}
 
 	/** The object that holds the root's content, if none of the bytes [from, to) was dropped. Errors: GONE, NOT_HELD. */
-	async #readable(root: DataRoot, from: number, to: number): Promise<RootObject> {
+	async #readable(root: DataRoot, from: number, to: number): Promise<RootedObject> {
 		const object = await this.object(root);
 		const first = Math.floor(from / SEGMENT_BYTES);
 		const count = Math.ceil(to / SEGMENT_BYTES) - first;
@@ -72,7 +72,7 @@ export class HeldContent {
 	}
 
 	/** The object to go on with when one lost segments under its reader: the root's newer one, whose bytes are the same. Otherwise the error. */
-	async #successor(root: DataRoot, object: RootObject, error: unknown): Promise<RootObject> {
+	async #successor(root: DataRoot, object: RootObject, error: unknown): Promise<RootedObject> {
 		if (!(error instanceof PerigeeError && error.code === 'NOT_HELD')) throw error;
 		const current = await this.object(root);
 		if (current.objectId === object.objectId) throw error;
@@ -82,7 +82,7 @@ export class HeldContent {
 	/** Of the first `segments` of a file, those that are held and not known to be damaged. */
 	async heldSegments(object: RootObject, segments: number): Promise<number> {
 		const dropped = await this.dropped(object);
-		const damaged = [...(this.#damage.of(object.objectId) ?? [])].filter((at) => !includesSegment(dropped, at));
+		const damaged = [...(this.#damage.of(object.objectId)?.keys() ?? [])].filter((at) => !includesSegment(dropped, at));
 		return Math.max(0, segments - overlapCount(dropped, { first: 0, count: segments }) - damaged.length);
 	}
 

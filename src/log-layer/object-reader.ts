@@ -8,7 +8,8 @@ import { LIMITS } from '../limits.js';
 import { checkBlocksBytes } from '../native/addon.js';
 import { BLOCK_BYTES, SEGMENT_BYTES } from '../units.js';
 import { BufferPool } from './buffer-pool.js';
-import { decodeSegmentRow, rowKeys, type PlainPlace, type RootObject } from './rows.js';
+import type { DamageList, SegmentDamageReason, SegmentPlace } from './damage.js';
+import { decodeSegmentRow, rowKeys, type RootedObject, type PlainPlace } from './rows.js';
 import type { FilePiece } from './types.js';
 import type { View } from './view.js';
 
@@ -17,9 +18,6 @@ const CRC_BYTES = 4;
 const PIECE_BYTES = 1024 * 1024;
 /** Segment rows fetched at once while reading on. */
 const ROWS_AHEAD = 32;
-
-/** Told of each damaged block. */
-export type DamageListener = (object: RootObject, segment: number, place: PlainPlace) => void;
 
 /** Bytes [from, to) of one payload. */
 interface Part {
@@ -32,17 +30,18 @@ interface Part {
 export class ObjectReader {
 	readonly #log: AppendLog;
 	readonly #view: View;
-	readonly #onDamage: DamageListener;
+	readonly #damage: DamageList;
 	readonly #pool = new BufferPool(PIECE_BYTES + 2 * BLOCK_BYTES, LIMITS.readBuffers, LIMITS.readBuffersIdle);
 
-	constructor(log: AppendLog, view: View, onDamage: DamageListener) {
+	/** What is found damaged goes into `damage`. */
+	constructor(log: AppendLog, view: View, damage: DamageList) {
 		this.#log = log;
 		this.#view = view;
-		this.#onDamage = onDamage;
+		this.#damage = damage;
 	}
 
-	/** Bytes [from, to) of the object, at most one segment's length; zeros behind its end. Errors: DATA_DAMAGED, NOT_HELD. */
-	async small(object: RootObject, from: number, to: number): Promise<Uint8Array> {
+	/** Bytes [from, to) of the object, at most one segment's length; zeros behind its end. Errors: DATA_DAMAGED, READ_FAILED, NOT_HELD. */
+	async small(object: RootedObject, from: number, to: number): Promise<Uint8Array> {
 		if (to - from > SEGMENT_BYTES) throw new Error('a small read is at most one segment');
 		const parts = await this.#parts(object, from, Math.min(to, object.sizeBytes));
 		const [only] = parts;
@@ -65,7 +64,7 @@ export class ObjectReader {
 	}
 
 	/** Bytes [from, to) in pieces; the next piece is read while the caller works on one. Errors as of `small`. */
-	async *pieces(object: RootObject, from: number, to: number): AsyncGenerator<FilePiece> {
+	async *pieces(object: RootedObject, from: number, to: number): AsyncGenerator<FilePiece> {
 		let rows = new Map<number, Part['place']>();
 		let next: Promise<FilePiece> | undefined;
 		let at = from;
@@ -97,7 +96,7 @@ export class ObjectReader {
 	}
 
 	async #piece(
-		object: RootObject,
+		object: RootedObject,
 		rows: ReadonlyMap<number, PlainPlace>,
 		from: number,
 		to: number,
@@ -122,16 +121,14 @@ export class ObjectReader {
 	}
 
 	/** Reads parts that lie one behind the other in one log file into `buffer`, from the first one's block on, and checks them. */
-	async #readRun(object: RootObject, run: readonly Part[], buffer: Buffer): Promise<void> {
+	async #readRun(object: RootedObject, run: readonly Part[], buffer: Buffer): Promise<void> {
 		const [first] = run;
 		if (!first) return;
 		const { lane, fileNo, offset } = first.place;
 		try {
 			await this.#log.read(lane, fileNo, offset + spanOf(first).start, buffer);
 		} catch (error) {
-			const isDamage = error instanceof PerigeeError && error.code === 'DATA_DAMAGED';
-			if (isDamage) for (const part of run) this.#onDamage(object, part.segment, part.place);
-			throw error;
+			await this.#readSingly(object, run, buffer, error);
 		}
 		let at = 0;
 		for (const part of run) {
@@ -140,25 +137,45 @@ export class ObjectReader {
 				(start / BLOCK_BYTES) * CRC_BYTES,
 				Math.ceil(end / BLOCK_BYTES) * CRC_BYTES,
 			);
-			if (checkBlocksBytes(buffer.subarray(at, at + end - start), crcs) >= 0) {
-				this.#onDamage(object, part.segment, part.place);
-				throw new PerigeeError(
-					'DATA_DAMAGED',
-					`segment ${part.segment} is damaged in log file ${fileNo} of lane ${lane}`,
-				);
+			if (checkBlocksBytes(buffer.subarray(at, at + end - start), crcs) >= 0)
+				throw this.#damaged(object, part, 'checksum');
+			this.#damage.readRight(object.objectId, part.segment);
+			at += end - start;
+		}
+	}
+
+	/** The run could not be read in one go: finds out which of its parts cannot, so that no other is blamed. */
+	async #readSingly(object: RootedObject, run: readonly Part[], buffer: Buffer, cause: unknown): Promise<void> {
+		if (!isReadError(cause)) throw cause;
+		let at = 0;
+		for (const part of run) {
+			const { start, end } = spanOf(part);
+			const { lane, fileNo, offset } = part.place;
+			try {
+				await this.#log.read(lane, fileNo, offset + start, buffer.subarray(at, at + end - start));
+			} catch (error) {
+				if (!isReadError(error)) throw error;
+				if (error.code === 'DATA_DAMAGED') throw this.#damaged(object, part, 'missing');
+				if (this.#damage.readFailed(placeOf(object, part), 'read')) throw damagedError(part);
+				throw error;
 			}
 			at += end - start;
 		}
 	}
 
-	async #parts(object: RootObject, from: number, to: number): Promise<Part[]> {
+	#damaged(object: RootedObject, part: Part, reason: SegmentDamageReason): PerigeeError {
+		this.#damage.add({ ...placeOf(object, part), reason, foundBy: 'read' });
+		return damagedError(part);
+	}
+
+	async #parts(object: RootedObject, from: number, to: number): Promise<Part[]> {
 		if (to <= from) return [];
 		if (object.place) return [{ place: object.place, segment: 0, from, to }];
 		return partsOf(await this.#rows(object, from, to), from, to);
 	}
 
 	/** Places of the segments of [from, to), at most ROWS_AHEAD of them. Errors: NOT_HELD when one is missing. */
-	async #rows(object: RootObject, from: number, to: number): Promise<Map<number, PlainPlace>> {
+	async #rows(object: RootedObject, from: number, to: number): Promise<Map<number, PlainPlace>> {
 		const firstSegment = Math.floor(from / SEGMENT_BYTES);
 		const endSegment = Math.min(Math.ceil(Math.min(to, object.sizeBytes) / SEGMENT_BYTES), firstSegment + ROWS_AHEAD);
 		const keys: Buffer[] = [];
@@ -173,6 +190,21 @@ export class ObjectReader {
 		});
 		return rows;
 	}
+}
+
+function isReadError(error: unknown): error is PerigeeError {
+	return error instanceof PerigeeError && (error.code === 'DATA_DAMAGED' || error.code === 'READ_FAILED');
+}
+
+function damagedError({ segment, place }: Part): PerigeeError {
+	return new PerigeeError(
+		'DATA_DAMAGED',
+		`segment ${segment} is damaged in log file ${place.fileNo} of lane ${place.lane}`,
+	);
+}
+
+function placeOf({ root, objectId }: RootedObject, { segment, place }: Part): SegmentPlace {
+	return { root, objectId, segment, lane: place.lane, fileNo: place.fileNo, offset: place.offset };
 }
 
 /** The whole blocks of the payload that hold the part. */

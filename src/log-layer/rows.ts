@@ -50,6 +50,11 @@ export interface RootObject {
 	readonly isPruned?: true;
 }
 
+/** An object with the root that it is held under. */
+export interface RootedObject extends RootObject {
+	readonly root: DataRoot;
+}
+
 export interface RootSubmissions {
 	readonly flowId: FlowId;
 	readonly firstSeq: TxSeq;

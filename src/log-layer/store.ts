@@ -12,24 +12,24 @@ import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
-import { checkBlocksBytes, crc32c, crc32cBlocks, keccak256 } from '../native/addon.js';
+import { checkBlocksBytes, crc32c, crc32cBlocks } from '../native/addon.js';
 import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
 import { BLOCK_BYTES, type Lsn } from '../units.js';
-import { dropCheckpoint, readCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
-import { DamageList } from './damage.js';
+import { dropCheckpoint, writeCheckpoint } from './checkpoint.js';
+import type { DamageList, DamagedSegment, DamagedStretch } from './damage.js';
 import { DiskSpace } from './disk-space.js';
-import { Expiry } from './expiry.js';
-import { LogFileStore } from './file-store.js';
-import { Housekeeping } from './housekeeping.js';
-import { RootLocks } from './root-locks.js';
+import type { LogFileStore } from './file-store.js';
 import { StoreCore } from './store-core.js';
 import { rowKeys } from './rows.js';
+import type { Scrub, ScrubObserver, ScrubSettings } from './scrub.js';
 import { openIdentity } from './store-identity.js';
+import { openServices, type StoreServices } from './store-services.js';
 import { assertFirstVolume, logDirectory, openVolumes, type MissingVolume } from './volumes.js';
 import type { ViewObserver } from './view.js';
+import { discardView, trustedCheckpoint, viewDirectory } from './view-trust.js';
 
 /** The settlement's driver as the store opens it. */
 export interface SettlementDriver extends Settlement {
@@ -40,13 +40,13 @@ export interface SettlementDriver extends Settlement {
 export interface StoreObserver {
 	readonly log: LogObserver;
 	readonly view: ViewObserver;
+	readonly scrub: ScrubObserver;
 	replayed(lane: Lane, records: number): void;
 	/** How far the replay at open has come. */
 	replaying?(progress: ReplayProgress): void;
 	rebuilding(reason: string): void;
 	checkpointed(seconds: number): void;
 	checkpointFailed(error: unknown): void;
-	damageFound(): void;
 	/** A volume that this store has is not there. */
 	volumeMissing(volume: MissingVolume): void;
 	/** A volume took no file or no further bytes. */
@@ -55,6 +55,10 @@ export interface StoreObserver {
 	expired(): void;
 	/** Expiry or the removal of rows failed; it is tried again. */
 	housekeepingFailed(error: unknown): void;
+	/** A damaged place that was not known. */
+	damageFound(damage: DamagedSegment | DamagedStretch): void;
+	/** The list of damage could not be written down; it is tried again. */
+	damageNotSaved(error: unknown): void;
 }
 
 export interface StoreOptions {
@@ -79,6 +83,10 @@ export interface StoreOptions {
 	readonly maxUploads: number;
 	/** Closed content that no submission names is kept for so long. */
 	readonly uploadExpiryMs: number;
+	/** Absent: SCRUB_DEFAULTS. */
+	readonly scrub?: ScrubSettings;
+	/** The view of the open store turned out to be damaged; it answers what it can until it is closed, and the next open rebuilds it. */
+	readonly onViewDamage?: () => void;
 	/** Throw the view away first. */
 	readonly rebuild?: boolean;
 }
@@ -93,6 +101,9 @@ export interface Store {
 	readonly waiting: { readonly purges: number; readonly unnamed: number };
 	/** Does now what is due in the background, and waits until it is done. */
 	settle(): Promise<void>;
+	readonly scrub: Scrub;
+	/** The first damage found in the view, if any: the next open of the store rebuilds it. */
+	readonly viewDamage: Error | undefined;
 	/** Makes a checkpoint now. */
 	checkpoint(): Promise<void>;
 	/** Ends uploads, makes everything durable, makes a checkpoint, closes all files. */
@@ -101,7 +112,6 @@ export interface Store {
 
 const ROLL_MOST_BYTES = 2 ** 30;
 const ROLL_LEAST_BYTES = 32 * 2 ** 20;
-const ADDRESS_BYTES = 20;
 
 /** What the log needs of checksums, out of the addon. */
 export const logChecksums: Checksums = {
@@ -144,61 +154,37 @@ async function refuseWithoutJournal({ io, clock, dataDir }: StoreOptions): Promi
 		);
 }
 
-async function discardView(options: StoreOptions, reason: string): Promise<void> {
-	options.observer.rebuilding(reason);
-	// The checkpoint goes first: without it nobody trusts what is left of the view.
-	await dropCheckpoint(options.io, options.dataDir);
-	await options.kv.destroy(viewDirectory(options.dataDir));
-}
-
-function viewDirectory(dataDir: string): string {
-	return `${dataDir}/view`;
-}
-
 class OpenStore implements Store {
 	readonly files: LogFileStore;
 	readonly settlement: SettlementDriver;
 	readonly disk: DiskSpace;
 	readonly damage: DamageList;
 	readonly log: AppendLog;
+	readonly scrub: Scrub;
 	readonly #options: StoreOptions;
 	readonly #parts: StoreCore;
-	readonly #housekeeping: Housekeeping;
+	readonly #housekeeping: StoreServices['housekeeping'];
 	#checkpointing: Promise<void> | undefined;
+	readonly #damageFile: StoreServices['damageFile'];
 	#cancelTimer: () => void = () => undefined;
 
-	private constructor(options: StoreOptions, parts: StoreCore, log: AppendLog, disk: DiskSpace, isIncomplete: boolean) {
+	private constructor(
+		options: StoreOptions,
+		parts: StoreCore,
+		log: AppendLog,
+		disk: DiskSpace,
+		{ files, scrub, damage, damageFile, housekeeping }: StoreServices,
+	) {
 		this.#options = options;
 		this.#parts = parts;
 		this.log = log;
 		this.disk = disk;
 		this.settlement = parts.settlement;
-		this.damage = new DamageList();
-		const locks = new RootLocks();
-		this.files = new LogFileStore({
-			...options,
-			log,
-			disk,
-			locks,
-			view: parts.view,
-			journal: parts.journal,
-			settlement: parts.settlement,
-			damage: this.damage,
-			onDamage: () => options.observer.damageFound(),
-			submitter: keccak256(parts.storeId).slice(-ADDRESS_BYTES),
-		});
-		const expiry = new Expiry({
-			...options,
-			log,
-			locks,
-			view: parts.view,
-			pending: parts.pending,
-			isComplete: () => !isIncomplete && log.damage.length === 0,
-			isActive: (objectId) => this.files.isUploading(objectId),
-			onExpired: () => options.observer.expired(),
-		});
-		const onError = (error: unknown): void => options.observer.housekeepingFailed(error);
-		this.#housekeeping = new Housekeeping({ ...options, expiry, purge: parts.purge, onError });
+		this.damage = damage;
+		this.#damageFile = damageFile;
+		this.files = files;
+		this.scrub = scrub;
+		this.#housekeeping = housekeeping;
 	}
 
 	static async open(options: StoreOptions): Promise<Store> {
@@ -240,8 +226,12 @@ class OpenStore implements Store {
 			parts.useLog(log);
 			await parts.view.change((turn) => Promise.resolve(turn.settleLater()));
 			await parts.settlement.start();
-			const store = new OpenStore(options, parts, log, disk, isIncomplete);
-			parts.onViewDamage = () => void store.#distrustView();
+			const services = await openServices(options, parts, log, disk, isIncomplete);
+			const store = new OpenStore(options, parts, log, disk, services);
+			parts.onViewDamage = () => {
+				void store.#distrustView();
+				options.onViewDamage?.();
+			};
 			store.#schedule();
 			store.#housekeeping.start();
 			return store;
@@ -261,6 +251,10 @@ class OpenStore implements Store {
 		await this.#housekeeping.settle();
 	}
 
+	get viewDamage(): Error | undefined {
+		return this.#parts.view.damage;
+	}
+
 	checkpoint(): Promise<void> {
 		this.#checkpointing ??= this.#writeCheckpoint().finally(() => {
 			this.#checkpointing = undefined;
@@ -271,6 +265,7 @@ class OpenStore implements Store {
 	async close(): Promise<void> {
 		this.#cancelTimer();
 		this.#parts.onMuchLog = () => undefined;
+		await this.scrub.close();
 		await this.files.close();
 		await this.#housekeeping.stop();
 		await this.settlement.close();
@@ -279,6 +274,7 @@ class OpenStore implements Store {
 		await this.log.close();
 		if (this.#parts.view.damage) await this.#distrustView();
 		else if (!this.log.failure && this.#parts.hasChanged) await this.#tryCheckpoint();
+		await this.#damageFile.close();
 		await this.#parts.view.close();
 	}
 
@@ -328,14 +324,4 @@ class OpenStore implements Store {
 		await this.#parts.purge.finish(removed);
 		observer.checkpointed((clock.monotonicMs() - startMs) / 1000);
 	}
-}
-
-/** The checkpoint, if this store wrote it and the view still has it; otherwise the view is emptied for a rebuild. */
-async function trustedCheckpoint(options: StoreOptions, storeId: Uint8Array): Promise<Checkpoint | undefined> {
-	const { io, dataDir } = options;
-	const checkpoint = await readCheckpoint(io, dataDir);
-	if (checkpoint?.storeId === Buffer.from(storeId).toString('hex')) return checkpoint;
-	const hadView = (await io.list(viewDirectory(dataDir))).length > 0;
-	if (hadView) await discardView(options, 'it has no checkpoint');
-	return undefined;
 }

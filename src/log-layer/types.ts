@@ -1,5 +1,6 @@
 /** What the file store shows to the API and to other rooms (docs/architecture.md §6, §7). */
 import type { DataRoot, SectorIndex, TxSeq } from '../units.js';
+import type { DamageEntry } from './damage.js';
 
 export interface UploadOptions {
 	/** '' when the client gave none. */
@@ -126,4 +127,47 @@ export interface HealthReason {
 	readonly message: string;
 	/** False: the node cannot take uploads. */
 	readonly ready: boolean;
+}
+
+/** How far a pass of the scrub has come. Times in milliseconds since 1970. */
+export interface ScrubStatus {
+	/** waiting: a pass has met an error and goes on by itself. */
+	readonly state: 'idle' | 'running' | 'paused' | 'waiting';
+	readonly pass?: {
+		readonly startedMs: number;
+		/** Share of the log files that it has read, 0 to 1. */
+		readonly progress: number;
+		readonly position: { readonly phase: 'view' | 'log' | 'lost' };
+		readonly segments: number;
+		readonly bytes: number;
+		/** Damaged places that it has met, known or not. */
+		readonly damaged: number;
+	};
+	readonly last?: {
+		readonly startedMs: number;
+		readonly endedMs: number;
+		readonly segments: number;
+		readonly bytes: number;
+		readonly damaged: number;
+	};
+	/** When the next pass begins by itself; absent: it does not. */
+	readonly nextMs?: number;
+	readonly damagedSegments: number;
+	readonly damagedStretches: number;
+}
+
+/** What an operator may do with a store. */
+export interface StoreAdmin {
+	readonly scrub: ScrubControl;
+	/** Up to `most` damaged places with an id above `after`, in order. */
+	damage(after: number, most: number): readonly DamageEntry[];
+}
+
+/** The scrub as an operator sees it. */
+export interface ScrubControl {
+	/** Begins a pass, or goes on with one that was paused. */
+	start(): ScrubStatus;
+	/** Stops the pass where it stands. */
+	pause(): ScrubStatus;
+	status(): ScrubStatus;
 }

@@ -70,6 +70,11 @@ export class View {
 		return this.#damage;
 	}
 
+	/** Somebody has found out that the view lacks what it should have. */
+	distrust(error: ViewDamagedError): void {
+		this.#noteDamage(error);
+	}
+
 	/** Errors: DATA_DAMAGED when the row does not match its checksum; the next open then rebuilds the view. */
 	async get(key: Buffer): Promise<Uint8Array | undefined> {
 		const name = key.toString('latin1');
@@ -120,11 +125,7 @@ export class View {
 		} catch (error) {
 			if (!(error instanceof ViewDamagedError)) throw error;
 			this.#noteDamage(error);
-			throw new PerigeeError(
-				'DATA_DAMAGED',
-				`the index is damaged and is rebuilt at the next start: ${error.message}`,
-				{ cause: error },
-			);
+			throw new PerigeeError('DATA_DAMAGED', `the index is damaged: ${error.message}`, { cause: error });
 		}
 	}
 

@@ -61,8 +61,14 @@ export const METRICS = {
 		'Records behind the last confirmed group that were invalid after an unclean stop.',
 		['lane'],
 	),
-	damageFound: counter('damage_found_total', 'Damaged places found, by where: log, view or read.', ['where']),
-	damagedPlaces: gauge('damaged_places', 'Places known to be damaged and not yet healed.', []),
+	damageFound: counter('damage_found_total', 'Damaged places found, by where: log, view, read or scrub.', ['where']),
+	damagedPlaces: gauge('damaged_places', 'Segments known to be damaged and not yet healed.', []),
+	damagedStretches: gauge('damaged_stretches', 'Stretches of log files known to be damaged.', []),
+
+	scrubRunning: gauge('scrub_running', '1 while a pass of the scrub runs.', []),
+	scrubPasses: counter('scrub_passes_total', 'Passes of the scrub that came to their end.', []),
+	scrubBytes: counter('scrub_bytes_total', 'Bytes of log files that the scrub has read.', []),
+	scrubSegments: counter('scrub_segments_total', 'Segments that the scrub has checked.', []),
 
 	hashQueueSegments: gauge('hash_queue_segments', 'Segments that wait for a hashing worker.', []),
 	hashWaitSeconds: histogram('hash_wait_seconds', 'Time a segment waited for a hashing worker.', [], SECONDS),

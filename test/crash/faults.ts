@@ -12,7 +12,7 @@ import { runClients, upload } from './workload.js';
 /** The disk is looked at again after this time. */
 const LOOK_MS = 1000;
 const FULL: ReadonlySet<ErrorCode> = new Set(['DISK_FULL']);
-const FAILED: ReadonlySet<ErrorCode> = new Set(['READ_ONLY', 'DATA_DAMAGED']);
+const FAILED: ReadonlySet<ErrorCode> = new Set(['READ_ONLY']);
 
 export interface FullOutcome {
 	readonly acknowledged: number;
@@ -107,7 +107,7 @@ export async function runNthFault(kind: CallKind, nth: number, seed: number): Pr
 		);
 		machine.faults = undefined;
 		if (process.store.log.failure) await expectReadOnly(process);
-		await run(machine, verifyAcknowledged(process.store, oracle, true), 'reading after a fault');
+		await run(machine, verifyAcknowledged(process.store, oracle), 'reading after a fault');
 	}
 	if (process && prng.chance(0.3)) await run(machine, process.store.close(), 'a close after a fault');
 	if (prng.chance(0.5)) machine.kill();

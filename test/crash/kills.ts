@@ -122,7 +122,17 @@ class KillRun {
 	}
 
 	#spawn(): ChildProcess {
-		const args = ['start', '--data-dir', this.#dataDir, '--http', '127.0.0.1:0', '--log-level', 'error'];
+		const args = [
+			'start',
+			'--data-dir',
+			this.#dataDir,
+			'--http',
+			'127.0.0.1:0',
+			'--admin',
+			'127.0.0.1:0',
+			'--log-level',
+			'error',
+		];
 		const script = `import(${JSON.stringify(CLI)}).then((cli) => cli.main(${JSON.stringify(args)}))`;
 		const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
 			env: { ...process.env, UV_THREADPOOL_SIZE: '8' },

@@ -287,6 +287,14 @@ export function observerOf(told: Told): StoreObserver {
 			told.expired++;
 		},
 		housekeepingFailed: (error) => told.housekeepingErrors.push(error),
+		damageNotSaved: () => undefined,
+		scrub: {
+			checked: () => undefined,
+			began: () => undefined,
+			ended: () => undefined,
+			failed: () => undefined,
+			notSaved: () => undefined,
+		},
 	};
 }
 

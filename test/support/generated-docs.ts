@@ -1,6 +1,7 @@
 /** The parts of docs/ that come from tables of the code. `npm run generate` writes them; CI and a test compare them. */
 import { readFileSync } from 'node:fs';
 import type { TSchema } from 'typebox';
+import { ADMIN_ENDPOINTS } from '../../src/api/admin/definitions.js';
 import { type EndpointDefinition, ENDPOINTS } from '../../src/api/rest/definitions.js';
 import { EXIT_CODES } from '../../src/cli/exit-codes.js';
 import { buildProgram } from '../../src/cli/main.js';
@@ -10,6 +11,12 @@ import { METRICS } from '../../src/metrics/metrics.js';
 
 const BEGIN = '<!-- generated: begin; change the code and run npm run generate -->';
 const END = '<!-- generated: end -->';
+
+const ADMIN_WORDS = [
+	'These stand on a listener of their own (`admin`, `--admin`; 127.0.0.1:5679), whose address is in `listeners.admin` of `node.json`. It asks for',
+	'no password: keep it on this machine. So that no web page can use it from the browser of someone there, it answers only requests whose `Host`',
+	'is a literal address, `localhost`, or the name in the setting (else `FOREIGN_HOST`), and none that a page of another origin has made (`CROSS_SITE`).',
+].join('\n');
 
 /** Path of each file, from the top of the checkout → its text. */
 export const GENERATED_FILES: Readonly<Record<string, () => string>> = {
@@ -100,7 +107,9 @@ interface SchemaView {
 }
 
 function endpointSections(): string {
-	return Object.values<EndpointDefinition>(ENDPOINTS).map(endpointSection).join('\n\n');
+	const sections = (endpoints: Readonly<Record<string, EndpointDefinition>>): string[] =>
+		Object.values(endpoints).map(endpointSection);
+	return [...sections(ENDPOINTS), '## The admin listener', ADMIN_WORDS, ...sections(ADMIN_ENDPOINTS)].join('\n\n');
 }
 
 function endpointSection(definition: EndpointDefinition): string {

@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../../src/io/clock.js';
 import { createNodeIo } from '../../src/io/node-io.js';
 import { type Randomness, systemRandomness } from '../../src/io/randomness.js';
 import type { StorageIo } from '../../src/io/storage-io.js';
+import type { ScrubSettings } from '../../src/log-layer/scrub.js';
 import { openStore, type Store, type StoreObserver } from '../../src/log-layer/store.js';
 import type { UploadOptions, UploadResult } from '../../src/log-layer/types.js';
 import * as addon from '../../src/native/addon.js';
@@ -30,10 +31,16 @@ export interface TestStoreOptions {
 	readonly rollBytes?: number;
 	readonly uploadExpiryMs?: number;
 	readonly rebuild?: boolean;
+	/** Called when the view turns out to be damaged. */
+	readonly onViewDamage?: () => void;
+	/** Default: without rests. */
+	readonly scrub?: ScrubSettings;
 	/** Default: time stands still, so that nothing happens by itself. */
 	readonly clock?: Clock;
 	/** How the engine of the view is opened, where it differs from the usual small one. */
 	readonly rocks?: Partial<RocksOptions>;
+	/** Puts something between the store and its files. */
+	readonly wrapIo?: (io: StorageIo) => StorageIo;
 	/** Puts something between the store and the engine of its view. */
 	readonly wrapKv?: (kv: KvEngine) => KvEngine;
 }
@@ -117,7 +124,7 @@ export async function openTestStore(
 		dataDir,
 		dataDirs: options.dataDirs ?? [],
 		...(options.rollBytes === undefined ? {} : { rollBytes: options.rollBytes }),
-		io,
+		io: options.wrapIo?.(io) ?? io,
 		clock,
 		randomness,
 		kv: {
@@ -143,6 +150,8 @@ export async function openTestStore(
 		maxUploads: options.maxUploads ?? 64,
 		uploadExpiryMs: options.uploadExpiryMs ?? 86_400_000,
 		rebuild: options.rebuild ?? false,
+		...(options.onViewDamage ? { onViewDamage: options.onViewDamage } : {}),
+		scrub: options.scrub ?? { tranquility: 0, intervalDays: 30 },
 	});
 }
 
@@ -174,6 +183,14 @@ export function observerInto(told: string[]): StoreObserver {
 		volumeRefused: (volume) => void told.push(`volume ${volume} refused`),
 		expired: () => void told.push('expired'),
 		housekeepingFailed: (error) => void told.push(`housekeeping failed: ${String(error)}`),
+		damageNotSaved: (error) => void told.push(`damage not saved: ${String(error)}`),
+		scrub: {
+			checked: () => undefined,
+			began: () => void told.push('scrub began'),
+			ended: () => void told.push('scrub ended'),
+			failed: (error) => void told.push(`scrub failed: ${String(error)}`),
+			notSaved: (error) => void told.push(`scrub not saved: ${String(error)}`),
+		},
 	};
 }
 

@@ -28,7 +28,7 @@ export interface EndpointDefinition {
 	readonly answers: Readonly<Record<number, AnswerDefinition>>;
 }
 
-const closed = { additionalProperties: false } as const;
+export const closed = { additionalProperties: false } as const;
 const hash = (description: string) => Type.String({ pattern: '^0x[0-9a-f]{64}$', description });
 const hex = (description: string) => Type.String({ pattern: '^0x([0-9a-f]{2})*$', description });
 
@@ -165,7 +165,8 @@ const contentHeaders = Type.Object({
 	'if-none-match': Type.Optional(Type.String()),
 });
 
-const json = (description: string, body: TSchema): AnswerDefinition => ({
+/** An answer with a JSON body. */
+export const json = (description: string, body: TSchema): AnswerDefinition => ({
 	description,
 	contentType: 'application/json',
 	body,
@@ -190,7 +191,8 @@ const segmentAnswers = {
 	304: { description: 'If-None-Match names this segment.' },
 } as const;
 
-const define = <const D extends EndpointDefinition>(definition: D): D => definition;
+/** Keeps the literal types of a definition. */
+export const define = <const D extends EndpointDefinition>(definition: D): D => definition;
 
 export const ENDPOINTS = {
 	putUpload: define({

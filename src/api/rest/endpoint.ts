@@ -9,19 +9,25 @@ import type { Metrics } from '../../metrics/metrics.js';
 import type { EndpointDefinition } from './definitions.js';
 import type { UploadWatch } from './upload-watch.js';
 
-/** What a handler may use. Everything is passed in; nothing is global. */
-export interface RestContext {
-	readonly store: FileStore;
+/** What every listener needs. Everything is passed in; nothing is global. */
+export interface ServerContext {
 	readonly metrics: Metrics;
-	/** Brings gauges up to date before the registry is rendered. */
-	readonly refreshMetrics: () => void | Promise<void>;
 	readonly clock: Clock;
 	readonly log: Pick<Logger, 'error' | 'warn'>;
+	/** The answer that each connection waits for, or got last. */
+	readonly answering: WeakMap<Socket, ServerResponse>;
+	/** Throws for a request that no handler may see. */
+	readonly guard?: (request: IncomingMessage) => void;
+}
+
+/** What a handler of REST may use. */
+export interface RestContext extends ServerContext {
+	readonly store: FileStore;
+	/** Brings gauges up to date before the registry is rendered. */
+	readonly refreshMetrics: () => void | Promise<void>;
 	readonly version: string;
 	readonly maxFileBytes: number;
 	readonly uploads: UploadWatch;
-	/** The answer that each connection waits for, or got last. */
-	readonly answering: WeakMap<Socket, ServerResponse>;
 }
 
 /** Fastify's request as the handlers use it: routed and with its address taken apart, body untouched. */
@@ -32,11 +38,15 @@ export type RestRequest = FastifyRequest & {
 };
 
 /** Answers on `response`. A rejection with nothing sent yet becomes problem JSON; later it cuts the connection. */
-export type Handler = (context: RestContext, request: RestRequest, response: ServerResponse) => Promise<void>;
+export type Handler<C extends ServerContext> = (
+	context: C,
+	request: RestRequest,
+	response: ServerResponse,
+) => Promise<void>;
 
-export interface Endpoint {
+export interface Endpoint<C extends ServerContext = RestContext> {
 	readonly definition: EndpointDefinition;
-	readonly handle: Handler;
+	readonly handle: Handler<C>;
 	/** The body is a multipart form; everything else is handed over as it comes. */
 	readonly multipart?: true;
 }

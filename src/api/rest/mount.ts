@@ -4,14 +4,18 @@ import fastifyMultipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asPerigeeError, PerigeeError } from '../../errors.js';
 import type { HttpMethod } from './definitions.js';
-import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
+import type { Endpoint, RestRequest, ServerContext } from './endpoint.js';
 import { RouteMeter } from './route-meter.js';
 import { sendProblem, withExtras } from './problem.js';
 
 const METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'];
 
 /** Mounts all endpoints, and problem JSON for whatever does not reach one. */
-export async function mount(app: FastifyInstance, context: RestContext, endpoints: readonly Endpoint[]): Promise<void> {
+export async function mount<C extends ServerContext>(
+	app: FastifyInstance,
+	context: C,
+	endpoints: readonly Endpoint<C>[],
+): Promise<void> {
 	// Bodies of PUT are files of any type: the handler takes the socket as it is, and no parser looks at the type.
 	app.addHttpMethod('PUT', { hasBody: false, overrideExisting: true });
 	app.removeAllContentTypeParsers();
@@ -22,6 +26,9 @@ export async function mount(app: FastifyInstance, context: RestContext, endpoint
 	app.setErrorHandler((error, request, reply) => {
 		answerFailure(context, request, reply, unmatched, frameworkError(error));
 	});
+	// Where nothing takes a body, whoever refuses one says so.
+	if (!endpoints.some(({ multipart }) => multipart))
+		app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 	for (const endpoint of endpoints) {
 		if (endpoint.multipart !== true) mountOne(app, context, endpoint);
 	}
@@ -37,7 +44,7 @@ export async function mount(app: FastifyInstance, context: RestContext, endpoint
 
 /** Answers a request that Fastify turned away before any handler, or that has no route. */
 export function answerFailure(
-	context: RestContext,
+	context: ServerContext,
 	request: FastifyRequest,
 	reply: FastifyReply,
 	meter: RouteMeter,
@@ -48,7 +55,7 @@ export function answerFailure(
 	meter.record(request.method, reply.raw.statusCode, 0);
 }
 
-function mountOne(app: FastifyInstance, context: RestContext, endpoint: Endpoint): void {
+function mountOne<C extends ServerContext>(app: FastifyInstance, context: C, endpoint: Endpoint<C>): void {
 	const { methods, url } = endpoint.definition;
 	const meter = new RouteMeter(context.metrics, url);
 	app.route({
@@ -63,9 +70,9 @@ function mountOne(app: FastifyInstance, context: RestContext, endpoint: Endpoint
 }
 
 /** Runs a handler and measures it. Never rejects. */
-async function serve(
-	context: RestContext,
-	endpoint: Endpoint,
+async function serve<C extends ServerContext>(
+	context: C,
+	endpoint: Endpoint<C>,
 	request: RestRequest,
 	response: ServerResponse,
 	meter: RouteMeter,
@@ -74,6 +81,7 @@ async function serve(
 	let status = 0;
 	context.answering.set(request.raw.socket, response);
 	try {
+		context.guard?.(request.raw);
 		await endpoint.handle(context, request, response);
 	} catch (error) {
 		status = fail(context, request, response, error);
@@ -82,7 +90,7 @@ async function serve(
 }
 
 /** Turns an error into an answer, or cuts the connection when an answer has begun. The status that is counted. */
-function fail(context: RestContext, request: FastifyRequest, response: ServerResponse, cause: unknown): number {
+function fail(context: ServerContext, request: FastifyRequest, response: ServerResponse, cause: unknown): number {
 	const error = asPerigeeError(cause);
 	context.metrics.errors.inc({ code: error.code });
 	if (error.code === 'INTERNAL' || error.code === 'DATA_DAMAGED') {

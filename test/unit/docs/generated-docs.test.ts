@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { ADMIN_ENDPOINTS } from '../../../src/api/admin/definitions.js';
 import { ENDPOINTS } from '../../../src/api/rest/definitions.js';
 import { EXIT_CODES } from '../../../src/cli/exit-codes.js';
 import { SETTINGS } from '../../../src/config/schema.js';
@@ -22,6 +23,7 @@ test('the generated parts name every code, metric, setting, address and exit cod
 		['docs/metrics.md', Object.values(METRICS).map((metric) => `| \`${metric.name}\` |`)],
 		['docs/configuration.md', SETTINGS.map((setting) => `| \`${setting.key}\` |`)],
 		['docs/api.md', Object.values(ENDPOINTS).map(({ methods, url }) => `### ${methods.join(', ')} ${url}\n`)],
+		['docs/api.md', Object.values(ADMIN_ENDPOINTS).map(({ methods, url }) => `### ${methods.join(', ')} ${url}\n`)],
 		['docs/cli.md', Object.values(EXIT_CODES).map(({ code }) => `| ${code} |`)],
 	];
 	for (const [path, expected] of parts) {

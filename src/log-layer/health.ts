@@ -1,0 +1,56 @@
+/** What an operator should know about an open store. */
+import type { AppendLog } from '../append-log/append-log.js';
+import type { DamageList } from './damage.js';
+import type { DiskSpace } from './disk-space.js';
+import type { HealthReason } from './types.js';
+import type { View } from './view.js';
+
+export interface HealthParts {
+	readonly log: AppendLog;
+	readonly disk: DiskSpace;
+	readonly damage: DamageList;
+	readonly view: View;
+}
+
+export function healthReasons({ log, disk, damage, view }: HealthParts): HealthReason[] {
+	const reasons: HealthReason[] = [];
+	if (log.failure)
+		reasons.push({ code: 'READ_ONLY', message: `writing stopped: ${log.failure.message}`, ready: false });
+	if (disk.uploadableBytes === 0)
+		reasons.push({
+			code: 'DISK_FULL',
+			message: `${disk.freeBytes} bytes are free, ${disk.reserveBytes} are reserved`,
+			ready: false,
+		});
+	if (damage.count > 0)
+		reasons.push({
+			code: 'DATA_DAMAGED',
+			message: `${damage.count} segments do not match their checksums`,
+			ready: true,
+		});
+	reasons.push(...logReasons(damage));
+	if (view.damage)
+		reasons.push({
+			code: 'VIEW_DAMAGED',
+			message: 'the index is damaged; the next start rebuilds it',
+			ready: true,
+		});
+	return reasons;
+}
+
+function logReasons(damage: DamageList): HealthReason[] {
+	const lost = damage.stretches.filter(({ reason }) => reason !== 'copy').length;
+	const halved = damage.stretches.length - lost;
+	return [
+		...(lost > 0 ? [{ code: 'LOG_DAMAGED', message: `${lost} stretches of the log cannot be read`, ready: true }] : []),
+		...(halved > 0
+			? [
+					{
+						code: 'LOG_COPY_DAMAGED',
+						message: `${halved} stretches of the log have one good copy left of two`,
+						ready: true,
+					},
+				]
+			: []),
+	];
+}

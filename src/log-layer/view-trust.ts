@@ -1,0 +1,34 @@
+/** Whether the view of an earlier run may be used, and its end when it may not (docs/format.md §8). */
+import type { StorageIo } from '../io/storage-io.js';
+import { dropCheckpoint, readCheckpoint, type Checkpoint } from './checkpoint.js';
+
+/** What is needed of the options of a store. */
+interface ViewOptions {
+	readonly io: StorageIo;
+	readonly dataDir: string;
+	readonly kv: { destroy(directory: string): Promise<void> };
+	readonly observer: { rebuilding(reason: string): void };
+}
+
+/** Empties the view for a rebuild. */
+export async function discardView(options: ViewOptions, reason: string): Promise<void> {
+	options.observer.rebuilding(reason);
+	// The checkpoint goes first: without it nobody trusts what is left of the view.
+	await dropCheckpoint(options.io, options.dataDir);
+	await options.kv.destroy(viewDirectory(options.dataDir));
+}
+
+/** Where the view lies. */
+export function viewDirectory(dataDir: string): string {
+	return `${dataDir}/view`;
+}
+
+/** The checkpoint, if this store wrote it and the view still has it; otherwise the view is emptied for a rebuild. */
+export async function trustedCheckpoint(options: ViewOptions, storeId: Uint8Array): Promise<Checkpoint | undefined> {
+	const { io, dataDir } = options;
+	const checkpoint = await readCheckpoint(io, dataDir);
+	if (checkpoint?.storeId === Buffer.from(storeId).toString('hex')) return checkpoint;
+	const hadView = (await io.list(viewDirectory(dataDir))).length > 0;
+	if (hadView) await discardView(options, 'it has no checkpoint');
+	return undefined;
+}

@@ -1,0 +1,185 @@
+/** A view that is damaged under a running store is rebuilt in place. */
+import assert from 'node:assert/strict';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { PerigeeError } from '../../../src/errors.js';
+import { systemClock } from '../../../src/io/clock.js';
+import { HealingStore } from '../../../src/log-layer/healing-store.js';
+import type { Store } from '../../../src/log-layer/store.js';
+import { SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
+import { Prng } from '../../support/prng.js';
+import { dumpView, put, type TestStore, useTestStores } from '../../support/test-store.js';
+
+const stores = useTestStores();
+const prng = new Prng(31);
+
+interface Subject {
+	readonly healing: HealingStore;
+	readonly dataDir: string;
+	readonly told: string[];
+	/** The store of now. */
+	current(): Store;
+}
+
+/** Fails opens while it is above zero. */
+async function openHealing(failOpens = { left: 0 }): Promise<Subject> {
+	const dataDir = await stores.newDirectory();
+	const told: string[] = [];
+	let opened: TestStore | undefined;
+	const healing = await HealingStore.open({
+		clock: { ...systemClock, schedule: soon },
+		observer: {
+			healing: () => void told.push('healing'),
+			healed: () => void told.push('healed'),
+			failed: (error) => void told.push(`failed: ${error instanceof Error ? error.message : String(error)}`),
+		},
+		async open(onViewDamage) {
+			if (opened && failOpens.left-- > 0) throw new Error('no room for the view');
+			opened = await stores.open({ onViewDamage }, dataDir);
+			return opened;
+		},
+	});
+	return { healing, dataDir, told, current: () => opened as Store };
+}
+
+/** Rings soon, however long it should take. */
+function soon(_delayMs: number, callback: () => void): () => void {
+	const timer = setTimeout(callback, 5);
+	return () => clearTimeout(timer);
+}
+
+/** Spoils every table of the view on the disk. */
+async function spoilTables(dataDir: string): Promise<void> {
+	const directory = join(dataDir, 'view');
+	let spoiled = 0;
+	for (const name of await readdir(directory)) {
+		if (!/\.(sst|ldb)$/.test(name)) continue;
+		const path = join(directory, name);
+		const bytes = await readFile(path);
+		for (let at = 20; at < bytes.length; at += 50) bytes[at] = (bytes[at] ?? 0) ^ 0xff;
+		await writeFile(path, bytes);
+		spoiled++;
+	}
+	assert.ok(spoiled > 0, 'there are tables on the disk');
+}
+
+async function readAll(subject: Subject, txSeq: number): Promise<Buffer> {
+	const { files } = subject.healing;
+	const file = await files.fileBySeq(txSeq as TxSeq);
+	assert.ok(file);
+	const pieces: Buffer[] = [];
+	for await (const piece of files.read(file, 0, file.sizeBytes)) {
+		pieces.push(Buffer.from(piece.bytes));
+		piece.release();
+	}
+	return Buffer.concat(pieces);
+}
+
+async function filled(subject: Subject): Promise<Buffer[]> {
+	const contents = Array.from({ length: 40 }, (_, index) =>
+		Buffer.from(prng.bytes(index % 10 === 0 ? 2 * SEGMENT_BYTES + index : 300 + index)),
+	);
+	for (const content of contents) await put(subject.current(), content);
+	await subject.current().checkpoint();
+	return contents;
+}
+
+/** Reads until the damage is met. */
+async function meetDamage(subject: Subject, files: number): Promise<void> {
+	for (let txSeq = 0; txSeq < files; txSeq += 10) {
+		const error: unknown = await readAll(subject, txSeq).then(
+			() => undefined,
+			(reason: unknown) => reason,
+		);
+		if (error === undefined) continue;
+		assert.ok(error instanceof PerigeeError && error.code === 'REBUILDING');
+		return;
+	}
+	assert.fail('the damage was not met');
+}
+
+describe('a view whose tables are damaged under a running store', () => {
+	it('is rebuilt in place; meanwhile callers are told to come again', async () => {
+		const subject = await openHealing();
+		const contents = await filled(subject);
+		await spoilTables(subject.dataDir);
+		const before = subject.current();
+		await meetDamage(subject, contents.length);
+		const { files } = subject.healing;
+		assert.throws(() => files.beginUpload({ name: '', contentType: '' }), { code: 'REBUILDING' });
+		assert.throws(() => files.flow(), { code: 'REBUILDING' });
+		await assert.rejects(files.fileBySeq(0 as TxSeq), { code: 'REBUILDING' });
+		assert.deepEqual(
+			files.health().map(({ code, ready }) => [code, ready]),
+			[['REBUILDING', false]],
+		);
+		await subject.healing.healed();
+		assert.deepEqual(subject.told, ['healing', 'healed']);
+		assert.notEqual(subject.current(), before);
+		assert.deepEqual(files.health(), []);
+		for (const [txSeq, content] of contents.entries()) assert.ok((await readAll(subject, txSeq)).equals(content));
+		const more = prng.bytes(5000);
+		const { txSeq } = await put(subject.current(), more);
+		assert.ok((await readAll(subject, txSeq)).equals(more));
+		await subject.healing.close();
+		const mended = await dumpView(subject.dataDir);
+		const rebuilt = await stores.open({ rebuild: true }, subject.dataDir);
+		await rebuilt.close();
+		assert.deepEqual(mended, await dumpView(subject.dataDir));
+	});
+
+	it('breaks off uploads with a word to send them again, and lets nothing of them be seen', async () => {
+		const subject = await openHealing();
+		const contents = await filled(subject);
+		const upload = subject.healing.files.beginUpload({ name: 'late', contentType: '' });
+		await upload.write(prng.bytes(SEGMENT_BYTES + 5));
+		await spoilTables(subject.dataDir);
+		await meetDamage(subject, contents.length);
+		await assert.rejects(async () => upload.write(prng.bytes(10)), { code: 'REBUILDING' });
+		await subject.healing.healed();
+		await assert.rejects(upload.finish(), { code: 'REBUILDING' });
+		assert.equal(subject.healing.files.flow().submissions, contents.length);
+		await subject.healing.close();
+	});
+
+	it('is tried again when it cannot be rebuilt at once', async () => {
+		const subject = await openHealing({ left: 2 });
+		const contents = await filled(subject);
+		await spoilTables(subject.dataDir);
+		await meetDamage(subject, contents.length);
+		await subject.healing.healed();
+		const failure = 'failed: no room for the view';
+		assert.deepEqual(subject.told, ['healing', failure, failure, 'healed']);
+		assert.ok((await readAll(subject, 0)).equals(contents[0] as Buffer));
+		await subject.healing.close();
+	});
+
+	it('is found by the scrub when nobody reads', async () => {
+		const subject = await openHealing();
+		const contents = await filled(subject);
+		await spoilTables(subject.dataDir);
+		subject.healing.scrub.start();
+		await subject.current().scrub.idle();
+		await subject.healing.healed();
+		assert.deepEqual(subject.told, ['healing', 'healed']);
+		await subject.current().scrub.idle();
+		assert.equal(subject.healing.scrub.status().last?.damaged, 0, 'the pass went on in the mended store');
+		assert.ok((await readAll(subject, 10)).equals(contents[10] as Buffer));
+		await subject.healing.close();
+	});
+
+	it('is left alone when the disk has failed: that is final until a restart', async () => {
+		const subject = await openHealing();
+		const contents = await filled(subject);
+		subject.current().log.fail('bulk', new Error('EIO: i/o error, fdatasync'));
+		await spoilTables(subject.dataDir);
+		let failed = 0;
+		for (let txSeq = 0; txSeq < contents.length; txSeq += 10) await readAll(subject, txSeq).catch(() => failed++);
+		assert.ok(failed > 0);
+		await subject.healing.healed();
+		assert.deepEqual(subject.told, []);
+		assert.ok(subject.healing.files.health().some(({ code }) => code === 'READ_ONLY'));
+		await subject.healing.close();
+	});
+});
