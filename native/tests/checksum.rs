@@ -29,6 +29,16 @@ fn blocks_are_checksummed_one_by_one_and_the_last_may_be_short() {
 }
 
 #[test]
+fn blocks_of_equal_bytes_have_the_checksum_of_the_definition() {
+    for byte in [0, 1, 0x80, 0xFF] {
+        let data = [byte; 4096];
+        let mut checksums = [0];
+        block_checksums(&data, &mut checksums);
+        assert_eq!(checksums, [slow_crc32c(&data)]);
+    }
+}
+
+#[test]
 fn the_first_bad_block_is_found_wherever_a_bit_flips() {
     let mut data = Numbers(3).bytes(20 * 4096 + 100);
     let mut checksums = vec![0; 21];
