@@ -39,10 +39,10 @@ export class Expiry {
 		this.#parts = parts;
 	}
 
-	/** Gives up everything that is due. Errors: those of the log and the view; what is left is due the next time. */
+	/** Gives up everything that is due, as long as the log takes writes. Errors: those of the log and the view; what is left is due the next time. */
 	async sweep(): Promise<void> {
-		const { pending, isComplete } = this.#parts;
-		if (!isComplete()) return;
+		const { pending, isComplete, log } = this.#parts;
+		if (!isComplete() || log.failure) return;
 		if (!pending.isComplete) await this.#scan();
 		const due = pending.entries().filter((entry) => this.#isDue(entry));
 		for (let at = 0; at < due.length; at += LIMITS.expiryAtOnce)

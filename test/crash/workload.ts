@@ -117,7 +117,9 @@ async function breakOff(store: Store, prng: Prng): Promise<void> {
 /** Deletes a file, or drops some of its segments. */
 async function remove(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng): Promise<void> {
 	if (oracle.acknowledged.length === 0) return;
-	const { content } = prng.pick(oracle.acknowledged);
+	// Large ones are few, and have the longer way.
+	const large = oracle.acknowledged.filter(({ content }) => content.bytes.length > SEGMENT_BYTES);
+	const { content } = prng.pick(large.length > 0 && prng.chance(0.6) ? large : oracle.acknowledged);
 	const segments = Math.ceil(content.bytes.length / SEGMENT_BYTES);
 	if (segments > 1 && prng.chance(0.5)) return drop(machine, store, oracle, prng, content, segments);
 	await removeFile(machine, store, oracle, content);

@@ -1,0 +1,51 @@
+/** Deleting a file of many segments: at once for its readers, in the background for its rows, over stops. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Prng } from '../../support/prng.js';
+import { makeSyntheticFile, type SyntheticFile } from '../../support/synthetic-file.js';
+import { dumpView, put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
+
+const stores = useTestStores();
+const SEGMENTS = 12_500;
+const SMALL = new Prng(1).bytes(5000);
+
+/** Rows of objects, segments, nodes and purges in the view of a closed store. */
+async function objectRows(dataDir: string): Promise<number> {
+	const keys = [...(await dumpView(dataDir)).keys()];
+	return keys.filter((key) => ['0x04', '0x05', '0x06', '0x0c'].includes(key.slice(0, 4))).length;
+}
+
+describe('a file of many segments', () => {
+	async function openNew(): Promise<{ store: TestStore; file: SyntheticFile }> {
+		const directory = await stores.newDirectory();
+		const file = await makeSyntheticFile(directory, SEGMENTS);
+		return { store: await stores.open({}, directory), file };
+	}
+
+	it('is gone for its readers at once; its rows go while others work, also over a stop in between', async () => {
+		const { store, file } = await openNew();
+		await store.files.deleteFile(file.root);
+		await assert.rejects(readBack(store, file, 0, 10), { code: 'GONE' });
+		assert.ok(store.waiting.purges > 0);
+		assert.ok((await readBack(store, await put(store, SMALL))).equals(SMALL));
+		await store.close();
+		assert.ok((await objectRows(store.dataDir)) > 1000, 'the stop came too late to show anything');
+		const again = await stores.open({}, store.dataDir);
+		await assert.rejects(readBack(again, file, 0, 10), { code: 'GONE' });
+		await again.settle();
+		await again.close();
+		assert.equal(await objectRows(store.dataDir), 0);
+	});
+
+	it('loses a long range in steps, and keeps the rest', async () => {
+		const { store, file } = await openNew();
+		await store.files.dropSegments(file.root, 100, 9_000);
+		const known = await store.files.fileByRoot(file.root);
+		assert.deepEqual([known?.heldSegments, known?.finalized], [SEGMENTS - 9_000, false]);
+		assert.ok(known);
+		for (const segment of [100, 4_099, 4_100, 9_099])
+			await assert.rejects(store.files.segmentProof(known, segment), { code: 'NOT_HELD' });
+		for (const segment of [0, 99, 9_100, SEGMENTS - 1]) await store.files.segmentProof(known, segment);
+		await store.close();
+	});
+});
