@@ -171,6 +171,12 @@ export const ERRORS = {
 		false,
 		'The text names them. Nothing was changed; see docs/operations.md, "Several disks".',
 	),
+	JOURNAL_MISSING: rule(
+		500,
+		'A file of the journal is missing',
+		false,
+		'The text names it. Put it back; nothing was changed. See docs/operations.md, "Missing log files".',
+	),
 	FORMAT_UNKNOWN: rule(
 		500,
 		'The data directory has a format that this version does not know',

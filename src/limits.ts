@@ -146,6 +146,10 @@ export const LIMITS = {
 	diskLookMs: 500,
 	/** A volume that refused a file or a group is tried again after so long. */
 	volumeRetryMs: 10_000,
+	/** Time between two tries to write rows of the view to a full disk. */
+	viewRetryMs: 500,
+	/** Room that is kept so that a node can start on a full disk. */
+	ballastBytes: 64 * 1024 * 1024,
 	/** Data directories of one store. */
 	volumes: 64,
 } as const;

@@ -15,6 +15,7 @@ import { systemClock } from './io/clock.js';
 import { createNodeIo } from './io/node-io.js';
 import { systemRandomness } from './io/randomness.js';
 import type { StorageIo } from './io/storage-io.js';
+import { LIMITS } from './limits.js';
 import { STORE_FORMAT, replaceFile } from './log-layer/checkpoint.js';
 import { HealingStore } from './log-layer/healing-store.js';
 import { openStore, type StoreOptions, type StoreObserver } from './log-layer/store.js';
@@ -217,6 +218,7 @@ async function buildStore(
 			},
 		},
 		reserveBytes: config.storage.reserveBytes,
+		ballastBytes: LIMITS.ballastBytes,
 		maxFileBytes: config.storage.maxFileBytes,
 		maxUploads: config.upload.maxConcurrent,
 		uploadExpiryMs: config.storage.uploadExpiryMs,
@@ -335,6 +337,10 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 		},
 		view: {
 			batch: () => metrics.viewBatches.inc(),
+			stalled(isStalled) {
+				metrics.viewStalled.set(isStalled ? 1 : 0);
+				log.warn(isStalled ? 'the disk is full: the index waits for room' : 'the index has room again');
+			},
 			damaged(error) {
 				metrics.damageFound.inc({ where: 'view' });
 				log.error({ err: error }, 'a row of the view is damaged');
@@ -345,6 +351,13 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 			log.warn({ reason }, 'the view is rebuilt from the log');
 		},
 		checkpointFailed: (error) => log.error({ err: error }, 'a checkpoint failed; the next one is tried as usual'),
+		filesMissing(files) {
+			for (const { lane } of files) metrics.logFilesMissing.inc({ lane });
+			log.error(
+				{ files: files.slice(0, 100), count: files.length },
+				'log files are missing; the rest is served. Put them back and restart',
+			);
+		},
 		volumeMissing({ volume, reason }) {
 			metrics.volumesMissing.inc();
 			log.error({ volume, reason }, 'a volume is missing; what lies on the others is served');

@@ -56,8 +56,17 @@ impl DataLock {
             }
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
-        file.set_len(0)?;
-        file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
-        Ok(Self { _file: file })
+        match write_process_id(&mut file) {
+            // The lock holds without the text, for which a full disk may have no room.
+            Err(error) if error.kind() != std::io::ErrorKind::StorageFull => Err(error.into()),
+            _ => Ok(Self { _file: file }),
+        }
     }
+}
+
+/// Overwrites what is there before it cuts the rest off: that needs no room.
+fn write_process_id(file: &mut File) -> std::io::Result<()> {
+    let text = format!("{}\n", std::process::id());
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)
 }

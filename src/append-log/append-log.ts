@@ -6,11 +6,10 @@ import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
 import type { StorageIo } from '../io/storage-io.js';
-import { LIMITS } from '../limits.js';
 import type { Lsn } from '../units.js';
 import { LaneWriter } from './lane-writer.js';
 import { LogFileCheck } from './file-check.js';
-import { LogFiles } from './log-files.js';
+import type { LogFiles } from './log-files.js';
 import { LogShared } from './log-shared.js';
 import { replayLane } from './replay.js';
 import {
@@ -22,7 +21,7 @@ import {
 	type LanePosition,
 	type LogFileName,
 	type LogObserver,
-	type LogVolume,
+	type MissingFile,
 	type Placement,
 	type RecordInput,
 	type WriteTicket,
@@ -34,10 +33,10 @@ export interface AppendLogOptions {
 	readonly randomness: Randomness;
 	readonly checksums: Checksums;
 	readonly observer: LogObserver;
-	/** Where log files lie; the first is volume 0. */
-	readonly volumes: readonly LogVolume[];
+	/** The log files as they lie on the volumes; closed with the log. */
+	readonly files: LogFiles;
 	readonly placement: Placement;
-	/** Volumes are missing: their files may have any numbers, so that new ones keep a wide distance. */
+	/** Volumes or files are missing: they may have any numbers, so that new ones keep a wide distance. */
 	readonly isIncomplete?: boolean;
 	/** 16 bytes. */
 	readonly storeId: Uint8Array;
@@ -69,6 +68,8 @@ const INCOMPLETE_FILE_MARGIN = 1 << 16;
 export class AppendLog {
 	/** What the replay at open found unreadable. */
 	readonly damage: readonly BadRange[];
+	/** Files that others name and that the replay did not find. */
+	readonly missing: readonly MissingFile[];
 	readonly #shared: LogShared;
 	readonly #writers: Record<Lane, LaneWriter>;
 	/** What a recovery found out and no file states yet. */
@@ -78,23 +79,25 @@ export class AppendLog {
 		shared: LogShared,
 		writers: Record<Lane, LaneWriter>,
 		damage: readonly BadRange[],
+		missing: readonly MissingFile[],
 		verdicts: ReadonlyMap<Lane, readonly RecordInput[]>,
 	) {
 		this.#shared = shared;
 		this.#writers = writers;
 		this.damage = damage;
+		this.missing = missing;
 		this.#verdicts = verdicts;
 	}
 
 	/** Opens the log: replays it from `options.from`, payload lanes first, and settles what a crash left behind. */
 	static async open(options: AppendLogOptions): Promise<AppendLog> {
+		const { files } = options;
 		// A new file names the one before it as proof that it was there: so names that are seen here must last.
-		for (const { directory } of options.volumes) await options.io.syncDir(directory);
-		const files = await LogFiles.open(options.io, options.volumes, LIMITS.openLogFiles);
-		for (const path of files.spareCopies) options.observer.spareCopy(path);
-		const shared = new LogShared({ ...options, files, incarnation: options.randomness.bytes(16) });
+		for (const { directory } of files.volumes) await options.io.syncDir(directory);
+		const shared = new LogShared({ ...options, incarnation: options.randomness.bytes(16) });
 		shared.nextLsn = options.nextLsn;
 		const damage: BadRange[] = [];
+		const missing: MissingFile[] = [];
 		const verdicts = new Map<Lane, readonly RecordInput[]>();
 		const writers: Partial<Record<Lane, LaneWriter>> = {};
 		const fileMargin = options.isIncomplete === true ? INCOMPLETE_FILE_MARGIN : 0;
@@ -103,6 +106,7 @@ export class AppendLog {
 			const numbers = files.numbers(lane);
 			const result = await replayLane(shared, lane, numbers, options.from[lane], options.consumer, onRead);
 			damage.push(...result.damage);
+			missing.push(...result.missing.map((fileNo) => ({ lane, fileNo })));
 			verdicts.set(lane, result.verdicts);
 			writers[lane] = new LaneWriter({
 				lane,
@@ -116,7 +120,7 @@ export class AppendLog {
 			});
 		}
 		shared.nextLsn += options.isIncomplete === true ? INCOMPLETE_LSN_MARGIN : LSN_MARGIN;
-		const log = new AppendLog(shared, writers as Record<Lane, LaneWriter>, damage, verdicts);
+		const log = new AppendLog(shared, writers as Record<Lane, LaneWriter>, damage, missing, verdicts);
 		await log.stateVerdicts().catch((error: unknown) => {
 			// On a full disk reads go on; until the verdicts are stated no checkpoint may pass them.
 			if (!(error instanceof PerigeeError && error.code === 'DISK_FULL')) throw error;
@@ -131,10 +135,12 @@ export class AppendLog {
 
 	/**
 	 * Fills `into` with the bytes at `offset` of a log file, unchecked: the caller compares the block CRCs.
-	 * Errors: DATA_DAMAGED when the file is missing or too short; READ_FAILED when the disk answers with an error, which may be gone
-	 * the next time.
+	 * Errors: NOT_HELD when the file is known to be missing; DATA_DAMAGED when it is missing all the same or too short; READ_FAILED when the
+	 * disk answers with an error, which may be gone the next time.
 	 */
 	async read(lane: Lane, fileNo: number, offset: number, into: Uint8Array): Promise<void> {
+		if (this.#shared.files.isLost(lane, fileNo))
+			throw new PerigeeError('NOT_HELD', `log file ${fileNo} of lane ${lane} is missing`);
 		let bytes: number;
 		try {
 			bytes = await this.#shared.files.use(lane, fileNo, (file) => file.read(into, offset));
@@ -151,6 +157,11 @@ export class AppendLog {
 		}
 		if (bytes < into.length)
 			throw new PerigeeError('DATA_DAMAGED', `log file ${fileNo} of lane ${lane} ends too early`);
+	}
+
+	/** The file is known to be missing. */
+	isLost(lane: Lane, fileNo: number): boolean {
+		return this.#shared.files.isLost(lane, fileNo);
 	}
 
 	/** The log files there are, lane by lane in the order of a replay, each lane's in ascending order. */
@@ -230,14 +241,13 @@ export class AppendLog {
  * journal, which lies on `volume`; says nothing, and changes nothing that an open would not.
  */
 export async function findJournalDamage(
-	options: Pick<AppendLogOptions, 'io' | 'clock' | 'checksums'> & { readonly volume: LogVolume },
+	options: Pick<AppendLogOptions, 'io' | 'clock' | 'checksums' | 'files'>,
 ): Promise<readonly BadRange[]> {
 	const ignore = (): void => undefined;
-	const files = await LogFiles.open(options.io, [options.volume], 1);
+	const { files } = options;
 	const shared = new LogShared({
 		...options,
-		files,
-		placement: { candidates: () => [options.volume], began: ignore, shouldLeave: () => false, refused: ignore },
+		placement: { candidates: () => files.volumes, began: ignore, shouldLeave: () => false, refused: ignore },
 		observer: {
 			committed: ignore,
 			unsynced: ignore,

@@ -33,6 +33,7 @@ export class LogFiles {
 	readonly #io: StorageIo;
 	readonly #maxOpen: number;
 	readonly #volumeOf: Map<number, LogVolume>;
+	#isIncomplete = false;
 	/** In order of last use: a Map keeps insertion order, and a hit is inserted anew. */
 	readonly #open = new Map<number, OpenFile>();
 	#isClosed = false;
@@ -81,6 +82,21 @@ export class LogFiles {
 		const numbers: number[] = [];
 		for (const key of this.#volumeOf.keys()) if (key % 8 === LANES[lane]) numbers.push(Math.floor(key / 8));
 		return numbers.sort((a, b) => a - b);
+	}
+
+	/** The file is there. */
+	has(lane: Lane, fileNo: number): boolean {
+		return this.#volumeOf.has(keyOf(lane, fileNo));
+	}
+
+	/** Files or whole volumes are missing: whatever is not there may be on them. */
+	markIncomplete(): void {
+		this.#isIncomplete = true;
+	}
+
+	/** The file is among what is missing. */
+	isLost(lane: Lane, fileNo: number): boolean {
+		return this.#isIncomplete && !this.has(lane, fileNo);
 	}
 
 	/** Where the file lies; where its name would be on the first volume, when it is nowhere. */

@@ -16,6 +16,8 @@ export interface LaneReplayResult {
 	/** Records that the next new file of the lane must begin with. */
 	readonly verdicts: readonly RecordInput[];
 	readonly damage: readonly BadRange[];
+	/** Numbers of files that others name, or the position, and that are not there. */
+	readonly missing: readonly number[];
 }
 
 /**
@@ -33,21 +35,18 @@ export async function replayLane(
 ): Promise<LaneReplayResult> {
 	const replay = new LaneReplay(shared, lane, from, fileNumbers.at(-1) ?? 0, consumer, onRead);
 	const open = fileNumbers.filter((fileNo) => !from || fileNo >= from.fileNo);
-	if (from && open[0] !== from.fileNo) replay.reportMissing(from.fileNo);
+	if (from && open[0] !== from.fileNo) replay.noteMissing(from.fileNo);
 	const stated = new Map<number, FileVerdict>();
 	for (const fileNo of open.toReversed()) await replay.collectVerdicts(fileNo, stated);
-	let previous: number | undefined;
-	for (const fileNo of open) {
-		await replay.file(fileNo, stated.get(fileNo), previous);
-		previous = fileNo;
-	}
+	for (const fileNo of open) await replay.file(fileNo, stated.get(fileNo));
 	await replay.finish();
-	return { verdicts: replay.verdicts, damage: replay.damage };
+	return { verdicts: replay.verdicts, damage: replay.damage, missing: [...replay.missing] };
 }
 
 class LaneReplay {
 	readonly verdicts: RecordInput[] = [];
 	readonly damage: BadRange[] = [];
+	readonly missing = new Set<number>();
 	readonly #shared: LogShared;
 	readonly #lane: Lane;
 	readonly #from: LanePosition | undefined;
@@ -75,8 +74,8 @@ class LaneReplay {
 		this.#consumer = consumer;
 	}
 
-	reportMissing(fileNo: number): void {
-		this.#damaged({ from: 0, to: 0 }, fileNo);
+	noteMissing(fileNo: number): void {
+		this.missing.add(fileNo);
 	}
 
 	/** Notes what the head of file `fileNo` says about earlier files. */
@@ -87,10 +86,10 @@ class LaneReplay {
 		});
 	}
 
-	async file(fileNo: number, stated: FileVerdict | undefined, previous: number | undefined): Promise<void> {
+	async file(fileNo: number, stated: FileVerdict | undefined): Promise<void> {
 		await this.#withFile(fileNo, async (scan) => {
 			const named = scan.header?.previousFileNo ?? 0;
-			if (previous !== undefined && named > previous) this.reportMissing(named);
+			if (named > 0 && !this.#shared.files.has(this.#lane, named)) this.noteMissing(named);
 			const from = this.#from?.fileNo === fileNo ? this.#from.offset : FIRST_GROUP_OFFSET;
 			this.#toldOffset = this.#from?.fileNo === fileNo ? from : 0;
 			if (from > FIRST_GROUP_OFFSET && from > scan.sizeBytes) this.#reportCut(fileNo, scan.sizeBytes, from);

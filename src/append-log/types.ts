@@ -99,6 +99,12 @@ export interface BadRange {
 	readonly to: number;
 }
 
+/** A log file that was there once and is not there now. */
+export interface MissingFile {
+	readonly lane: Lane;
+	readonly fileNo: number;
+}
+
 /** Checksums the log needs, injected so that this room does not know the addon. */
 export interface Checksums {
 	/** CRC-32C of all bytes. */

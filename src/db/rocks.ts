@@ -298,15 +298,19 @@ function engineError(error: unknown): unknown {
 	// A table that is missing, or that bits in the list of tables have renamed, is damage too.
 	const isDamage = text.startsWith('Corruption') || text.includes('No such file or directory');
 	if (isDamage) return new ViewDamagedError(`the index is damaged: ${text}`, { cause: error });
-	if (text.includes('No space left on device')) return new PerigeeError('DISK_FULL', text, { cause: error });
+	if (FULL.some((word) => text.includes(word))) return new PerigeeError('DISK_FULL', text, { cause: error });
 	return error;
 }
 
+/** RocksDB takes writes again by itself a few seconds after there is room. */
+const FULL = ['No space left on device', 'Disk quota exceeded'];
+
 /** What else may be wrong with a directory that does not open is not damage: a rebuild would not help. */
-const SURROUNDINGS = ['lock', 'No space left on device', 'Permission denied', 'Too many open files'];
+const SURROUNDINGS = ['lock', 'Permission denied', 'Too many open files', 'Read-only file system'];
 
 function openError(directory: string, error: unknown): Error {
 	const text = `the index in ${directory} cannot be opened: ${error instanceof Error ? error.message : String(error)}`;
+	if (FULL.some((word) => text.includes(word))) return new PerigeeError('DISK_FULL', text, { cause: error });
 	if (SURROUNDINGS.some((word) => text.includes(word))) return new PerigeeError('INTERNAL', text, { cause: error });
 	return new ViewDamagedError(text, { cause: error });
 }

@@ -3,6 +3,7 @@
  */
 import type { Lane, LanePosition } from '../append-log/types.js';
 import { LANE_NAMES } from '../append-log/types.js';
+import type { KnownFiles } from './losses.js';
 import type { StorageIo } from '../io/storage-io.js';
 import type { Lsn } from '../units.js';
 import type { PendingObject } from './pending-objects.js';
@@ -20,6 +21,8 @@ export interface Checkpoint {
 	readonly id: number;
 	readonly nextLsn: Lsn;
 	readonly lanes: Partial<Record<Lane, LanePosition>>;
+	/** Absent in checkpoints of early versions. */
+	readonly known?: KnownFiles;
 	/** Settings and drivers' states as of the journal's position. */
 	readonly journalState: Uint8Array;
 	/** Objects without a submission; undefined when they are not known, so that the view has to be scanned for them. */
@@ -80,6 +83,7 @@ function decodeCheckpoint(bytes: Buffer): Checkpoint | undefined {
 		id: fields.id,
 		nextLsn: BigInt(fields.nextLsn) as Lsn,
 		lanes,
+		...(fields.known ? { known: fields.known } : {}),
 		journalState: Buffer.from(fields.journalState, 'base64'),
 		...(fields.pending ? { pending: fields.pending.map(readPending) } : {}),
 		timeMs: fields.timeMs,

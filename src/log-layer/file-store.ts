@@ -39,6 +39,8 @@ import {
 	wholeObject,
 	type ObjectId,
 } from './records.js';
+import type { Losses } from './losses.js';
+import { LostSegments } from './lost-segments.js';
 import type { RootLocks } from './root-locks.js';
 import { rowKeys, type RootedObject, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
 import { includesSegment } from './segment-ranges.js';
@@ -56,7 +58,7 @@ import type {
 	UploadSession,
 } from './types.js';
 import { Upload, type ReadyContent, type UploadParts } from './upload.js';
-import type { View } from './view.js';
+import { noRoom, type View } from './view.js';
 
 export interface FileStoreParts {
 	readonly log: AppendLog;
@@ -70,6 +72,7 @@ export interface FileStoreParts {
 	readonly settlement: Settlement;
 	readonly damage: DamageList;
 	readonly checked: CheckedObjects;
+	readonly losses: Losses;
 	readonly maxFileBytes: number;
 	readonly maxUploads: number;
 	/** In whose name this node submits; 20 bytes. */
@@ -85,6 +88,8 @@ export class LogFileStore implements FileStore {
 	readonly #reader: ObjectReader;
 	readonly #held: HeldContent;
 	readonly #proofs: FlowProofParts;
+	/** Absent when nothing is missing. */
+	readonly #lost: LostSegments | undefined;
 	readonly #deletion: FileDeletion;
 	/** With the next number of the log at their beginning. */
 	readonly #uploads = new Map<Upload, ObjectId>();
@@ -98,7 +103,8 @@ export class LogFileStore implements FileStore {
 		this.#uploadParts = {
 			...parts,
 			opened: (objectId) => this.#uploading.add(objectId),
-			bind: (content, options) => this.#bind(content, options),
+			// What is durable when the index begins to wait for room becomes visible later, or is sent again.
+			bind: (content, options) => parts.view.unlessStalled(this.#bind(content, options)),
 			discard: (objectId) => void this.#discard(objectId),
 			ended: (upload) => this.#uploads.delete(upload),
 		};
@@ -106,6 +112,9 @@ export class LogFileStore implements FileStore {
 		this.#reader = new ObjectReader(parts.log, parts.view, parts.damage);
 		this.#held = new HeldContent(parts.view, this.#reader, parts.damage);
 		this.#deletion = new FileDeletion(parts);
+		const { log, view, losses } = parts;
+		if (losses.files.length > 0 || losses.volumes.length > 0)
+			this.#lost = new LostSegments(view, (lane, fileNo) => log.isLost(lane, fileNo));
 		this.#proofs = { view: parts.view, reader: this.#reader, objectOf: (submission) => this.#objectOf(submission) };
 	}
 
@@ -133,6 +142,7 @@ export class LogFileStore implements FileStore {
 		if (announced > this.#parts.maxFileBytes) throw new PerigeeError('BODY_TOO_LARGE');
 		if (announced > this.#parts.disk.uploadableBytes)
 			throw new PerigeeError('DISK_FULL', `${announced} bytes do not fit beside the reserve`);
+		if (this.#parts.view.isStalled) throw noRoom();
 		const upload = new Upload(this.#uploadParts, options);
 		this.#uploads.set(upload, this.#parts.log.nextLsn);
 		return upload;
@@ -353,7 +363,8 @@ export class LogFileStore implements FileStore {
 	async #storedFile(submission: SubmissionRow, row: RootRow, upload: SubmissionRow['upload']): Promise<StoredFile> {
 		const geometry = fileGeometry(submission.lengthBytes);
 		const segments = Number(geometry.segments);
-		const heldSegments = row.object ? await this.#held.heldSegments(row.object, segments) : 0;
+		const lost = row.object && this.#lost ? await this.#lost.countOf(row.object) : 0;
+		const heldSegments = row.object ? Math.max(0, (await this.#held.heldSegments(row.object, segments)) - lost) : 0;
 		return {
 			root: submission.dataRoot,
 			txSeq: submission.txSeq,

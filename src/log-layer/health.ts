@@ -2,6 +2,7 @@
 import type { AppendLog } from '../append-log/append-log.js';
 import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
+import { lossReasons, type Losses } from './losses.js';
 import type { HealthReason } from './types.js';
 import type { View } from './view.js';
 
@@ -10,13 +11,16 @@ export interface HealthParts {
 	readonly disk: DiskSpace;
 	readonly damage: DamageList;
 	readonly view: View;
+	readonly losses: Losses;
 }
 
-export function healthReasons({ log, disk, damage, view }: HealthParts): HealthReason[] {
+export function healthReasons({ log, disk, damage, view, losses }: HealthParts): HealthReason[] {
 	const reasons: HealthReason[] = [];
 	if (log.failure)
 		reasons.push({ code: 'READ_ONLY', message: `writing stopped: ${log.failure.message}`, ready: false });
-	if (disk.uploadableBytes === 0)
+	if (view.isStalled)
+		reasons.push({ code: 'DISK_FULL', message: 'the index waits for room on the disk', ready: false });
+	else if (disk.uploadableBytes === 0)
 		reasons.push({
 			code: 'DISK_FULL',
 			message: `${disk.freeBytes} bytes are free, ${disk.reserveBytes} are reserved`,
@@ -28,7 +32,7 @@ export function healthReasons({ log, disk, damage, view }: HealthParts): HealthR
 			message: `${damage.count} segments do not match their checksums`,
 			ready: true,
 		});
-	reasons.push(...logReasons(damage));
+	reasons.push(...logReasons(damage), ...lossReasons(losses));
 	if (view.damage)
 		reasons.push({
 			code: 'VIEW_DAMAGED',

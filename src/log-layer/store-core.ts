@@ -9,6 +9,7 @@ import { applyJournalItems } from './apply-journal.js';
 import { applyPayloadRecords, type ApplyMemory } from './apply-payload.js';
 import type { Checkpoint } from './checkpoint.js';
 import { FlowEdge } from './flow-tree.js';
+import { FileLedger, retiredFiles, type KnownFiles } from './losses.js';
 import { OpenTrees } from './open-trees.js';
 import { PendingObjects } from './pending-objects.js';
 import { Purge } from './purge.js';
@@ -25,6 +26,8 @@ export class StoreCore {
 	readonly storeId: Uint8Array;
 	readonly pending: PendingObjects;
 	readonly purge: Purge;
+	/** Which log files the view was built from. */
+	readonly ledger: FileLedger;
 	/** Up to where each payload lane is in the view, and whence the journal was restored. */
 	readonly applied: Partial<Record<Lane, LanePosition>>;
 	/** Called when enough log has gathered for a checkpoint. */
@@ -38,14 +41,22 @@ export class StoreCore {
 	#checkpointId: number;
 	#bytesSince = 0;
 
-	private constructor(options: StoreOptions, kv: KvEngine, storeId: Uint8Array, checkpoint: Checkpoint | undefined) {
+	private constructor(
+		options: StoreOptions,
+		kv: KvEngine,
+		storeId: Uint8Array,
+		checkpoint: Checkpoint | undefined,
+		inView: KnownFiles | undefined,
+	) {
 		this.storeId = storeId;
 		this.#observer = options.observer;
 		this.#checkpointId = checkpoint?.id ?? 0;
 		this.applied = { ...checkpoint?.lanes };
+		this.ledger = new FileLedger(inView);
 		const { view } = options.observer;
 		this.view = new View(kv, {
 			batch: (rows) => view.batch(rows),
+			stalled: (isStalled) => view.stalled(isStalled),
 			damaged: (error) => {
 				view.damaged(error);
 				this.onViewDamage();
@@ -66,8 +77,9 @@ export class StoreCore {
 		kv: KvEngine,
 		storeId: Uint8Array,
 		checkpoint: Checkpoint | undefined,
+		inView: KnownFiles | undefined,
 	): Promise<StoreCore> {
-		const core = new StoreCore(options, kv, storeId, checkpoint);
+		const core = new StoreCore(options, kv, storeId, checkpoint, inView);
 		if (checkpoint) {
 			const row = await kv.get(rowKeys.checkpoint());
 			const id = row ? Number(Buffer.from(row).toString()) : 0;
@@ -101,6 +113,7 @@ export class StoreCore {
 		}
 		const before = this.applied[lane];
 		this.applied[lane] = end;
+		this.ledger.took(lane, end.fileNo);
 		this.#bytesSince += before?.fileNo === end.fileNo ? end.offset - before.offset : end.offset;
 		if (this.#bytesSince >= LIMITS.checkpointLogBytes) this.onMuchLog();
 	};
@@ -122,6 +135,7 @@ export class StoreCore {
 			id: ++this.#checkpointId,
 			nextLsn,
 			lanes: end ? { ...lanes, journal: end } : lanes,
+			known: this.ledger.save(retiredFiles(this.journal)),
 			journalState: state,
 			...(this.pending.isComplete ? { pending: this.pending.entries() } : {}),
 			timeMs,

@@ -10,6 +10,7 @@ import { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
 import { Expiry } from './expiry.js';
 import { LogFileStore } from './file-store.js';
+import type { Losses } from './losses.js';
 import { Housekeeping } from './housekeeping.js';
 import type { PendingObjects } from './pending-objects.js';
 import type { Purge } from './purge.js';
@@ -45,7 +46,7 @@ export async function openServices(
 	core: Core,
 	log: AppendLog,
 	disk: DiskSpace,
-	isIncomplete: boolean,
+	losses: Losses,
 ): Promise<StoreServices> {
 	const { view, journal, settlement, pending, purge } = core;
 	const storeId = Buffer.from(core.storeId).toString('hex');
@@ -63,6 +64,7 @@ export async function openServices(
 		settlement,
 		damage,
 		checked,
+		losses,
 		submitter,
 	});
 	const expiry = new Expiry({
@@ -71,7 +73,7 @@ export async function openServices(
 		locks,
 		view,
 		pending,
-		isComplete: () => !isIncomplete && log.damage.length === 0,
+		isComplete: () => losses.files.length + losses.volumes.length + log.damage.length === 0,
 		isActive: (objectId) => files.isUploading(objectId),
 		onExpired: () => options.observer.expired(),
 	});

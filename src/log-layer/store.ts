@@ -5,7 +5,7 @@
  * rebuilt from the log alone. A crash at any point of an open, checkpoint or close changes nothing of that.
  */
 import { AppendLog, findJournalDamage, type ReplayProgress } from '../append-log/append-log.js';
-import type { Checksums, Lane, LogObserver } from '../append-log/types.js';
+import type { Checksums, Lane, LogObserver, MissingFile } from '../append-log/types.js';
 import { type KvEngine, ViewDamagedError } from '../db/kv-engine.js';
 import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
@@ -18,16 +18,19 @@ import type { SlabRing } from '../native/slab-ring.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
 import { BLOCK_BYTES, type Lsn } from '../units.js';
+import { Ballast } from './ballast.js';
 import { dropCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { DamageList, DamagedSegment, DamagedStretch } from './damage.js';
 import { DiskSpace } from './disk-space.js';
 import type { LogFileStore } from './file-store.js';
-import { StoreCore } from './store-core.js';
+import { FullDisk } from './full-disk.js';
+import { LogSite } from './log-site.js';
+import { filesUpTo, missingFiles, retiredFiles, returnedFile, type Losses } from './losses.js';
 import { rowKeys } from './rows.js';
 import type { Scrub, ScrubObserver, ScrubSettings } from './scrub.js';
-import { openIdentity } from './store-identity.js';
+import { StoreCore } from './store-core.js';
 import { openServices, type StoreServices } from './store-services.js';
-import { assertFirstVolume, logDirectory, openVolumes, type MissingVolume } from './volumes.js';
+import type { MissingVolume } from './volumes.js';
 import type { ViewObserver } from './view.js';
 import { discardView, trustedCheckpoint, viewDirectory } from './view-trust.js';
 
@@ -49,6 +52,8 @@ export interface StoreObserver {
 	checkpointFailed(error: unknown): void;
 	/** A volume that this store has is not there. */
 	volumeMissing(volume: MissingVolume): void;
+	/** Log files that were there once are not there, at least these. */
+	filesMissing(files: readonly MissingFile[]): void;
 	/** A volume took no file or no further bytes. */
 	volumeRefused(volume: number, error: unknown): void;
 	/** An object that nobody named was given up. */
@@ -79,6 +84,8 @@ export interface StoreOptions {
 	readonly reserveBytes: number;
 	/** A log file ends before it grows beyond this; absent: by the reserve. */
 	readonly rollBytes?: number;
+	/** Room that is given up when a full disk leaves none to open the view; absent: none is kept. */
+	readonly ballastBytes?: number;
 	readonly maxFileBytes: number;
 	readonly maxUploads: number;
 	/** Closed content that no submission names is kept for so long. */
@@ -104,6 +111,8 @@ export interface Store {
 	readonly scrub: Scrub;
 	/** The first damage found in the view, if any: the next open of the store rebuilds it. */
 	readonly viewDamage: Error | undefined;
+	/** What was missing when the store was opened. */
+	readonly losses: Losses;
 	/** Makes a checkpoint now. */
 	checkpoint(): Promise<void>;
 	/** Ends uploads, makes everything durable, makes a checkpoint, closes all files. */
@@ -124,29 +133,28 @@ export const logChecksums: Checksums = {
 	firstBadBlock: checkBlocksBytes,
 };
 
-/** Errors: FORMAT_UNKNOWN, JOURNAL_DAMAGED, DISK_FULL, and whatever the disk answers. */
+/** Errors: FORMAT_UNKNOWN, VOLUME_CONFLICT, JOURNAL_MISSING, JOURNAL_DAMAGED, DISK_FULL, and whatever the disk answers. */
 export async function openStore(options: StoreOptions): Promise<Store> {
-	const { io, dataDir } = options;
-	await assertFirstVolume(io, dataDir);
-	await io.makeDir(logDirectory(dataDir));
-	await io.syncDir(dataDir);
+	const site = await LogSite.find({ ...options, dataDirs: options.dataDirs ?? [], checksums: logChecksums });
+	for (const missing of site.volumes.missing) options.observer.volumeMissing(missing);
 	if (options.rebuild) {
-		await refuseWithoutJournal(options);
-		await discardView(options, 'it was asked for');
+		await refuseWithoutJournal(options, site);
+		await discardView(options, site, 'it was asked for');
 	}
 	try {
-		return await OpenStore.open(options);
+		return await OpenStore.open(options, site);
 	} catch (error) {
 		if (!(error instanceof ViewDamagedError)) throw error;
-		await discardView(options, error.message);
-		return OpenStore.open(options);
+		await discardView(options, site, error.message);
+		return OpenStore.open(options, site);
 	}
 }
 
 /** A view that works is not given away for one that a damaged journal may not carry. */
-async function refuseWithoutJournal({ io, clock, dataDir }: StoreOptions): Promise<void> {
-	const volume = { number: 0, directory: logDirectory(dataDir) };
-	const [lost] = await findJournalDamage({ io, clock, checksums: logChecksums, volume });
+async function refuseWithoutJournal({ io, clock }: StoreOptions, site: LogSite): Promise<void> {
+	const files = await site.openFiles();
+	await site.assertJournal(files, undefined);
+	const [lost] = await findJournalDamage({ io, clock, checksums: logChecksums, files });
 	if (lost)
 		throw new PerigeeError(
 			'JOURNAL_DAMAGED',
@@ -161,9 +169,11 @@ class OpenStore implements Store {
 	readonly damage: DamageList;
 	readonly log: AppendLog;
 	readonly scrub: Scrub;
+	readonly losses: Losses;
 	readonly #options: StoreOptions;
 	readonly #parts: StoreCore;
 	readonly #housekeeping: StoreServices['housekeeping'];
+	readonly #fullDisk: FullDisk;
 	#checkpointing: Promise<void> | undefined;
 	readonly #damageFile: StoreServices['damageFile'];
 	#cancelTimer: () => void = () => undefined;
@@ -173,12 +183,16 @@ class OpenStore implements Store {
 		parts: StoreCore,
 		log: AppendLog,
 		disk: DiskSpace,
+		losses: Losses,
+		fullDisk: FullDisk,
 		{ files, scrub, damage, damageFile, housekeeping }: StoreServices,
 	) {
 		this.#options = options;
 		this.#parts = parts;
 		this.log = log;
 		this.disk = disk;
+		this.losses = losses;
+		this.#fullDisk = fullDisk;
 		this.settlement = parts.settlement;
 		this.damage = damage;
 		this.#damageFile = damageFile;
@@ -187,21 +201,24 @@ class OpenStore implements Store {
 		this.#housekeeping = housekeeping;
 	}
 
-	static async open(options: StoreOptions): Promise<Store> {
-		const { io, clock, dataDir } = options;
-		const identity = await openIdentity(io, clock, options.randomness, logChecksums, dataDir);
-		const { storeId } = identity;
-		const volumes = await openVolumes(
-			{ io, checksums: logChecksums, dataDir, dataDirs: options.dataDirs ?? [] },
-			identity,
-		);
-		for (const missing of volumes.missing) options.observer.volumeMissing(missing);
-		const isIncomplete = volumes.missing.length > 0;
-		const checkpoint = await trustedCheckpoint(options, storeId);
-		const kv = await options.kv.open(viewDirectory(dataDir));
+	static async open(options: StoreOptions, site: LogSite): Promise<Store> {
+		const { storeId, volumes } = site;
+		const checkpoint = await trustedCheckpoint(options, site);
+		const files = await site.openFiles();
+		for (const path of files.spareCopies) options.observer.log.spareCopy(path);
+		await site.assertJournal(files, checkpoint?.lanes.journal);
+		const inView = checkpoint && (checkpoint.known ?? filesUpTo(checkpoint.lanes, (lane) => files.numbers(lane)));
+		const returned = checkpoint && returnedFile(inView, checkpoint.lanes, (lane) => files.numbers(lane));
+		if (returned)
+			throw new ViewDamagedError(`log file ${returned.fileNo} of lane ${returned.lane}, which was missing, is back`);
+		const ballast = new Ballast({ ...options, bytes: options.ballastBytes ?? 0 });
+		await ballast.releaseIfShort();
+		const kv = await options.kv.open(viewDirectory(options.dataDir));
 		let parts: StoreCore | undefined;
 		try {
-			parts = await StoreCore.open(options, kv, storeId, checkpoint);
+			parts = await StoreCore.open(options, kv, storeId, checkpoint, inView);
+			const { journal } = parts;
+			const isPresent = (lane: Lane, fileNo: number): boolean => files.has(lane, fileNo);
 			const disk = await DiskSpace.open({
 				...options,
 				volumes: volumes.present,
@@ -211,23 +228,32 @@ class OpenStore implements Store {
 				...options,
 				observer: options.observer.log,
 				checksums: logChecksums,
-				volumes: volumes.present,
+				files,
 				placement: disk,
-				isIncomplete,
+				isIncomplete:
+					volumes.missing.length > 0 || missingFiles(site.known, [], isPresent, retiredFiles(journal)).length > 0,
 				storeId,
 				from: parts.applied,
 				nextLsn: checkpoint?.nextLsn ?? (1n as Lsn),
 				consumer: parts.consume,
-				journalHead: () => parts?.journal.headRecords() ?? [],
+				journalHead: () => journal.headRecords(),
 				replaying: (progress) => options.observer.replaying?.(progress),
 				rollBytes:
 					options.rollBytes ?? Math.min(ROLL_MOST_BYTES, Math.max(ROLL_LEAST_BYTES, disk.leastReserveBytes / 4)),
 			});
+			const missing = missingFiles(site.known, log.missing, isPresent, retiredFiles(journal));
+			parts.ledger.setLost(missing);
+			if (missing.length > 0 || volumes.missing.length > 0) files.markIncomplete();
+			if (missing.length > 0) options.observer.filesMissing(missing);
 			parts.useLog(log);
 			await parts.view.change((turn) => Promise.resolve(turn.settleLater()));
 			await parts.settlement.start();
-			const services = await openServices(options, parts, log, disk, isIncomplete);
-			const store = new OpenStore(options, parts, log, disk, services);
+			const losses = { files: missing, volumes: volumes.missing };
+			const services = await openServices(options, parts, log, disk, losses);
+			const fullDisk = new FullDisk(options.clock, ballast);
+			const store = new OpenStore(options, parts, log, disk, losses, fullDisk, services);
+			parts.view.waitOutFullDisk(() => fullDisk.waitForRoom());
+			await ballast.restore();
 			parts.onViewDamage = () => {
 				void store.#distrustView();
 				options.onViewDamage?.();
@@ -264,6 +290,7 @@ class OpenStore implements Store {
 
 	async close(): Promise<void> {
 		this.#cancelTimer();
+		this.#fullDisk.close();
 		this.#parts.onMuchLog = () => undefined;
 		await this.scrub.close();
 		await this.files.close();
@@ -282,6 +309,7 @@ class OpenStore implements Store {
 		this.#parts.onMuchLog = () => void this.#tryCheckpoint();
 		this.#cancelTimer = this.#options.clock.schedule(LIMITS.checkpointIntervalMs, () => {
 			this.#schedule();
+			if (!this.#parts.view.isStalled) this.#fullDisk.restore();
 			if (this.#parts.hasChanged) void this.#tryCheckpoint();
 		});
 	}
@@ -312,11 +340,12 @@ class OpenStore implements Store {
 		await this.log.stateVerdicts();
 		const checkpoint = this.#parts.capture(this.log.nextLsn, clock.nowMs());
 		const { removed } = this.#parts.purge;
-		await this.#parts.view.change((turn) => {
+		const change = this.#parts.view.change((turn) => {
 			turn.settleLater();
 			turn.put(rowKeys.checkpoint(), Buffer.from(String(checkpoint.id)));
 			return Promise.resolve();
 		});
+		await this.#parts.view.unlessStalled(change);
 		await this.#parts.view.flush();
 		await writeCheckpoint(io, dataDir, checkpoint);
 		// It may have been found while this was written.

@@ -37,6 +37,8 @@ export interface ViewObserver {
 	batch(rows: number): void;
 	/** A row or the engine's own file does not match its checksum. */
 	damaged(error: Error): void;
+	/** The disk is full: rows wait (true) until there is room again (false). */
+	stalled(isStalled: boolean): void;
 }
 
 type Change = (turn: ViewTurn) => Promise<void>;
@@ -58,6 +60,10 @@ export class View {
 	#waiting: Waiting[] = [];
 	#running: Promise<void> | undefined;
 	#damage: Error | undefined;
+	/** Settled when the next stall begins. */
+	#stallBegins = deferred();
+	#isStalled = false;
+	#waitForRoom: WaitForRoom = () => Promise.reject(noRoom());
 
 	constructor(kv: KvEngine, observer: ViewObserver) {
 		this.#kv = kv;
@@ -73,6 +79,27 @@ export class View {
 	/** Somebody has found out that the view lacks what it should have. */
 	distrust(error: ViewDamagedError): void {
 		this.#noteDamage(error);
+	}
+
+	/** A full disk keeps rows from being written; changes wait. */
+	get isStalled(): boolean {
+		return this.#isStalled;
+	}
+
+	/** Waits for work that changes the view, but not for room on a full disk: the work then goes on by itself. Errors: DISK_FULL, and those of the work. */
+	async unlessStalled<T>(work: Promise<T>): Promise<T> {
+		const outcome = await Promise.race([work.then((value) => ({ value })), this.#stallBegins.promise]);
+		if (outcome) return outcome.value;
+		work.catch(() => undefined);
+		throw noRoom();
+	}
+
+	/**
+	 * From now on a full disk is waited out: the rows are in the log already, and no change may be left out of its order. `wait` resolves when
+	 * another try is worth it; its rejection gives up. Before, a full disk fails the change.
+	 */
+	waitOutFullDisk(wait: WaitForRoom): void {
+		this.#waitForRoom = wait;
 	}
 
 	/** Errors: DATA_DAMAGED when the row does not match its checksum; the next open then rebuilds the view. */
@@ -155,14 +182,44 @@ export class View {
 
 	async #commit(operations: readonly NamedOperation[]): Promise<void> {
 		if (operations.length === 0) return;
-		await this.#kv.batch(operations.map(({ operation }) => operation));
+		await this.#write(operations.map(({ operation }) => operation));
 		for (const { name, operation } of operations) {
 			this.#reads.wrote(name);
 			if (isCached(operation.key)) this.#cache.set(name, operation.type === 'put' ? operation.value : null);
 		}
 		this.#observer.batch(operations.length);
 	}
+
+	async #write(operations: readonly KvOperation[]): Promise<void> {
+		for (;;) {
+			try {
+				await this.#kv.batch(operations);
+				break;
+			} catch (error) {
+				if (!(error instanceof PerigeeError && error.code === 'DISK_FULL')) throw error;
+				this.#setStalled(true);
+				await this.#waitForRoom();
+			}
+		}
+		this.#setStalled(false);
+	}
+
+	#setStalled(isStalled: boolean): void {
+		if (this.#isStalled === isStalled) return;
+		this.#isStalled = isStalled;
+		if (isStalled) this.#stallBegins.resolve();
+		else this.#stallBegins = deferred();
+		this.#observer.stalled(isStalled);
+	}
 }
+
+/** The answer to what cannot wait for room. */
+export function noRoom(): PerigeeError {
+	return new PerigeeError('DISK_FULL', 'the disk has no room for the index');
+}
+
+/** See View.waitOutFullDisk. */
+type WaitForRoom = () => Promise<void>;
 
 interface LaterRow {
 	readonly key: Buffer;

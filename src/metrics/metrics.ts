@@ -79,6 +79,7 @@ export const METRICS = {
 	slabSlotsFree: gauge('slab_slots_free', 'Free slots of the upload ring.', []),
 
 	viewBatches: counter('view_batches_total', 'Batches applied to the view, by lane.', ['lane']),
+	viewStalled: gauge('view_stalled', '1 while a full disk keeps the index from being written.', []),
 	viewRebuilds: counter('view_rebuilds_total', 'Times the view was rebuilt from the log.', []),
 	checkpoints: counter('checkpoints_total', 'Checkpoints written.', []),
 	checkpointSeconds: histogram('checkpoint_seconds', 'Time of one checkpoint.', [], SECONDS),
@@ -106,6 +107,11 @@ export const METRICS = {
 	),
 	diskReserveBytes: gauge('disk_reserve_bytes', 'Space of a volume that uploads leave untouched.', ['volume']),
 	volumesMissing: gauge('volumes_missing', 'Volumes of the store that were not there when the node started.', []),
+	logFilesMissing: gauge(
+		'log_files_missing',
+		'Log files that are known to have existed and were not there when the node started, by lane.',
+		['lane'],
+	),
 	volumeRefusals: counter(
 		'volume_refusals_total',
 		'Times that a volume took no new file or no further bytes; where another has room, writing goes on there.',

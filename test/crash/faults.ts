@@ -11,8 +11,22 @@ import { runClients, upload } from './workload.js';
 
 /** The disk is looked at again after this time. */
 const LOOK_MS = 1000;
+/** On a disk of any size that is tried: room for the first log files of each lane. */
+const BALLAST_BYTES = 40_000;
 const FULL: ReadonlySet<ErrorCode> = new Set(['DISK_FULL']);
-const FAILED: ReadonlySet<ErrorCode> = new Set(['READ_ONLY']);
+/** What clients may hear for an error that the system answers. */
+const REFUSALS: Readonly<Record<FaultCode, ReadonlySet<ErrorCode>>> = {
+	EIO: new Set(['READ_ONLY']),
+	// A file system that was remounted read-only after an error of its own.
+	EROFS: new Set(['READ_ONLY']),
+	EACCES: new Set(['READ_ONLY']),
+	ENOSPC: new Set(['DISK_FULL', 'READ_ONLY']),
+	EMFILE: new Set(['OVERLOADED', 'READ_ONLY']),
+};
+export const FAULT_CODES = ['EIO', 'EROFS', 'EACCES', 'ENOSPC', 'EMFILE'] as const;
+type FaultCode = (typeof FAULT_CODES)[number];
+/** A life long enough for calls beyond this needs more operations. */
+const SHORT_LIFE_CALLS = 50;
 
 export interface FullOutcome {
 	readonly acknowledged: number;
@@ -23,7 +37,8 @@ export async function runDiskFull(seed: number): Promise<FullOutcome> {
 	const prng = new Prng(seed);
 	const oracle = new Oracle();
 	const reserveBytes = prng.pick([1, 1, 65_536]);
-	const machine = new SimulatedMachine({ seed, reserveBytes, capacityBytes: 60_000 + prng.below(3_000_000) });
+	const capacityBytes = 800_000 + prng.below(3_000_000);
+	const machine = new SimulatedMachine({ seed, reserveBytes, capacityBytes, ballastBytes: BALLAST_BYTES });
 	await machine.prepare();
 	let process = await start(machine);
 	const options = { clients: 1 + prng.below(5), operations: 12, allowed: FULL };
@@ -83,8 +98,13 @@ async function refusal(
 	return undefined;
 }
 
-/** The `nth` call of a kind answers EIO; the process goes on, ends, and the next one must have everything. True if the call happened. */
-export async function runNthFault(kind: CallKind, nth: number, seed: number): Promise<boolean> {
+/** The `nth` call of a kind answers an error; the process goes on, ends, and the next one must have everything. True if the call happened. */
+export async function runNthFault(
+	kind: CallKind,
+	nth: number,
+	seed: number,
+	code: FaultCode = 'EIO',
+): Promise<boolean> {
 	const prng = new Prng(seed);
 	const oracle = new Oracle();
 	const machine = new SimulatedMachine({ seed });
@@ -95,11 +115,12 @@ export async function runNthFault(kind: CallKind, nth: number, seed: number): Pr
 	machine.faults = (call) => {
 		if (call.kind !== kind || left-- !== 1) return undefined;
 		happened = true;
-		return { type: 'error', code: 'EIO' };
+		return { type: 'error', code };
 	};
-	const process = await startOrRefuse(machine);
+	const process = await startOrRefuse(machine, code);
 	if (process) {
-		const options = { clients: 3, operations: 14, allowed: FAILED };
+		const operations = nth > SHORT_LIFE_CALLS ? 60 : 14;
+		const options = { clients: 3, operations, allowed: REFUSALS[code] };
 		await run(
 			machine,
 			runClients(machine, process.store, oracle, prng.fork(), options),
@@ -139,12 +160,13 @@ async function expectReadOnly({ store }: Process): Promise<void> {
 	throw new Violation('a store whose disk failed takes uploads');
 }
 
-async function startOrRefuse(machine: SimulatedMachine): Promise<Process | undefined> {
+async function startOrRefuse(machine: SimulatedMachine, code: FaultCode): Promise<Process | undefined> {
 	try {
 		return await start(machine);
 	} catch (error) {
 		for (let at: unknown = error; at instanceof Error; at = at.cause) {
-			if ((at as NodeJS.ErrnoException).code === 'EIO') return undefined;
+			if ((at as NodeJS.ErrnoException).code === code) return undefined;
+			if (at instanceof PerigeeError && REFUSALS[code].has(at.code)) return undefined;
 		}
 		throw error;
 	}

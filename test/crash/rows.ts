@@ -1,7 +1,8 @@
 /** The rows of the reliability table: each runs one unit of work for a seed, and counts. */
 import { Prng } from '../support/prng.js';
 import type { CallKind } from '../support/simulated-io.js';
-import { runDiskFull, runNthFault } from './faults.js';
+import { FAULT_CODES, runDiskFull, runNthFault } from './faults.js';
+import { runFullDisk, smallDiskRefusal } from './full-disk.js';
 import { FlipSubject, RealFlipSubject } from './flips.js';
 import { runKills } from './kills.js';
 import { runCrashSeed } from './scenario.js';
@@ -47,15 +48,26 @@ export const FAULT_KINDS: readonly CallKind[] = [
 	'stat',
 	'list',
 ];
-export const FAULTS_OF_A_KIND = 50;
-/** Of these `npm test` tries as many; of the others, which a life seldom calls, the first ones. */
+/** The first call, the second, and so on, up to this one. */
+const FAULTS_OF_A_KIND = 200;
+/** Of these `npm test` tries more; of the others, which a life seldom calls, the first ones. */
 export const FREQUENT_KINDS: ReadonlySet<CallKind> = new Set(['fdatasync', 'writev', 'read']);
 const KILLS_OF_A_RUN = 10;
 /** One of so many points of a life is tried: the next seed has another life. */
 const SWEEP_EVERY = 5;
 
 export function allRows(): readonly Row[] {
-	return [crashRow(), sweepRow(), diskFullRow(), faultRow(), logFlipRow(), viewFlipRow(), viewMutationRow(), killRow()];
+	return [
+		crashRow(),
+		sweepRow(),
+		diskFullRow(),
+		fileSystemFullRow(),
+		faultRow(),
+		logFlipRow(),
+		viewFlipRow(),
+		viewMutationRow(),
+		killRow(),
+	];
 }
 
 function crashRow(): Row {
@@ -102,16 +114,32 @@ function diskFullRow(): Row {
 	};
 }
 
+function fileSystemFullRow(): Row {
+	return {
+		name: 'full-file-system',
+		what: 'the real process on a file system that fills up at a byte position; restarts and kill -9 while it is full',
+		goals: [{ count: 'positions', least: 100 }],
+		share: 2,
+		async run(seed) {
+			const refusal = await smallDiskRefusal();
+			if (refusal !== undefined) return { counts: { skipped: 1 } };
+			return { counts: { ...(await runFullDisk(seed)) } };
+		},
+	};
+}
+
 function faultRow(): Row {
 	return {
 		name: 'io-error',
-		what: 'one call of the disk answers EIO',
-		goals: [{ count: 'faults', least: 300 }],
+		what: 'one call of the disk answers EIO, EROFS, EACCES, ENOSPC or EMFILE',
+		goals: [{ count: 'faults', least: 600 }],
 		share: 1,
 		async run(seed) {
 			const kind = FAULT_KINDS[seed % FAULT_KINDS.length] as CallKind;
 			const nth = 1 + (Math.floor(seed / FAULT_KINDS.length) % FAULTS_OF_A_KIND);
-			return { counts: { faults: (await runNthFault(kind, nth, seed)) ? 1 : 0 } };
+			const round = Math.floor(seed / FAULT_KINDS.length / FAULTS_OF_A_KIND);
+			const code = FAULT_CODES[round % FAULT_CODES.length] as (typeof FAULT_CODES)[number];
+			return { counts: { faults: (await runNthFault(kind, nth, seed, code)) ? 1 : 0 } };
 		},
 	};
 }

@@ -2,9 +2,10 @@
  * A machine that may lose its power: a simulated disk, an index that loses batches, a clock, and a store process on top that can be
  * started and stopped any number of times. All of it follows from one seed.
  */
-import type { BadRange, Lane } from '../../src/append-log/types.js';
+import type { BadRange, Lane, MissingFile } from '../../src/append-log/types.js';
 import { type KvEngine, ViewDamagedError } from '../../src/db/kv-engine.js';
 import type { StorageIo } from '../../src/io/storage-io.js';
+import { PerigeeError } from '../../src/errors.js';
 import { openStore, type Store, type StoreObserver } from '../../src/log-layer/store.js';
 import * as addon from '../../src/native/addon.js';
 import type { HashInput, HashPool, HashTicket } from '../../src/native/hash-pool.js';
@@ -34,11 +35,13 @@ export interface MachineOptions {
 	/** Bytes after which log files roll; by default drawn by the seed. */
 	readonly rollBytes?: number;
 	readonly reserveBytes?: number;
+	readonly ballastBytes?: number;
 }
 
 /** What a store process has told its observers. */
 export interface Told {
 	readonly damaged: BadRange[];
+	readonly missing: MissingFile[];
 	readonly failed: Error[];
 	readonly rebuilt: string[];
 	readonly checkpointErrors: unknown[];
@@ -125,6 +128,7 @@ export class SimulatedMachine {
 			pool: inlineHashPool(ring, this.#prng.fork()),
 			observer: observerOf(told),
 			reserveBytes: this.#options.reserveBytes ?? 1,
+			ballastBytes: this.#options.ballastBytes ?? 0,
 			maxFileBytes: 64 * SEGMENT_BYTES,
 			maxUploads: 64,
 			uploadExpiryMs: 0,
@@ -231,8 +235,9 @@ export class SimulatedMachine {
 		// A database that was closed is opened again as it is.
 		const database = (this.#databases.get(number) as LossyKv).kill();
 		this.#databases.set(number, database);
-		database.before = () => {
+		database.before = (kind) => {
 			if (io.crashed) throw new SimulatedCrash();
+			if (kind === 'batch' && io.freeBytes === 0) throw new PerigeeError('DISK_FULL', 'no room for the view');
 		};
 		this.#current = database;
 		return this.#options.breakage?.kv?.(database) ?? database;
@@ -246,6 +251,7 @@ function killed(databases: ReadonlyMap<number, LossyKv>): Map<number, LossyKv> {
 export function toldNothing(): Told {
 	return {
 		damaged: [],
+		missing: [],
 		failed: [],
 		rebuilt: [],
 		checkpointErrors: [],
@@ -273,7 +279,7 @@ export function observerOf(told: Told): StoreObserver {
 				told.inDoubt += records;
 			},
 		},
-		view: { batch: () => undefined, damaged: () => undefined },
+		view: { batch: () => undefined, damaged: () => undefined, stalled: () => undefined },
 		replayed: () => undefined,
 		rebuilding: (reason) => told.rebuilt.push(reason),
 		checkpointed: () => {
@@ -282,6 +288,7 @@ export function observerOf(told: Told): StoreObserver {
 		checkpointFailed: (error) => told.checkpointErrors.push(error),
 		damageFound: () => undefined,
 		volumeMissing: () => undefined,
+		filesMissing: (files) => told.missing.push(...files),
 		volumeRefused: () => undefined,
 		expired: () => {
 			told.expired++;

@@ -16,6 +16,7 @@ export class Violation extends Error {}
 export async function verifyStore(machine: SimulatedMachine, process: Process, oracle: Oracle): Promise<void> {
 	const { store, told } = process;
 	if (told.damaged.length > 0) throw new Violation(`damage reported without damage: ${JSON.stringify(told.damaged)}`);
+	if (told.missing.length > 0) throw new Violation(`files are called missing: ${JSON.stringify(told.missing)}`);
 	for (const reason of store.files.health()) {
 		if (reason.code !== 'DISK_FULL') throw new Violation(`unhealthy: ${reason.code} ${reason.message}`);
 	}

@@ -12,7 +12,7 @@ const FLOW = 0 as FlowId;
 
 export class FlowBuilder {
 	readonly kv = new LossyKv();
-	readonly view = new View(this.kv, { batch: () => undefined, damaged: () => undefined });
+	readonly view = new View(this.kv, { batch: () => undefined, damaged: () => undefined, stalled: () => undefined });
 	readonly placed: PlacedSubmission[] = [];
 	readonly #pending = new PendingObjects(() => 0, []);
 	#edge: FlowEdge;
@@ -23,7 +23,11 @@ export class FlowBuilder {
 	}
 
 	static async create(): Promise<FlowBuilder> {
-		const empty = new View(new LossyKv(), { batch: () => undefined, damaged: () => undefined });
+		const empty = new View(new LossyKv(), {
+			batch: () => undefined,
+			damaged: () => undefined,
+			stalled: () => undefined,
+		});
 		return new FlowBuilder(await FlowEdge.at(empty, { flowId: FLOW, lengthSectors: 1n, submissions: 0 }));
 	}
 

@@ -12,6 +12,7 @@ import type { StorageFile, StorageIo } from '../../src/io/storage-io.js';
 import { objectClosed, objectOpened, segmentRecord } from '../../src/log-layer/records.js';
 import { openIdentity } from '../../src/log-layer/store-identity.js';
 import { logChecksums } from '../../src/log-layer/store.js';
+import { LogFiles } from '../../src/append-log/log-files.js';
 import { logDirectory } from '../../src/log-layer/volumes.js';
 import * as addon from '../../src/native/addon.js';
 import { EmbeddedSettlement } from '../../src/settlement/embedded/embedded-settlement.js';
@@ -74,7 +75,7 @@ export async function makeSyntheticFile(dataDir: string, segments: number): Prom
 		randomness: systemRandomness,
 		checksums: logChecksums,
 		observer: SILENT,
-		volumes: [volume],
+		files: await LogFiles.open(io, [volume], 8),
 		placement: {
 			candidates: () => [volume],
 			began: () => undefined,

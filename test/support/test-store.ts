@@ -173,12 +173,19 @@ export function observerInto(told: string[]): StoreObserver {
 			spareCopy: (path) => void told.push(`spare copy ${path}`),
 			inDoubt: (lane, records) => void told.push(`in doubt ${lane} ${records}`),
 		},
-		view: { batch: () => undefined, damaged: () => void told.push('damaged view') },
+		view: {
+			batch: () => undefined,
+			damaged: () => void told.push('damaged view'),
+			stalled: (is) => void told.push(is ? 'stalled' : 'goes on'),
+		},
 		replayed: (lane) => void told.push(`replayed ${lane}`),
 		rebuilding: (reason) => void told.push(`rebuilding: ${reason}`),
 		checkpointed: () => void told.push('checkpointed'),
 		checkpointFailed: (error) => void told.push(`checkpoint failed: ${String(error)}`),
 		damageFound: () => void told.push('damage found'),
+		filesMissing: (files) => {
+			for (const { lane, fileNo } of files) told.push(`missing ${lane} ${fileNo}`);
+		},
 		volumeMissing: ({ volume }) => void told.push(`volume ${volume} missing`),
 		volumeRefused: (volume) => void told.push(`volume ${volume} refused`),
 		expired: () => void told.push('expired'),

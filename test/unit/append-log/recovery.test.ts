@@ -175,16 +175,11 @@ describe('recovery', () => {
 		const left = io.kill();
 		await left.unlink(pathOf('small', 2));
 		const bySuccessor = await openLog(left);
-		assert.deepEqual(
-			bySuccessor.damaged.map(({ fileNo }) => fileNo),
-			[2],
-		);
+		assert.deepEqual(bySuccessor.log.missing, [{ lane: 'small', fileNo: 2 }]);
 		assert.deepEqual(textsOf(bySuccessor.taken, 'small'), ['a', 'c']);
 		const byCheckpoint = await openLog(left.kill(), { from: { small: { fileNo: 2, offset: FIRST } } });
-		assert.deepEqual(
-			byCheckpoint.damaged.map(({ fileNo }) => fileNo),
-			[2],
-		);
+		assert.deepEqual(byCheckpoint.log.missing, [{ lane: 'small', fileNo: 2 }]);
+		assert.deepEqual([bySuccessor.damaged, byCheckpoint.damaged], [[], []]);
 	});
 
 	it('goes on from a position and hands over only what comes behind it', async () => {

@@ -1,4 +1,5 @@
 /** An append log on a simulated disk, and what its consumer has taken. */
+import { LogFiles } from '../../../src/append-log/log-files.js';
 import { AppendLog, type AppendLogOptions } from '../../../src/append-log/append-log.js';
 import type {
 	BadRange,
@@ -41,7 +42,7 @@ export interface TestLog {
 export type LogOverrides = Partial<
 	Pick<
 		AppendLogOptions,
-		'from' | 'rollBytes' | 'journalHead' | 'randomness' | 'checksums' | 'consumer' | 'nextLsn' | 'volumes' | 'placement'
+		'from' | 'rollBytes' | 'journalHead' | 'randomness' | 'checksums' | 'consumer' | 'nextLsn' | 'files' | 'placement'
 	>
 >;
 
@@ -82,7 +83,7 @@ export async function openLog(io: StorageIo, overrides: LogOverrides = {}): Prom
 				told.inDoubt += records;
 			},
 		},
-		volumes,
+		files: await LogFiles.open(io, volumes, 8),
 		placement: firstVolume(volumes),
 		storeId: new Uint8Array(16).fill(9),
 		from: {},

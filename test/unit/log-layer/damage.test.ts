@@ -115,9 +115,10 @@ for (const { lane, content, segment } of [
 				const store = await stores.open({}, first.dataDir);
 				const file = await store.files.fileBySeq(0 as TxSeq);
 				assert.ok(file);
-				await assert.rejects(readBack(store, file), { code: 'DATA_DAMAGED' });
+				const [code, reason] = fate === 'gone' ? ['NOT_HELD', 'LOG_MISSING'] : ['DATA_DAMAGED', 'DATA_DAMAGED'];
+				await assert.rejects(readBack(store, file), { code });
 				assert.equal((await store.files.fileBySeq(file.txSeq))?.finalized, false);
-				assert.ok(codesOf(store).includes('DATA_DAMAGED'));
+				assert.ok(codesOf(store).includes(reason));
 				const healed = await put(store, content);
 				assert.deepEqual([healed.txSeq, healed.existed], [0, false]);
 				assert.ok((await readBack(store, file)).equals(content));

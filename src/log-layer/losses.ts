@@ -1,0 +1,147 @@
+/**
+ * What of the log is missing: files that are known to have existed and are not there, one by one or with their whole volume
+ * (docs/format.md §7). A loss is named until the file returns; then it counts again, if need be by a rebuild of the view.
+ */
+import {
+	addToRanges,
+	decodeFileRanges,
+	isInRanges,
+	numbersOf,
+	rangesOf,
+	type FileRanges,
+} from '../append-log/file-ranges.js';
+import type { Journal } from '../settlement/journal.js';
+import type { HealthReason } from './types.js';
+import type { MissingVolume } from './volumes.js';
+import { LANE_NAMES, type Lane, type LanePosition, type MissingFile } from '../append-log/types.js';
+
+/** Sets of log files, by lane. */
+export type LaneFiles = Readonly<Partial<Record<Lane, FileRanges>>>;
+
+/** What a store that is open misses. While there is anything, nothing may be thrown away for want of it: it may return. */
+export interface Losses {
+	readonly files: readonly MissingFile[];
+	readonly volumes: readonly MissingVolume[];
+}
+
+/** Log files as a checkpoint knows them. */
+export interface KnownFiles {
+	/** The view was built from these. */
+	readonly files: LaneFiles;
+	/** These were missing when it was built. */
+	readonly lost: LaneFiles;
+}
+
+/** Which log files the view knows, while the store runs. */
+export class FileLedger {
+	readonly #files = new Map<Lane, FileRanges>();
+	#lost: LaneFiles;
+
+	constructor(known: KnownFiles | undefined) {
+		for (const lane of LANE_NAMES) this.#files.set(lane, known?.files[lane] ?? []);
+		this.#lost = known?.lost ?? {};
+	}
+
+	/** The view takes what this file holds. */
+	took(lane: Lane, fileNo: number): void {
+		const before = this.#files.get(lane) ?? [];
+		const after = addToRanges(before, fileNo);
+		if (after !== before) this.#files.set(lane, after);
+	}
+
+	/** Sets the view's losses: files that it knows of and does not hold. */
+	setLost(lost: readonly MissingFile[]): void {
+		this.#lost = byLane(lost.filter(({ lane, fileNo }) => !isInRanges(this.#files.get(lane) ?? [], fileNo)));
+	}
+
+	/** For the checkpoint; what was given up since is left out. */
+	save(isRetired: (lane: Lane, fileNo: number) => boolean): KnownFiles {
+		for (const [lane, ranges] of this.#files)
+			this.#files.set(lane, rangesOf([...numbersOf(ranges)].filter((fileNo) => !isRetired(lane, fileNo))));
+		return { files: Object.fromEntries(this.#files), lost: this.#lost };
+	}
+}
+
+/** Files that were there once, are not there now, and were not given up. */
+export function missingFiles(
+	known: KnownFiles | undefined,
+	found: readonly MissingFile[],
+	isPresent: (lane: Lane, fileNo: number) => boolean,
+	isRetired: (lane: Lane, fileNo: number) => boolean,
+): readonly MissingFile[] {
+	const missing: MissingFile[] = [];
+	for (const lane of LANE_NAMES) {
+		const named = found.filter((file) => file.lane === lane).map(({ fileNo }) => fileNo);
+		const numbers = [...numbersOf(known?.files[lane] ?? []), ...numbersOf(known?.lost[lane] ?? []), ...named];
+		for (const fileNo of numbersOf(rangesOf(numbers)))
+			if (!isPresent(lane, fileNo) && !isRetired(lane, fileNo)) missing.push({ lane, fileNo });
+	}
+	return missing;
+}
+
+/** A file that lies before the position of its lane and that the view was not built from: it was missing then, and has returned. */
+export function returnedFile(
+	known: KnownFiles | undefined,
+	positions: Partial<Record<Lane, LanePosition>>,
+	numbersOfLane: (lane: Lane) => readonly number[],
+): MissingFile | undefined {
+	if (!known) return undefined;
+	for (const lane of LANE_NAMES) {
+		const taken = known.files[lane] ?? [];
+		const position = positions[lane]?.fileNo ?? 0;
+		for (const fileNo of numbersOfLane(lane))
+			if (fileNo <= position && !isInRanges(taken, fileNo)) return { lane, fileNo };
+	}
+	return undefined;
+}
+
+function byLane(files: readonly MissingFile[]): LaneFiles {
+	const lanes: Partial<Record<Lane, FileRanges>> = {};
+	for (const lane of LANE_NAMES) {
+		const numbers = files.filter((file) => file.lane === lane).map(({ fileNo }) => fileNo);
+		if (numbers.length > 0) lanes[lane] = rangesOf(numbers);
+	}
+	return lanes;
+}
+
+/** Files that were unlinked on purpose, as the journal tells (docs/format.md §6). */
+export function retiredFiles(journal: Journal): (lane: Lane, fileNo: number) => boolean {
+	const retired = new Map<Lane, FileRanges>();
+	for (const lane of LANE_NAMES) retired.set(lane, decodeFileRanges(journal.setting(`retired/${lane}`) ?? NONE));
+	return (lane, fileNo) => isInRanges(retired.get(lane) ?? [], fileNo);
+}
+
+/** What an operator should know about what is missing. */
+export function lossReasons({ files, volumes }: Losses): readonly HealthReason[] {
+	const reasons: HealthReason[] = volumes.map(({ volume, reason }) => ({
+		code: 'VOLUME_MISSING',
+		message: `volume ${volume} is missing: ${reason}`,
+		ready: true,
+	}));
+	if (files.length > 0) {
+		const named = files.slice(0, NAMED_FILES).map(({ lane, fileNo }) => `${lane} ${fileNo}`);
+		const more = files.length > named.length ? ', …' : '';
+		reasons.push({
+			code: 'LOG_MISSING',
+			message: `at least ${files.length} log files are missing: ${named.join(', ')}${more}`,
+			ready: true,
+		});
+	}
+	return reasons;
+}
+
+/** For a checkpoint that does not say which files it knows: those up to its positions. */
+export function filesUpTo(
+	positions: Partial<Record<Lane, LanePosition>>,
+	numbersOfLane: (lane: Lane) => readonly number[],
+): KnownFiles {
+	const files: Partial<Record<Lane, FileRanges>> = {};
+	for (const lane of LANE_NAMES) {
+		const end = positions[lane]?.fileNo ?? 0;
+		files[lane] = rangesOf(numbersOfLane(lane).filter((fileNo) => fileNo <= end));
+	}
+	return { files, lost: {} };
+}
+
+const NONE = new Uint8Array(0);
+const NAMED_FILES = 10;

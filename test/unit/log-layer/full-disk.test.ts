@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { KvEngine } from '../../../src/db/kv-engine.js';
+import { PerigeeError } from '../../../src/errors.js';
+import { createNodeIo } from '../../../src/io/node-io.js';
+import { systemRandomness } from '../../../src/io/randomness.js';
+import type { StorageIo } from '../../../src/io/storage-io.js';
+import { LIMITS } from '../../../src/limits.js';
+import { Ballast } from '../../../src/log-layer/ballast.js';
+import { rootFromBytes } from '../../../src/units.js';
+import { fileRoot } from '../../../src/native/addon.js';
+import { Prng } from '../../support/prng.js';
+import { SimulatedClock } from '../../support/simulated-clock.js';
+import { put, readBack, useTestStores } from '../../support/test-store.js';
+
+const stores = useTestStores();
+
+/** An engine whose disk may be full. */
+function fillable(): { isFull: boolean; readonly wrapKv: (kv: KvEngine) => KvEngine } {
+	const disk = {
+		isFull: false,
+		wrapKv: (kv: KvEngine): KvEngine => ({
+			get: (key) => kv.get(key),
+			getMany: (keys) => kv.getMany(keys),
+			scan: (range) => kv.scan(range),
+			flush: () => kv.flush(),
+			close: () => kv.close(),
+			batch: (operations) =>
+				disk.isFull ? Promise.reject(new PerigeeError('DISK_FULL', 'no space')) : kv.batch(operations),
+		}),
+	};
+	return disk;
+}
+
+describe('an index whose disk is full', () => {
+	for (const sizeBytes of [5000, 3_000_000]) {
+		it(`refuses uploads, serves reads, and goes on by itself once there is room (${sizeBytes} bytes)`, async () => {
+			const disk = fillable();
+			const clock = new SimulatedClock();
+			const store = await stores.open({ wrapKv: disk.wrapKv, clock });
+			const prng = new Prng(1);
+			const kept = { content: prng.bytes(400_000), result: await put(store, prng.bytes(1)) };
+			const before = await put(store, kept.content);
+			disk.isFull = true;
+			const content = prng.bytes(sizeBytes);
+			await assert.rejects(put(store, content), { code: 'DISK_FULL' });
+			assert.deepEqual(
+				store.files.health().map(({ code, ready }) => ({ code, ready })),
+				[{ code: 'DISK_FULL', ready: false }],
+			);
+			assert.throws(() => store.files.beginUpload({ name: '', contentType: '' }), { code: 'DISK_FULL' });
+			assert.ok((await readBack(store, before)).equals(kept.content));
+			// Another try, and there is still no room.
+			clock.advance(LIMITS.viewRetryMs);
+			assert.throws(() => store.files.beginUpload({ name: '', contentType: '' }), { code: 'DISK_FULL' });
+			disk.isFull = false;
+			while (!store.told.includes('goes on')) {
+				clock.advance(LIMITS.viewRetryMs);
+				await new Promise((resolve) => setImmediate(resolve));
+			}
+			const result = await put(store, content);
+			assert.ok((await readBack(store, result)).equals(content));
+			assert.equal(store.log.failure, undefined);
+			assert.deepEqual(store.files.health(), []);
+			await store.close();
+		});
+	}
+
+	it('lets the store close, and the next open takes what was durable', async () => {
+		const disk = fillable();
+		const store = await stores.open({ wrapKv: disk.wrapKv, clock: new SimulatedClock() });
+		const content = new Prng(2).bytes(7000);
+		disk.isFull = true;
+		await assert.rejects(put(store, content), { code: 'DISK_FULL' });
+		await store.close();
+		const again = await stores.open({}, store.dataDir);
+		const result = await put(again, content);
+		assert.ok((await readBack(again, result)).equals(content));
+		assert.equal((await again.files.fileByRoot(rootFromBytes(fileRoot(content).root)))?.finalized, true);
+		await again.close();
+	});
+});
+
+describe('the ballast', () => {
+	/** The file system of this machine with other figures of its room. */
+	function withSpace(space: { freeBytes: number; totalBytes: number }): StorageIo {
+		return { ...createNodeIo(), space: () => Promise.resolve(space) };
+	}
+
+	it('is taken when there is room for two, given up when there is less than one, and taken again', async () => {
+		const dataDir = await stores.newDirectory();
+		const space = { freeBytes: 10_000_000, totalBytes: 64_000_000 };
+		const ballast = new Ballast({
+			io: withSpace(space),
+			randomness: systemRandomness,
+			dataDir,
+			bytes: 3_000_000,
+		});
+		const path = join(dataDir, 'ballast');
+		await ballast.restore();
+		assert.equal((await stat(path)).size, 3_000_000);
+		space.freeBytes = 3_000_000;
+		await ballast.releaseIfShort();
+		assert.equal((await stat(path)).size, 3_000_000);
+		space.freeBytes = 2_999_999;
+		await ballast.releaseIfShort();
+		await assert.rejects(stat(path), { code: 'ENOENT' });
+		await ballast.restore();
+		await assert.rejects(stat(path), { code: 'ENOENT' });
+		space.freeBytes = 6_000_000;
+		// What a crash left of it.
+		await writeFile(path, 'x');
+		await ballast.restore();
+		assert.equal((await stat(path)).size, 3_000_000);
+	});
+
+	it('takes no more than a twentieth of the file system, and none when none is wanted', async () => {
+		const dataDir = await stores.newDirectory();
+		const io = withSpace({ freeBytes: 2_000_000, totalBytes: 2_000_000 });
+		await new Ballast({ io, randomness: systemRandomness, dataDir, bytes: 0 }).restore();
+		await assert.rejects(stat(join(dataDir, 'ballast')), { code: 'ENOENT' });
+		await new Ballast({ io, randomness: systemRandomness, dataDir, bytes: 3_000_000 }).restore();
+		assert.equal((await stat(join(dataDir, 'ballast'))).size, 100_000);
+	});
+});

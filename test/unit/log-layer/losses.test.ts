@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { cp, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { PerigeeError } from '../../../src/errors.js';
+import { flipBit } from '../../support/damage.js';
+import { Prng } from '../../support/prng.js';
+import { dumpView, put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
+
+const stores = useTestStores();
+const ROLL_BYTES = 300_000;
+const OPTIONS = { rollBytes: ROLL_BYTES };
+
+interface Stored {
+	readonly content: Uint8Array;
+	readonly txSeq: Awaited<ReturnType<typeof put>>['txSeq'];
+}
+
+async function fill(store: TestStore, seed: number): Promise<Stored[]> {
+	const prng = new Prng(seed);
+	const stored: Stored[] = [];
+	for (const sizeBytes of [1000, 900_000, 200_000, 150_000, 600_000, 262_144, 77]) {
+		const content = prng.bytes(sizeBytes);
+		stored.push({ content, txSeq: (await put(store, content)).txSeq });
+	}
+	return stored;
+}
+
+/** How many of the files are served whole; the others must answer NOT_HELD and count as not finalized. */
+async function served(store: TestStore, stored: readonly Stored[]): Promise<number> {
+	let whole = 0;
+	for (const { content, txSeq } of stored) {
+		const file = await store.files.fileBySeq(txSeq);
+		try {
+			assert.ok((await readBack(store, { txSeq })).equals(content));
+			assert.equal(file?.finalized, true);
+			whole++;
+		} catch (error) {
+			assert.ok(error instanceof PerigeeError && error.code === 'NOT_HELD', String(error));
+			assert.equal(file?.finalized, false);
+			assert.ok(file.heldSegments < file.segments);
+		}
+	}
+	return whole;
+}
+
+function reasons(store: TestStore): string[] {
+	return store.files.health().map(({ code }) => code);
+}
+
+/** Bytes of everything in a directory, by path. */
+async function contentsOf(directory: string): Promise<Map<string, string>> {
+	const contents = new Map<string, string>();
+	for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+		const path = join(entry.parentPath, entry.name);
+		if (entry.isFile()) contents.set(path, (await readFile(path)).toString('base64'));
+	}
+	return contents;
+}
+
+async function rejectsJournal(opening: Promise<unknown>): Promise<void> {
+	await assert.rejects(opening, (error) => error instanceof PerigeeError && error.code === 'JOURNAL_MISSING');
+}
+
+describe('a log file that is missing at a start', () => {
+	for (const name of ['bulk-0000000002.log', 'small-0000000001.log']) {
+		it(`is named, the rest is served, and it counts again once it is back: ${name}`, async () => {
+			let store = await stores.open(OPTIONS);
+			const { dataDir } = store;
+			const stored = await fill(store, 1);
+			await store.close();
+			const path = join(dataDir, 'log', name);
+			await rename(path, `${dataDir}/away`);
+			for (let starts = 0; starts < 2; starts++) {
+				store = await stores.open(OPTIONS, dataDir);
+				assert.deepEqual(reasons(store), ['LOG_MISSING']);
+				assert.equal(store.losses.files.length, 1);
+				const whole = await served(store, stored);
+				assert.ok(whole > 0 && whole < stored.length);
+				assert.equal(store.damage.count, 0);
+				stored.push(...(await fill(store, 2 + starts)));
+				await store.close();
+			}
+			await rename(`${dataDir}/away`, path);
+			store = await stores.open(OPTIONS, dataDir);
+			assert.equal(await served(store, stored), stored.length);
+			assert.deepEqual(reasons(store), []);
+			assert.ok(!store.told.some((line) => line.startsWith('rebuilding')));
+			await store.close();
+		});
+
+		it(`comes back also into a view that was rebuilt without it: ${name}`, async () => {
+			let store = await stores.open(OPTIONS);
+			const { dataDir } = store;
+			const stored = await fill(store, 5);
+			await store.close();
+			const path = join(dataDir, 'log', name);
+			await rename(path, `${dataDir}/away`);
+			for (const rebuild of [true, false]) {
+				store = await stores.open({ ...OPTIONS, rebuild }, dataDir);
+				assert.deepEqual(reasons(store), ['LOG_MISSING']);
+				const whole = await served(store, stored);
+				assert.ok(whole > 0 && whole < stored.length);
+				stored.push(...(await fill(store, rebuild ? 6 : 7)));
+				await store.close();
+			}
+			await rename(`${dataDir}/away`, path);
+			store = await stores.open(OPTIONS, dataDir);
+			assert.ok(store.told.some((line) => line.startsWith('rebuilding') && line.includes('is back')));
+			assert.equal(await served(store, stored), stored.length);
+			assert.deepEqual(reasons(store), []);
+			await store.close();
+			const view = await dumpView(dataDir);
+			await (await stores.open({ ...OPTIONS, rebuild: true }, dataDir)).close();
+			assert.deepEqual(view, await dumpView(dataDir));
+		});
+	}
+
+	it('is replaced by uploading its content again', async () => {
+		let store = await stores.open(OPTIONS);
+		const { dataDir } = store;
+		const stored = await fill(store, 8);
+		await store.close();
+		await unlink(join(dataDir, 'log', 'bulk-0000000001.log'));
+		await unlink(join(dataDir, 'log', 'small-0000000001.log'));
+		store = await stores.open(OPTIONS, dataDir);
+		assert.ok((await served(store, stored)) < stored.length);
+		for (const { content, txSeq } of stored) assert.equal((await put(store, content)).txSeq, txSeq);
+		assert.equal(await served(store, stored), stored.length);
+		await store.close();
+	});
+});
+
+describe('a volume that is missing at a start', () => {
+	it('is named, also when its last files came behind the checkpoint, and comes back without a conflict', async () => {
+		const home = await stores.newDirectory();
+		const [first, second] = [join(home, '1'), join(home, '2')];
+		const options = { ...OPTIONS, dataDirs: [second] };
+		let store = await stores.open(options, first);
+		const stored = await fill(store, 9);
+		await store.close();
+		store = await stores.open(options, first);
+		stored.push(...(await fill(store, 10)));
+		// As after a kill: no close mark, no checkpoint.
+		const [firstCopy, secondCopy] = [join(home, 'copy-1'), join(home, 'copy-2')];
+		await cp(first, firstCopy, { recursive: true });
+		await cp(second, secondCopy, { recursive: true });
+		await store.close();
+		const copyOptions = { ...OPTIONS, dataDirs: [secondCopy] };
+		// The copy's registry knows the second volume at its old place: this is a move too.
+		await rename(secondCopy, `${secondCopy}-away`);
+		await rename(second, `${second}-away`);
+		store = await stores.open(OPTIONS, firstCopy);
+		assert.deepEqual(reasons(store).includes('VOLUME_MISSING'), true);
+		const whole = await served(store, stored);
+		assert.ok(whole > 0 && whole < stored.length);
+		const since = await fill(store, 11);
+		await store.close();
+		await rename(`${secondCopy}-away`, secondCopy);
+		store = await stores.open(copyOptions, firstCopy);
+		assert.equal(await served(store, [...stored, ...since]), stored.length + since.length);
+		assert.deepEqual(reasons(store), []);
+		await store.close();
+	});
+});
+
+describe('a journal file that is missing at a start', () => {
+	it('ends the start before anything is changed, with and without a checkpoint', async () => {
+		for (const hasCheckpoint of [true, false]) {
+			let store = await stores.open(OPTIONS);
+			const { dataDir } = store;
+			const stored = await fill(store, 12);
+			await store.close();
+			if (!hasCheckpoint) await unlink(join(dataDir, 'view.checkpoint'));
+			const path = join(dataDir, 'log', 'journal-0000000001.log');
+			await rename(path, `${dataDir}-away`);
+			const before = await contentsOf(dataDir);
+			await rejectsJournal(stores.open(OPTIONS, dataDir));
+			assert.deepEqual(await contentsOf(dataDir), before);
+			await rename(`${dataDir}-away`, path);
+			store = await stores.open(OPTIONS, dataDir);
+			assert.equal(await served(store, stored), stored.length);
+			await store.close();
+		}
+	});
+
+	it('is only named when the view holds what it told; a view that must be rebuilt is then kept', async () => {
+		let store = await stores.open(OPTIONS);
+		const { dataDir } = store;
+		const stored = await fill(store, 13);
+		await store.close();
+		for (let starts = 0; starts < 2; starts++) {
+			store = await stores.open(OPTIONS, dataDir);
+			stored.push(...(await fill(store, 14 + starts)));
+			await store.close();
+		}
+		const path = join(dataDir, 'log', 'journal-0000000001.log');
+		await rename(path, `${dataDir}-away`);
+		store = await stores.open(OPTIONS, dataDir);
+		assert.deepEqual(reasons(store), ['LOG_MISSING']);
+		assert.equal(await served(store, stored), stored.length);
+		await store.close();
+		await rejectsJournal(stores.open({ ...OPTIONS, rebuild: true }, dataDir));
+		const checkpoint = join(dataDir, 'view.checkpoint');
+		await flipBit(checkpoint, 10, 1);
+		await rejectsJournal(stores.open(OPTIONS, dataDir));
+		assert.ok((await readdir(join(dataDir, 'view'))).length > 0);
+		await rename(`${dataDir}-away`, path);
+		store = await stores.open(OPTIONS, dataDir);
+		assert.equal(await served(store, stored), stored.length);
+		await store.close();
+		await rm(dataDir, { recursive: true });
+	});
+});
