@@ -142,6 +142,24 @@ export const LIMITS = {
 	/** A checkpoint is made after so much log, or so much time with changes. */
 	checkpointLogBytes: 64 * 1024 * 1024,
 	checkpointIntervalMs: 60_000,
+	/** Rows that one turn counts when the live bytes of the log files are counted anew. */
+	recountRows: 500,
+	/** Records that compaction judges and copies at once, and the stretch of a file that they span, by the lane they go to. */
+	copyRecords: 256,
+	copySmallBytes: 256 * 1024,
+	copyBulkBytes: 2 * 1024 * 1024,
+	/** Files that one checkpoint of compaction may release. */
+	emptiedFiles: 16,
+	/** Files that may wait for readers outside the event loop; compaction pauses beyond. */
+	waitingFiles: 64,
+	/** A file that waits longer for such a reader is reported. */
+	waitingFileMs: 10 * 60_000,
+	/** How often compaction looks whether there is work. */
+	compactionLookMs: 10_000,
+	/** Dead bytes of the whole log below which compaction does not begin by itself. */
+	compactionLeastBytes: 32 * 1024 * 1024,
+	/** Ranges in one setting of retired files. */
+	retiredRanges: 8000,
 	/** Age of the last look at the free space of the disk. */
 	diskLookMs: 500,
 	/** A volume that refused a file or a group is tried again after so long. */

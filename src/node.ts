@@ -5,7 +5,6 @@ import { pino, type Logger } from 'pino';
 import { startAdminServer } from './api/admin/admin-server.js';
 import { type HttpServer, startHttpServer } from './api/http-server.js';
 import type { ReplayProgress } from './append-log/append-log.js';
-import { LANE_NAMES } from './append-log/types.js';
 import type { Config } from './config/schema.js';
 import { packageVersion } from './config/version.js';
 import { isLoopback, parseListenAddress } from './config/listen-address.js';
@@ -20,6 +19,7 @@ import { STORE_FORMAT, replaceFile } from './log-layer/checkpoint.js';
 import { HealingStore } from './log-layer/healing-store.js';
 import { openStore, type StoreOptions, type StoreObserver } from './log-layer/store.js';
 import { healingObserver, scrubObserver } from './node/observers.js';
+import { refreshStoreMetrics } from './node/store-metrics.js';
 import { createMetrics, type Metrics } from './metrics/metrics.js';
 import { watchProcess } from './metrics/process-metrics.js';
 import * as addon from './native/addon.js';
@@ -222,6 +222,8 @@ async function buildStore(
 		maxFileBytes: config.storage.maxFileBytes,
 		maxUploads: config.upload.maxConcurrent,
 		uploadExpiryMs: config.storage.uploadExpiryMs,
+		compactionTranquility: config.storage.compactionTranquility,
+		compactionDeadPercent: config.storage.compactionDeadPercent,
 		scrub: {
 			tranquility: config.storage.scrubTranquility,
 			intervalDays: config.storage.scrubIntervalDays,
@@ -346,6 +348,18 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 				log.error({ err: error }, 'a row of the view is damaged');
 			},
 		},
+		compaction: {
+			copied: (lane, bytes) => metrics.compactionCopiedBytes.inc({ lane }, bytes),
+			removed(lane, bytes) {
+				metrics.compactionRemovedFiles.inc({ lane });
+				metrics.compactionRemovedBytes.inc({ lane }, bytes);
+			},
+			kept: (lane, fileNo, reason) => log.error({ lane, fileNo, err: reason }, 'compaction leaves a log file as it is'),
+			failed(error) {
+				metrics.compactionFailures.inc();
+				log.warn({ err: error }, 'a pass of compaction ended early; it is tried again');
+			},
+		},
 		rebuilding(reason) {
 			metrics.viewRebuilds.inc();
 			log.warn({ reason }, 'the view is rebuilt from the log');
@@ -382,24 +396,4 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 			log.warn({ err: error }, 'the list of damage could not be read or written; it is written again'),
 		scrub: scrubObserver(metrics, log),
 	};
-}
-
-function refreshStoreMetrics(metrics: Metrics, healing: HealingStore): void {
-	metrics.ready.set(healing.files.health().every((reason) => reason.ready) ? 1 : 0);
-	if (healing.isHealing) return;
-	const store = healing.store();
-	const flow = store.settlement.flow();
-	metrics.submissions.set(flow.submissions);
-	metrics.flowLengthSectors.set(Number(flow.lengthSectors));
-	metrics.ledgerBlock.set(flow.blockNumber);
-	for (const { volume, freeBytes, reserveBytes } of store.disk.volumes) {
-		metrics.diskFreeBytes.set({ volume: String(volume) }, freeBytes);
-		metrics.diskReserveBytes.set({ volume: String(volume) }, reserveBytes);
-	}
-	for (const lane of LANE_NAMES) metrics.logWaitingWrites.set({ lane }, store.log.waitingWrites(lane));
-	metrics.scrubRunning.set(store.scrub.status().state === 'running' ? 1 : 0);
-	metrics.damagedPlaces.set(store.damage.count);
-	metrics.damagedStretches.set(store.damage.stretches.length);
-	metrics.unnamedObjects.set(store.waiting.unnamed);
-	metrics.purgesWaiting.set(store.waiting.purges);
 }

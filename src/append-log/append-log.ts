@@ -7,9 +7,10 @@ import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
 import type { StorageIo } from '../io/storage-io.js';
 import type { Lsn } from '../units.js';
+import { ClosedFiles } from './closed-files.js';
 import { LaneWriter } from './lane-writer.js';
 import { LogFileCheck } from './file-check.js';
-import type { LogFiles } from './log-files.js';
+import { LogFileGoneError, type LogFiles } from './log-files.js';
 import { LogShared } from './log-shared.js';
 import { replayLane } from './replay.js';
 import {
@@ -70,6 +71,8 @@ export class AppendLog {
 	readonly damage: readonly BadRange[];
 	/** Files that others name and that the replay did not find. */
 	readonly missing: readonly MissingFile[];
+	/** Files that are written no more. */
+	readonly closedFiles: ClosedFiles;
 	readonly #shared: LogShared;
 	readonly #writers: Record<Lane, LaneWriter>;
 	/** What a recovery found out and no file states yet. */
@@ -82,6 +85,7 @@ export class AppendLog {
 		missing: readonly MissingFile[],
 		verdicts: ReadonlyMap<Lane, readonly RecordInput[]>,
 	) {
+		this.closedFiles = new ClosedFiles(shared);
 		this.#shared = shared;
 		this.#writers = writers;
 		this.damage = damage;
@@ -145,7 +149,7 @@ export class AppendLog {
 		try {
 			bytes = await this.#shared.files.use(lane, fileNo, (file) => file.read(into, offset));
 		} catch (error) {
-			if (error instanceof PerigeeError) throw error;
+			if (error instanceof PerigeeError || error instanceof LogFileGoneError) throw error;
 			const code = (error as NodeJS.ErrnoException).code;
 			if (code === 'EMFILE' || code === 'ENFILE')
 				throw new PerigeeError('OVERLOADED', 'too many open files', { cause: error });
@@ -202,6 +206,21 @@ export class AppendLog {
 	/** Writes that wait in a lane. */
 	waitingWrites(lane: Lane): number {
 		return this.#writers[lane].waitingWrites;
+	}
+
+	/** Records handed to a lane whose effect its consumer has not taken yet. */
+	unapplied(lane: Lane): Iterable<RecordInput> {
+		return this.#writers[lane].unapplied();
+	}
+
+	/** Makes what was handed to a lane durable without waiting for more. */
+	hurry(lane: Lane): void {
+		this.#writers[lane].hurry();
+	}
+
+	/** Ends a lane's current file and begins the next one, with `head` in front. Errors: as of a write. */
+	async roll(lane: Lane, head: readonly RecordInput[] = []): Promise<void> {
+		await this.#writers[lane].roll(head);
 	}
 
 	/** Ends writing for good, as after a failed sync. */

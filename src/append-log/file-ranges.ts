@@ -32,7 +32,16 @@ export function* numbersOf(ranges: FileRanges): Iterable<number> {
 	for (const [first, last] of ranges) for (let fileNo = first; fileNo <= last; fileNo++) yield fileNo;
 }
 
-/** Out of pairs of u32, little-endian: the value of the journal's setting `retired/<lane>` (docs/format.md §6). */
+/** Pairs of u32, little-endian: the value of the journal's setting `retired/<lane>` (docs/format.md §6). */
+export function encodeFileRanges(ranges: FileRanges): Uint8Array {
+	const bytes = Buffer.alloc(8 * ranges.length);
+	ranges.forEach(([first, last], index) => {
+		bytes.writeUInt32LE(first, 8 * index);
+		bytes.writeUInt32LE(last, 8 * index + 4);
+	});
+	return bytes;
+}
+
 export function decodeFileRanges(value: Uint8Array): FileRanges {
 	const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 	const ranges: [number, number][] = [];

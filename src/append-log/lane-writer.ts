@@ -9,13 +9,14 @@
  * `journal` and `small` write their next group only when the one before it is durable, so that what waits shares a group; `bulk` and
  * `sealed` go on writing while a sync runs, with at most LIMITS.laneUnsyncedBytes not yet durable.
  */
-import { deferred } from '../deferred.js';
+import { deferred, type Deferred } from '../deferred.js';
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { groupBytesBound, FIRST_GROUP_OFFSET, type EncodedGroup } from './format.js';
 import { LaneFile } from './lane-file.js';
 import type { LogShared } from './log-shared.js';
 import { RECOVERED } from './recovered.js';
+import { isDiskFull, isVolumeTrouble } from './volume-trouble.js';
 import { rejectWrite, WriteQueue, type PendingWrite } from './write-queue.js';
 import type { Lane, LaneConsumer, LanePosition, LogRecord, LogVolume, RecordInput, WriteTicket } from './types.js';
 
@@ -61,6 +62,11 @@ export class LaneWriter {
 	#syncing = false;
 	#syncWanted = false;
 	#delivery: Promise<void> = Promise.resolve();
+	/** Handed in and not yet applied or refused. */
+	readonly #unapplied = new Set<PendingWrite>();
+	#rollWanted: Deferred<void> | undefined;
+	/** What a roll wants at the head of the next file. */
+	#rollHead: readonly RecordInput[] = [];
 	#closing = false;
 	/** Resolved, and made anew, each time a sync ends: what waits for room or for quiet. */
 	#synced = deferred();
@@ -91,10 +97,12 @@ export class LaneWriter {
 		// The caller may look at only one of the promises.
 		write.written.promise.catch(() => undefined);
 		write.durable.promise.catch(() => undefined);
-		write.applied.promise.catch(() => undefined);
+		const settled = (): boolean => this.#unapplied.delete(write);
+		write.applied.promise.then(settled, settled);
 		const refusal = this.#refusal();
 		if (refusal) rejectWrite(write, refusal);
 		else {
+			this.#unapplied.add(write);
 			this.#queue.push(write);
 			this.#startWriting();
 		}
@@ -109,6 +117,32 @@ export class LaneWriter {
 	/** The file that is being written, and up to where it is durable. */
 	get position(): LanePosition | undefined {
 		return this.#file && { fileNo: this.#file.fileNo, offset: this.#file.confirmed };
+	}
+
+	/** Records that were handed in and whose effect the lane's consumer has not taken yet. */
+	*unapplied(): Iterable<RecordInput> {
+		for (const { inputs } of this.#unapplied) yield* inputs;
+	}
+
+	/** Makes what was handed in durable without waiting for more. */
+	hurry(): void {
+		this.#syncWanted = true;
+		this.#startSyncing();
+	}
+
+	/**
+	 * Ends the current file and begins the next one, with `head` in front. Resolves when the consumer has taken the new file's start.
+	 * Errors: as of a write.
+	 */
+	async roll(head: readonly RecordInput[]): Promise<void> {
+		const refusal = this.#refusal();
+		if (refusal) throw refusal;
+		if (this.#rollWanted) throw new Error(`lane ${this.#lane} is rolled already`);
+		const done = deferred();
+		this.#rollWanted = done;
+		this.#rollHead = head;
+		this.#startWriting();
+		await done.promise;
 	}
 
 	/** Begins a file now, if there is none, rather than with the first write. Errors: as of a write. */
@@ -152,7 +186,7 @@ export class LaneWriter {
 		this.#writing = true;
 		void this.#writeLoop().finally(() => {
 			this.#writing = false;
-			if (this.#queue.length > 0) this.#startWriting();
+			if (this.#queue.length > 0 || this.#rollWanted) this.#startWriting();
 			else this.#wakeWaiters();
 		});
 	}
@@ -160,7 +194,11 @@ export class LaneWriter {
 	async #writeLoop(): Promise<void> {
 		// Writers that become ready in one turn of the event loop share the group, or the first of them would make the others wait for its sync.
 		await new Promise((resolve) => setImmediate(resolve));
-		while (this.#queue.length > 0 && !this.#shared.failure) {
+		while ((this.#queue.length > 0 || this.#rollWanted) && !this.#shared.failure) {
+			if (this.#rollWanted) {
+				await this.#rollNow(this.#rollWanted);
+				continue;
+			}
 			if (this.#mustWaitForSync()) {
 				this.#syncWanted = true;
 				this.#startSyncing();
@@ -174,7 +212,22 @@ export class LaneWriter {
 				for (const write of writes) rejectWrite(write, this.#shared.writeError(this.#lane, error));
 			}
 		}
-		if (this.#shared.failure) this.#rejectAll(this.#shared.readOnlyError());
+		if (!this.#shared.failure) return;
+		this.#queue.rejectAll(this.#shared.readOnlyError());
+		this.#rollWanted?.reject(this.#shared.readOnlyError());
+		this.#rollWanted = undefined;
+	}
+
+	async #rollNow(done: Deferred<void>): Promise<void> {
+		this.#rollWanted = undefined;
+		try {
+			if (this.#file) await this.#endCurrent(this.#file);
+			await this.#openFile();
+			await this.#delivery;
+			done.resolve();
+		} catch (error) {
+			done.reject(this.#shared.writeError(this.#lane, error));
+		}
 	}
 
 	#mustWaitForSync(): boolean {
@@ -297,17 +350,20 @@ export class LaneWriter {
 	/** The file to write `bytes` to: the current one, or a new one when there is none or it is full. */
 	async #fileFor(bytes: number): Promise<LaneFile> {
 		const current = this.#file;
-		if (current && this.#mustLeave(current, bytes)) {
-			while (this.#unsynced.length > 0) {
-				this.#syncWanted = true;
-				this.#startSyncing();
-				await Promise.race([this.#synced.promise, this.#shared.failed]);
-				if (this.#shared.failure) throw this.#shared.readOnlyError();
-			}
-			await current.finish();
-			this.#file = undefined;
-		}
+		if (current && this.#mustLeave(current, bytes)) await this.#endCurrent(current);
 		return this.#openFile();
+	}
+
+	/** Makes everything in the file durable and ends it. */
+	async #endCurrent(current: LaneFile): Promise<void> {
+		while (this.#unsynced.length > 0) {
+			this.#syncWanted = true;
+			this.#startSyncing();
+			await Promise.race([this.#synced.promise, this.#shared.failed]);
+			if (this.#shared.failure) throw this.#shared.readOnlyError();
+		}
+		await current.finish();
+		this.#file = undefined;
 	}
 
 	#mustLeave({ end, volume }: LaneFile, bytes: number): boolean {
@@ -345,18 +401,15 @@ export class LaneWriter {
 
 	async #beginFileOn(volume: LogVolume): Promise<LaneFile> {
 		const numbers = { fileNo: ++this.#lastFileNo, previousFileNo: this.#previousFileNo };
-		const records = this.#asWritten(this.#options.headRecords());
+		const records = this.#asWritten([...this.#options.headRecords(), ...this.#rollHead]);
 		const { file, head } = await LaneFile.begin(this.#shared, this.#lane, volume, numbers, records);
 		this.#previousFileNo = file.fileNo;
 		this.#options.onHeadDurable();
+		this.#rollHead = [];
 		// Verdicts are the log's own business; the consumer gets what its room wrote.
 		const taken = head?.records.filter((record) => record.type !== RECOVERED) ?? [];
 		this.#deliver([], taken, { fileNo: file.fileNo, offset: file.end });
 		return file;
-	}
-
-	#rejectAll(error: PerigeeError): void {
-		for (const write of this.#queue.takeAll()) rejectWrite(write, error);
 	}
 
 	#wakeWaiters(): void {
@@ -364,17 +417,4 @@ export class LaneWriter {
 		this.#synced = deferred();
 		resolve();
 	}
-}
-
-function isDiskFull(error: unknown): boolean {
-	if (error instanceof PerigeeError) return error.code === 'DISK_FULL';
-	const { code } = error as NodeJS.ErrnoException;
-	return code === 'ENOSPC' || code === 'EDQUOT';
-}
-
-/** What one disk may answer while others are well. A failed sync is not among them: it is final (docs/format.md §7). */
-const VOLUME_TROUBLES = ['EROFS', 'EACCES', 'EPERM', 'EIO', 'ENOENT', 'ENOTDIR', 'ENODEV', 'ENXIO', 'ESTALE'];
-
-function isVolumeTrouble(error: unknown): boolean {
-	return isDiskFull(error) || VOLUME_TROUBLES.includes((error as NodeJS.ErrnoException).code ?? '');
 }

@@ -16,9 +16,19 @@ export function parseLogFileName(name: string): { readonly lane: Lane; readonly 
 	return match ? { lane: match[1] as Lane, fileNo: Number(match[2]) } : undefined;
 }
 
+/** The file was retired while its place was looked up: what was in it and still counts lies elsewhere by now. */
+export class LogFileGoneError extends Error {
+	constructor(lane: Lane, fileNo: number) {
+		super(`log file ${fileNo} of lane ${lane} was retired`);
+		this.name = 'LogFileGoneError';
+	}
+}
+
 interface OpenFile {
 	readonly file: Promise<StorageFile>;
 	users: number;
+	/** Somebody waits for the last user. */
+	whenIdle?: () => void;
 }
 
 /**
@@ -37,6 +47,8 @@ export class LogFiles {
 	/** In order of last use: a Map keeps insertion order, and a hit is inserted anew. */
 	readonly #open = new Map<number, OpenFile>();
 	#isClosed = false;
+	/** Files of this run that are gone or about to go. */
+	readonly #retired = new Set<number>();
 
 	private constructor(
 		io: StorageIo,
@@ -111,6 +123,12 @@ export class LogFiles {
 		return volume.directory;
 	}
 
+	/** Every path that the file has, copies that are not used included. */
+	paths(lane: Lane, fileNo: number): readonly string[] {
+		const name = `/${logFileName(lane, fileNo)}`;
+		return [this.path(lane, fileNo), ...this.spareCopies.filter((path) => path.endsWith(name))];
+	}
+
 	/** Notes a file that is begun on a volume; answers its path. */
 	add(lane: Lane, fileNo: number, volume: LogVolume): string {
 		this.#volumeOf.set(keyOf(lane, fileNo), volume);
@@ -122,10 +140,25 @@ export class LogFiles {
 		this.#volumeOf.delete(keyOf(lane, fileNo));
 	}
 
-	/** Calls `use` with the file open for reading. Errors: those of StorageIo.open (ENOENT …) and of `use`. */
+	/** No new reader gets the file any more; resolves when the last one that has it is done, and it is closed. */
+	async retire(lane: Lane, fileNo: number): Promise<void> {
+		const key = keyOf(lane, fileNo);
+		this.#retired.add(key);
+		const entry = this.#open.get(key);
+		if (!entry) return;
+		if (entry.users > 0)
+			await new Promise<void>((resolve) => {
+				entry.whenIdle = resolve;
+			});
+		this.#open.delete(key);
+		await closeQuietly(entry);
+	}
+
+	/** Calls `use` with the file open for reading. Errors: LogFileGoneError, those of StorageIo.open (ENOENT …) and of `use`. */
 	async use<T>(lane: Lane, fileNo: number, use: (file: StorageFile) => Promise<T>): Promise<T> {
 		if (this.#isClosed) throw new PerigeeError('SHUTTING_DOWN');
 		const key = keyOf(lane, fileNo);
+		if (this.#retired.has(key)) throw new LogFileGoneError(lane, fileNo);
 		let entry = this.#open.get(key);
 		if (entry) {
 			this.#open.delete(key);
@@ -140,7 +173,7 @@ export class LogFiles {
 			if (this.#open.get(key) === entry && (await isUnopened(entry))) this.#open.delete(key);
 			throw error;
 		} finally {
-			entry.users--;
+			if (--entry.users === 0) entry.whenIdle?.();
 			if (this.#open.size > this.#maxOpen) await this.#closeIdle();
 		}
 	}

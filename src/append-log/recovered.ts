@@ -18,7 +18,7 @@ export function encodeRecovered(fileNo: number, verdict: FileVerdict): Buffer {
 	return ext;
 }
 
-function decodeRecovered(bytes: Uint8Array): { readonly fileNo: number; readonly verdict: FileVerdict } {
+export function decodeRecovered(bytes: Uint8Array): { readonly fileNo: number; readonly verdict: FileVerdict } {
 	const ext = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const doubt: ByteRange[] = [];
 	for (let at = 12; at + 16 <= ext.length; at += 16) {

@@ -46,8 +46,8 @@ export class WriteQueue {
 		return this.#writes.splice(0, this.nextGroup().count);
 	}
 
-	takeAll(): PendingWrite[] {
-		return this.#writes.splice(0);
+	rejectAll(error: PerigeeError): void {
+		for (const write of this.#writes.splice(0)) rejectWrite(write, error);
 	}
 }
 

@@ -50,6 +50,18 @@ export const CONFIG_SCHEMA = Type.Object(
 					31_536_000_000,
 					'Uploaded content that no submission names is given up after so long.',
 				),
+				compactionTranquility: integer(
+					2,
+					0,
+					1000,
+					'Compaction rests so many times as long as it has worked. 0: no rest. While the disk is short it does not rest either.',
+				),
+				compactionDeadPercent: integer(
+					8,
+					1,
+					95,
+					'Dead percentage of the log at which compaction begins by itself. Less disk space costs more copying.',
+				),
 				viewCacheBytes: integer(32 * 2 ** 20, 2 ** 20, 2 ** 40, 'Memory for the cache of the index.'),
 				scrubTranquility: integer(
 					4,

@@ -3,12 +3,11 @@
  * absolute value, so that applying records again, in their order, changes nothing. No record of an object stands behind its delete fact, so
  * nothing need be remembered of an object once its rows are removed.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LogRecord } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
-import { fileGeometry } from '../native/addon.js';
 import { rootFromBytes, type DataRoot, type Lsn } from '../units.js';
-import { ObjectTreeBuilder, zeroSegmentRoot } from './object-tree.js';
+import type { LiveBytes } from './live-bytes.js';
+import { completeObject, segmentsOf } from './object-completion.js';
 import type { OpenTrees } from './open-trees.js';
 import type { PendingObjects } from './pending-objects.js';
 import {
@@ -20,7 +19,6 @@ import {
 	decodeDropped,
 	decodeSegment,
 	decodeWholeObject,
-	type ClosedRecord,
 	type DroppedRecord,
 	type ObjectId,
 } from './records.js';
@@ -39,12 +37,11 @@ import {
 	type PlainPlace,
 	type RootObject,
 	type RootRow,
+	type SegmentRow,
 } from './rows.js';
 import { withRange } from './segment-ranges.js';
 import type { ViewTurn } from './view.js';
 
-/** Roots of zero segments that are added at once: a file has up to a sixteenth of its segments as padding. */
-const PADDING_AT_ONCE = 16_384;
 const PRESENT = Uint8Array.of(1);
 const NEW_OBJECT: ObjectRow = { state: OBJECT_OPEN, sizeBytes: 0n, root: NO_ROOT, heldSegments: 0, dropped: [] };
 
@@ -53,6 +50,8 @@ export interface ApplyMemory {
 	readonly trees: OpenTrees;
 	/** Objects that no submission names. */
 	readonly pending: PendingObjects;
+	/** How much of each log file counts. */
+	readonly live: LiveBytes;
 }
 
 /** Applies records of one lane in order. */
@@ -61,35 +60,40 @@ export async function applyPayloadRecords(
 	records: readonly LogRecord[],
 	memory: ApplyMemory,
 ): Promise<void> {
+	const filled = new Set<ObjectId>();
 	for (const record of records) {
 		// Most records need no look at the view: waiting for nothing, a thousand times a group, costs as much as the rows.
 		const applying = applyRecord(turn, record, memory);
 		if (applying) await applying;
+		if (isCopiedSegment(record) && (await fillsHole(turn, record))) filled.add(decodeSegment(record).objectId);
 		const relief = turn.relieve();
 		if (relief) await relief;
+	}
+	for (const objectId of filled) {
+		const row = await objectRow(turn, objectId);
+		if (row) await complete(turn, objectId, row, memory);
 	}
 }
 
 function applyRecord(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> | undefined {
 	switch (record.type) {
 		case RECORDS.objectOpened:
-			memory.pending.opened(record.origin);
-			return applyOpened(turn, record.origin);
+			return applyOpened(turn, record.origin, memory);
 		case RECORDS.segment:
-			return applySegment(turn, record, memory.trees);
+			return applySegment(turn, record, memory);
 		case RECORDS.wholeObject: {
 			const place = placeOf(record);
 			const root = rootFromBytes(decodeWholeObject(record).root);
 			// Its submission is on its way and will put the same row.
 			const object = { objectId: record.origin, sizeBytes: place.lengthBytes, place };
-			return setObject(turn, root, object, 'later', memory.pending);
+			return setObject(turn, root, object, isCopy(record) ? 'now' : 'later', memory);
 		}
 		case RECORDS.objectClosed:
-			return applyClosed(turn, decodeClosed(record), memory);
+			return applyClosed(turn, record, memory);
 		case RECORDS.objectDeleted:
 			return applyDeleted(turn, record, memory);
 		case RECORDS.segmentsDropped:
-			return applyDropped(turn, decodeDropped(record));
+			return applyDropped(turn, decodeDropped(record), memory.live);
 		case RECORDS.objectPolicy:
 		case RECORDS.stagedBytes:
 		case RECORDS.sealedFlowSegment:
@@ -104,85 +108,79 @@ function applyRecord(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Pr
 	}
 }
 
-/** What stands there already is as new or newer. */
-async function applyOpened(turn: ViewTurn, objectId: ObjectId): Promise<void> {
+async function applyOpened(turn: ViewTurn, objectId: ObjectId, { pending }: ApplyMemory): Promise<void> {
+	pending.opened(objectId);
+	// What stands there already is as new or newer.
 	if (!(await objectRow(turn, objectId))) putObjectRow(turn, objectId, NEW_OBJECT);
 }
 
-function applySegment(turn: ViewTurn, record: LogRecord, trees: OpenTrees): Promise<void> | undefined {
+function applySegment(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> | undefined {
 	const { objectId, segment, root } = decodeSegment(record);
 	const key = rowKeys.segment(objectId, segment);
 	// A copy without payload is what is kept of a dropped segment.
-	const value = encodeSegmentRow(record.place ? { root, place: placeOf(record) } : { root });
-	if (record.origin !== record.lsn) {
-		trees.forget(objectId);
-		return putIfNewest(turn, key, value, record.origin);
+	const row = record.place ? { root, place: placeOf(record) } : { root };
+	if (isCopy(record)) {
+		memory.trees.forget(objectId);
+		return putIfNewest(turn, key, row, record.origin, memory.live);
 	}
-	trees.segment(objectId, segment, root);
-	turn.put(key, value);
+	memory.trees.segment(objectId, segment, root);
+	memory.live.moved(key, undefined, row.place);
+	turn.put(key, encodeSegmentRow(row));
 	return undefined;
 }
 
-/** A copy made by compaction can be older than what stands here; a segment that was dropped stays dropped. */
-async function putIfNewest(turn: ViewTurn, key: Buffer, value: Uint8Array, origin: Lsn): Promise<void> {
-	const row = await turn.get(key);
-	const place = row && decodeSegmentRow(row).place;
-	if (!row || (place && place.origin <= origin)) turn.put(key, value);
+/** Only a copy made by compaction can be older than what stands here; a segment that was dropped stays dropped. */
+async function putIfNewest(turn: ViewTurn, key: Buffer, row: SegmentRow, origin: Lsn, live: LiveBytes): Promise<void> {
+	const value = await turn.get(key);
+	const before = value && decodeSegmentRow(value);
+	if (before && (!before.place || before.place.origin > origin)) return;
+	live.moved(key, before?.place, row.place);
+	turn.put(key, encodeSegmentRow(row));
 }
 
-async function applyClosed(turn: ViewTurn, closed: ClosedRecord, { trees, pending }: ApplyMemory): Promise<void> {
-	const { objectId, sizeBytes, root } = closed;
-	pending.ended(objectId);
+async function applyClosed(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> {
+	const { objectId, sizeBytes, root } = decodeClosed(record);
+	memory.pending.ended(objectId);
 	const known = await objectRow(turn, objectId);
-	const tree = trees.take(objectId, Number(fileGeometry(sizeBytes).segments));
-	if (known?.state === OBJECT_DELETED) return;
-	const dropped = known?.dropped ?? [];
-	const row = { state: OBJECT_CLOSED, sizeBytes, root, heldSegments: 0, dropped };
-	await completeObject(turn, objectId, row, tree, pending);
+	if (known?.state === OBJECT_DELETED) {
+		memory.trees.forget(objectId);
+		return;
+	}
+	// A copy may find its object closed by the first writing, which then has counted what stood before it.
+	const isCounted = isCopy(record) && known?.state === OBJECT_CLOSED;
+	const fresh = { state: OBJECT_CLOSED, sizeBytes, root, heldSegments: 0, dropped: known?.dropped ?? [] };
+	const row = isCounted ? known : fresh;
+	if (row.heldSegments < segmentsOf(row)) await complete(turn, objectId, row, memory);
 }
 
-/** Counts the segments of a closed object, builds the tree above them, and makes the object findable if it is whole. */
-async function completeObject(
-	turn: ViewTurn,
-	objectId: ObjectId,
-	row: ObjectRow,
-	grown: ObjectTreeBuilder | undefined,
-	pending: PendingObjects,
-): Promise<void> {
-	const { sizeBytes, root, dropped } = row;
-	const geometry = fileGeometry(sizeBytes);
-	const segments = Number(geometry.segments);
-	const tree = grown ?? (await treeOfRows(turn, objectId, segments));
-	const heldSegments = tree.count;
-	const isHeld = heldSegments === segments;
-	while (isHeld && tree.count < Number(geometry.segmentsPadded)) {
-		tree.push(zeroSegmentRoot());
-		if (tree.count % PADDING_AT_ONCE === 0) await nextTurn();
-	}
-	const isWhole = isHeld && Buffer.from(tree.finish()).equals(root);
-	if (isHeld) await tree.write(turn, objectId);
-	putObjectRow(turn, objectId, { ...row, heldSegments });
+/** Makes a closed object findable if it is whole. */
+async function complete(turn: ViewTurn, objectId: ObjectId, before: ObjectRow, memory: ApplyMemory): Promise<void> {
+	const { row, isWhole } = await completeObject(turn, objectId, before, memory.trees);
+	putObjectRow(turn, objectId, row);
 	if (!isWhole) return;
-	const object: RootObject = { objectId, sizeBytes: Number(sizeBytes) };
-	const isPruned = dropped.length > 0;
-	await setObject(turn, rootFromBytes(root), isPruned ? { ...object, isPruned } : object, 'now', pending);
+	const object: RootObject = { objectId, sizeBytes: Number(row.sizeBytes) };
+	const isPruned = row.dropped.length > 0;
+	await setObject(turn, rootFromBytes(row.root), isPruned ? { ...object, isPruned } : object, 'now', memory);
 }
 
-/** The tree over the segments that have rows, up to the first hole: an object with one was never acknowledged, or is damaged. */
-async function treeOfRows(turn: ViewTurn, objectId: ObjectId, segments: number): Promise<ObjectTreeBuilder> {
-	await turn.commit();
-	const tree = new ObjectTreeBuilder();
-	for await (const rows of turn.scan({ from: rowKeys.segment(objectId, 0), to: rowKeys.segment(objectId, segments) })) {
-		for (const { key, value } of rows) {
-			if (!rowKeys.segment(objectId, tree.count).equals(key)) return tree;
-			tree.push(decodeSegmentRow(value).root);
-		}
-	}
-	return tree;
+/** Written again by compaction: its object, or a part of it, may stand in the view already. */
+function isCopy({ origin, lsn }: LogRecord): boolean {
+	return origin !== lsn;
+}
+
+function isCopiedSegment(record: LogRecord): boolean {
+	return record.type === RECORDS.segment && isCopy(record);
+}
+
+/** A copy is the first segment that its closed object was missing. */
+async function fillsHole(turn: ViewTurn, record: LogRecord): Promise<boolean> {
+	const { objectId, segment } = decodeSegment(record);
+	const row = await objectRow(turn, objectId);
+	return row?.state === OBJECT_CLOSED && row.heldSegments === segment;
 }
 
 /** Takes the object out of its root's row at once; the rows of its segments are removed in the background (purge.ts). */
-async function applyDeleted(turn: ViewTurn, record: LogRecord, { trees, pending }: ApplyMemory): Promise<void> {
+async function applyDeleted(turn: ViewTurn, record: LogRecord, { trees, pending, live }: ApplyMemory): Promise<void> {
 	const { objectId, root, cause } = decodeDeleted(record);
 	trees.forget(objectId);
 	pending.ended(objectId);
@@ -197,6 +195,7 @@ async function applyDeleted(turn: ViewTurn, record: LogRecord, { trees, pending 
 	const isNewest = (object?.objectId ?? 0n) <= objectId && (deleted ?? 0n) <= objectId;
 	if (!isNewest) return;
 	pending.settled(dataRoot);
+	live.moved(key, object?.place, undefined);
 	const marker = cause === DELETED_BECAUSE.unwanted ? { deleted: objectId } : {};
 	const rest: RootRow = submissions ? { ...marker, submissions } : marker;
 	if (rest.deleted === undefined && !submissions) turn.del(key);
@@ -204,7 +203,11 @@ async function applyDeleted(turn: ViewTurn, record: LogRecord, { trees, pending 
 }
 
 /** The segments' roots stay: proofs of the others need them. */
-async function applyDropped(turn: ViewTurn, { objectId, root, ...range }: DroppedRecord): Promise<void> {
+async function applyDropped(
+	turn: ViewTurn,
+	{ objectId, root, ...range }: DroppedRecord,
+	live: LiveBytes,
+): Promise<void> {
 	const known = (await objectRow(turn, objectId)) ?? NEW_OBJECT;
 	if (known.state === OBJECT_DELETED) return;
 	await turn.commit();
@@ -216,10 +219,13 @@ async function applyDropped(turn: ViewTurn, { objectId, root, ...range }: Droppe
 	const from = rowKeys.segment(objectId, range.first);
 	const to = rowKeys.segment(objectId, range.first + range.count);
 	for await (const rows of turn.scan({ from, to })) {
-		for (const row of rows)
-			turn.put(Buffer.from(row.key), encodeSegmentRow({ root: decodeSegmentRow(row.value).root }));
-		const relief = turn.relieve();
-		if (relief) await relief;
+		for (const { key: bytes, value } of rows) {
+			const segmentKey = Buffer.from(bytes);
+			const row = decodeSegmentRow(value);
+			live.moved(segmentKey, row.place, undefined);
+			turn.put(segmentKey, encodeSegmentRow({ root: row.root }));
+		}
+		await turn.relieve();
 	}
 }
 
@@ -229,12 +235,13 @@ async function setObject(
 	root: DataRoot,
 	object: RootObject,
 	when: 'now' | 'later',
-	pending: PendingObjects,
+	{ pending, live }: ApplyMemory,
 ): Promise<void> {
 	const key = rowKeys.root(root);
 	const { object: current, deleted, submissions } = await rootRow(turn, key);
 	if ((current && current.objectId > object.objectId) || (deleted !== undefined && deleted >= object.objectId)) return;
 	if (!submissions) pending.unnamed(root, object.objectId);
+	live.moved(key, current?.place, object.place);
 	const value = encodeRootRow(submissions ? { object, submissions } : { object });
 	if (when === 'later') turn.putLater(key, value);
 	else turn.put(key, value);

@@ -7,6 +7,7 @@ import type { KnownFiles } from './losses.js';
 import type { StorageIo } from '../io/storage-io.js';
 import type { Lsn } from '../units.js';
 import type { PendingObject } from './pending-objects.js';
+import type { SavedLiveBytes } from './live-bytes.js';
 import { openSealedJson, sealJson } from './sealed-json.js';
 
 export const STORE_FORMAT = 1;
@@ -28,6 +29,10 @@ export interface Checkpoint {
 	/** Objects without a submission; undefined when they are not known, so that the view has to be scanned for them. */
 	readonly pending?: readonly PendingObject[];
 	readonly timeMs: number;
+	/** How much of each log file counts. */
+	readonly live?: SavedLiveBytes;
+	/** Nothing has changed in the view since `live` was counted: the store was closed. */
+	readonly isLiveExact?: boolean;
 }
 
 /** The checkpoint of a data directory; undefined when there is none that can be read. */
@@ -87,6 +92,7 @@ function decodeCheckpoint(bytes: Buffer): Checkpoint | undefined {
 		journalState: Buffer.from(fields.journalState, 'base64'),
 		...(fields.pending ? { pending: fields.pending.map(readPending) } : {}),
 		timeMs: fields.timeMs,
+		...(fields.live ? { live: fields.live, isLiveExact: fields.isLiveExact === true } : {}),
 	};
 }
 

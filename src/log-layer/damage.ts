@@ -22,7 +22,7 @@ export type SegmentDamageReason = 'checksum' | 'root' | 'missing' | 'unreadable'
  */
 export type StretchDamageReason = 'lost' | 'unreadable' | 'copy' | 'missing';
 /** Who came across it. */
-export type DamageFinder = 'read' | 'scrub' | 'open';
+export type DamageFinder = 'read' | 'scrub' | 'compaction' | 'open';
 
 export interface DamagedSegment {
 	readonly root: DataRoot;
@@ -85,6 +85,11 @@ export class DamageList {
 	/** Damaged segments. */
 	get count(): number {
 		return this.#count;
+	}
+
+	/** Stretches of which no good copy is left. */
+	get lostStretches(): readonly DamagedStretch[] {
+		return this.stretches.filter(({ reason }) => reason !== 'copy');
 	}
 
 	get stretches(): readonly DamagedStretch[] {

@@ -3,6 +3,7 @@ import type { AppendLog } from '../append-log/append-log.js';
 import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
 import { lossReasons, type Losses } from './losses.js';
+import { waitingReasons } from './retirement.js';
 import type { HealthReason } from './types.js';
 import type { View } from './view.js';
 
@@ -12,9 +13,11 @@ export interface HealthParts {
 	readonly damage: DamageList;
 	readonly view: View;
 	readonly losses: Losses;
+	/** Emptied log files that have waited for long for somebody who holds on to them. */
+	readonly overdueFiles: () => number;
 }
 
-export function healthReasons({ log, disk, damage, view, losses }: HealthParts): HealthReason[] {
+export function healthReasons({ log, disk, damage, view, losses, overdueFiles }: HealthParts): HealthReason[] {
 	const reasons: HealthReason[] = [];
 	if (log.failure)
 		reasons.push({ code: 'READ_ONLY', message: `writing stopped: ${log.failure.message}`, ready: false });
@@ -32,7 +35,7 @@ export function healthReasons({ log, disk, damage, view, losses }: HealthParts):
 			message: `${damage.count} segments do not match their checksums`,
 			ready: true,
 		});
-	reasons.push(...logReasons(damage), ...lossReasons(losses));
+	reasons.push(...logReasons(damage), ...lossReasons(losses), ...waitingReasons(overdueFiles()));
 	if (view.damage)
 		reasons.push({
 			code: 'VIEW_DAMAGED',
@@ -43,7 +46,7 @@ export function healthReasons({ log, disk, damage, view, losses }: HealthParts):
 }
 
 function logReasons(damage: DamageList): HealthReason[] {
-	const lost = damage.stretches.filter(({ reason }) => reason !== 'copy').length;
+	const lost = damage.lostStretches.length;
 	const halved = damage.stretches.length - lost;
 	return [
 		...(lost > 0 ? [{ code: 'LOG_DAMAGED', message: `${lost} stretches of the log cannot be read`, ready: true }] : []),

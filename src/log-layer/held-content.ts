@@ -72,7 +72,7 @@ export class HeldContent {
 	}
 
 	/** The object to go on with when one lost segments under its reader: the root's newer one, whose bytes are the same. Otherwise the error. */
-	async #successor(root: DataRoot, object: RootObject, error: unknown): Promise<RootedObject> {
+	async #successor(root: DataRoot, object: RootedObject, error: unknown): Promise<RootedObject> {
 		if (!(error instanceof PerigeeError && error.code === 'NOT_HELD')) throw error;
 		const current = await this.object(root);
 		if (current.objectId === object.objectId) throw error;

@@ -111,6 +111,14 @@ export function retiredFiles(journal: Journal): (lane: Lane, fileNo: number) => 
 	return (lane, fileNo) => isInRanges(retired.get(lane) ?? [], fileNo);
 }
 
+/** Why the view may have been built without some part of the log; undefined when all is there. */
+export function doubtOf({ files, volumes }: Losses, damage: readonly unknown[]): string | undefined {
+	if (files.length > 0) return `${files.length} log files are missing`;
+	if (volumes.length > 0) return `${volumes.length} volumes are missing`;
+	if (damage.length > 0) return `${damage.length} stretches of the log cannot be read`;
+	return undefined;
+}
+
 /** What an operator should know about what is missing. */
 export function lossReasons({ files, volumes }: Losses): readonly HealthReason[] {
 	const reasons: HealthReason[] = volumes.map(({ volume, reason }) => ({

@@ -3,13 +3,14 @@
  * a mismatch is DATA_DAMAGED, never data.
  */
 import type { AppendLog } from '../append-log/append-log.js';
+import { LogFileGoneError } from '../append-log/log-files.js';
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { checkBlocksBytes } from '../native/addon.js';
 import { BLOCK_BYTES, SEGMENT_BYTES } from '../units.js';
 import { BufferPool } from './buffer-pool.js';
 import type { DamageList, SegmentDamageReason, SegmentPlace } from './damage.js';
-import { decodeSegmentRow, rowKeys, type RootedObject, type PlainPlace } from './rows.js';
+import { decodeRootRow, decodeSegmentRow, rowKeys, type PlainPlace, type RootedObject } from './rows.js';
 import type { FilePiece } from './types.js';
 import type { View } from './view.js';
 
@@ -18,6 +19,9 @@ const CRC_BYTES = 4;
 const PIECE_BYTES = 1024 * 1024;
 /** Segment rows fetched at once while reading on. */
 const ROWS_AHEAD = 32;
+
+/** How often a read looks its places up anew because compaction has moved them meanwhile. */
+const LOOKUPS_MOST = 8;
 
 /** Bytes [from, to) of one payload. */
 interface Part {
@@ -43,6 +47,10 @@ export class ObjectReader {
 	/** Bytes [from, to) of the object, at most one segment's length; zeros behind its end. Errors: DATA_DAMAGED, READ_FAILED, NOT_HELD. */
 	async small(object: RootedObject, from: number, to: number): Promise<Uint8Array> {
 		if (to - from > SEGMENT_BYTES) throw new Error('a small read is at most one segment');
+		return this.#withPlaces(object, (current) => this.#small(current, from, to));
+	}
+
+	async #small(object: RootedObject, from: number, to: number): Promise<Uint8Array> {
 		const parts = await this.#parts(object, from, Math.min(to, object.sizeBytes));
 		const [only] = parts;
 		if (only && parts.length === 1 && only.to - only.from === to - from) {
@@ -74,9 +82,11 @@ export class ObjectReader {
 			const end = to - at <= PIECE_BYTES ? to : whole;
 			const start = at;
 			at = end;
-			if (!object.place && !rows.has(Math.floor((Math.min(end, object.sizeBytes) - 1) / SEGMENT_BYTES)))
-				rows = await this.#rows(object, start, to);
-			return this.#piece(object, rows, start, end);
+			return this.#withPlaces(object, async (current, isMoved) => {
+				const last = Math.floor((Math.min(end, object.sizeBytes) - 1) / SEGMENT_BYTES);
+				if (!object.place && (isMoved || !rows.has(last))) rows = await this.#rows(object, start, to);
+				return this.#piece(current, rows, start, end);
+			});
 		};
 		try {
 			next = read();
@@ -166,6 +176,33 @@ export class ObjectReader {
 	#damaged(object: RootedObject, part: Part, reason: SegmentDamageReason): PerigeeError {
 		this.#damage.add({ ...placeOf(object, part), reason, foundBy: 'read' });
 		return damagedError(part);
+	}
+
+	/**
+	 * Reads by the places as the view has them. A log file that compaction has emptied and taken away meanwhile is no error: by then the
+	 * view knows where its records are, so the places are looked up again. Errors: NOT_HELD when the object is gone too.
+	 */
+	async #withPlaces<T>(
+		object: RootedObject,
+		read: (current: RootedObject, isMoved: boolean) => Promise<T>,
+	): Promise<T> {
+		let current = object;
+		for (let lookups = 0; ; lookups++) {
+			try {
+				return await read(current, lookups > 0);
+			} catch (error) {
+				if (!(error instanceof LogFileGoneError)) throw error;
+				if (lookups >= LOOKUPS_MOST) throw new PerigeeError('NOT_HELD', undefined, { cause: error });
+			}
+			if (object.place) current = await this.#lookUp(object);
+		}
+	}
+
+	async #lookUp(object: RootedObject): Promise<RootedObject> {
+		const row = await this.#view.get(rowKeys.root(object.root));
+		const found = row && decodeRootRow(row).object;
+		if (found?.sizeBytes !== object.sizeBytes) throw new PerigeeError('NOT_HELD');
+		return { ...found, root: object.root };
 	}
 
 	async #parts(object: RootedObject, from: number, to: number): Promise<Part[]> {

@@ -8,12 +8,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TABLES } from '../db/tables.js';
 import { LIMITS } from '../limits.js';
+import type { LiveBytes } from './live-bytes.js';
 import type { ObjectId } from './records.js';
-import { rowKeys } from './rows.js';
+import { decodeSegmentRow, rowKeys } from './rows.js';
 import type { View } from './view.js';
 
 export class Purge {
 	readonly #view: View;
+	readonly #live: LiveBytes;
 	readonly #onError: (error: unknown) => void;
 	readonly #queue: ObjectId[] = [];
 	/** The view may name more objects than the queue. */
@@ -24,8 +26,9 @@ export class Purge {
 	/** Nothing is removed before `start`: a replay needs the rows. */
 	#isStopped = true;
 
-	constructor(view: View, onError: (error: unknown) => void) {
+	constructor(view: View, live: LiveBytes, onError: (error: unknown) => void) {
 		this.#view = view;
+		this.#live = live;
 		this.#onError = onError;
 	}
 
@@ -130,7 +133,11 @@ export class Purge {
 				await nextTurn();
 				if (this.#isStopped) return;
 				await this.#view.change((turn) => {
-					for (const { key } of rows) turn.del(Buffer.from(key));
+					for (const row of rows) {
+						const key = Buffer.from(row.key);
+						if (key[0] === TABLES.segment) this.#live.moved(key, decodeSegmentRow(row.value).place, undefined);
+						turn.del(key);
+					}
 					return Promise.resolve();
 				});
 			}

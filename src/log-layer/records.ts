@@ -156,6 +156,11 @@ export function laneOf(sizeBytes: number): Lane {
 	return sizeBytes > SEGMENT_BYTES ? 'bulk' : 'small';
 }
 
+/** Object of a record whose own fields begin with it: all but those that open one. */
+export function objectOfPart({ ext }: { readonly ext: Uint8Array }): ObjectId {
+	return new ByteReader(ext, 'a record').u64('object');
+}
+
 /** Bytes a client uploads for a segment of `bytes` real ones: whole sectors. */
 export function uploadBytes(bytes: number): number {
 	return Math.ceil(bytes / SECTOR_BYTES) * SECTOR_BYTES;

@@ -6,9 +6,10 @@ import { LIMITS } from '../limits.js';
 import { Journal } from '../settlement/journal.js';
 import type { Lsn } from '../units.js';
 import { applyJournalItems } from './apply-journal.js';
-import { applyPayloadRecords, type ApplyMemory } from './apply-payload.js';
+import { applyPayloadRecords } from './apply-payload.js';
 import type { Checkpoint } from './checkpoint.js';
 import { FlowEdge } from './flow-tree.js';
+import { LiveBytes } from './live-bytes.js';
 import { FileLedger, retiredFiles, type KnownFiles } from './losses.js';
 import { OpenTrees } from './open-trees.js';
 import { PendingObjects } from './pending-objects.js';
@@ -30,16 +31,19 @@ export class StoreCore {
 	readonly ledger: FileLedger;
 	/** Up to where each payload lane is in the view, and whence the journal was restored. */
 	readonly applied: Partial<Record<Lane, LanePosition>>;
+	readonly live: LiveBytes;
+	readonly trees = new OpenTrees();
 	/** Called when enough log has gathered for a checkpoint. */
 	onMuchLog: () => void = () => undefined;
 	/** Called when the view turns out to be damaged. */
 	onViewDamage: () => void = () => undefined;
 	readonly #observer: StoreObserver;
-	readonly #memory: ApplyMemory;
 	#edge!: FlowEdge;
 	#log: AppendLog | undefined;
 	#checkpointId: number;
 	#bytesSince = 0;
+	/** The replay began with an empty view: it counts each row once. */
+	readonly #isViewEmpty: boolean;
 
 	private constructor(
 		options: StoreOptions,
@@ -53,6 +57,9 @@ export class StoreCore {
 		this.#checkpointId = checkpoint?.id ?? 0;
 		this.applied = { ...checkpoint?.lanes };
 		this.ledger = new FileLedger(inView);
+		// Without a checkpoint the view is empty.
+		this.live = new LiveBytes(checkpoint?.live, !checkpoint || checkpoint.isLiveExact === true);
+		this.#isViewEmpty = !checkpoint;
 		const { view } = options.observer;
 		this.view = new View(kv, {
 			batch: (rows) => view.batch(rows),
@@ -63,8 +70,7 @@ export class StoreCore {
 			},
 		});
 		this.pending = new PendingObjects(() => options.clock.nowMs(), checkpoint?.pending);
-		this.#memory = { trees: new OpenTrees(), pending: this.pending };
-		this.purge = new Purge(this.view, (error) => options.observer.housekeepingFailed(error));
+		this.purge = new Purge(this.view, this.live, (error) => options.observer.housekeepingFailed(error));
 		this.journal = new Journal({
 			write: (records) => this.#openLog().write('journal', records),
 			sink: (items) => this.view.change((turn) => applyJournalItems(turn, items, this.#edge, this.pending)),
@@ -111,6 +117,7 @@ export class StoreCore {
 			else await this.#applyPayload(lane, records);
 			if (!this.#log) this.#observer.replayed(lane, records.length);
 		}
+		if (lane !== 'journal') this.live.took(lane, end.fileNo, records);
 		const before = this.applied[lane];
 		this.applied[lane] = end;
 		this.ledger.took(lane, end.fileNo);
@@ -119,14 +126,16 @@ export class StoreCore {
 	};
 
 	async #applyPayload(lane: Lane, records: readonly LogRecord[]): Promise<void> {
-		await this.view.change((turn) => applyPayloadRecords(turn, records, this.#memory));
+		// In a replay over a view that may be newer nobody knows which of the rows stand already.
+		if (!this.#log && !this.#isViewEmpty) this.live.distrust();
+		await this.view.change((turn) => applyPayloadRecords(turn, records, this));
 		if (lane !== 'bulk') return;
 		for (const record of records)
 			if (record.type === RECORDS.objectDeleted) this.purge.add(decodeDeleted(record).objectId);
 	}
 
-	/** What a checkpoint made now says. Synchronous: all of it belongs to one moment. */
-	capture(nextLsn: Lsn, timeMs: number): Checkpoint {
+	/** What a checkpoint made now says; `isClosed`: nothing changes any more. Synchronous: all of it belongs to one moment. */
+	capture(nextLsn: Lsn, timeMs: number, isClosed: boolean): Checkpoint {
 		const { end, state } = this.journal.saveState();
 		this.#bytesSince = 0;
 		const { journal: _, ...lanes } = this.applied;
@@ -135,11 +144,20 @@ export class StoreCore {
 			id: ++this.#checkpointId,
 			nextLsn,
 			lanes: end ? { ...lanes, journal: end } : lanes,
-			known: this.ledger.save(retiredFiles(this.journal)),
+			known: this.ledger.save(this.#goneFiles()),
 			journalState: state,
 			...(this.pending.isComplete ? { pending: this.pending.entries() } : {}),
 			timeMs,
+			live: this.live.save(),
+			isLiveExact: isClosed && this.live.isExact,
 		};
+	}
+
+	/** Files that were retired and are gone; one that is about to go still belongs to what is known. */
+	#goneFiles(): (lane: Lane, fileNo: number) => boolean {
+		const isRetired = retiredFiles(this.journal);
+		const log = this.#openLog();
+		return (lane, fileNo) => isRetired(lane, fileNo) && !log.closedFiles.has(lane, fileNo);
 	}
 
 	#openLog(): AppendLog {

@@ -4,19 +4,21 @@ import { PerigeeError } from '../errors.js';
 import { keccak256 } from '../native/addon.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
+import { rootFromBytes } from '../units.js';
 import { CheckedObjects } from './checked-objects.js';
+import type { RecordDamagedError } from './copy-file.js';
 import { DamageFile } from './damage-file.js';
 import { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
 import { Expiry } from './expiry.js';
 import { LogFileStore } from './file-store.js';
-import type { Losses } from './losses.js';
+import { doubtOf, type Losses } from './losses.js';
 import { Housekeeping } from './housekeeping.js';
 import type { PendingObjects } from './pending-objects.js';
 import type { Purge } from './purge.js';
 import { RootLocks } from './root-locks.js';
-import type { ObjectId } from './records.js';
-import { decodeRootRow, rowKeys } from './rows.js';
+import { decodeWholeObject, RECORDS, type ObjectId } from './records.js';
+import { decodeObjectRow, decodeRootRow, rowKeys } from './rows.js';
 import { Scrub, SCRUB_DEFAULTS } from './scrub.js';
 import type { StoreOptions } from './store.js';
 import type { View } from './view.js';
@@ -73,7 +75,7 @@ export async function openServices(
 		locks,
 		view,
 		pending,
-		isComplete: () => losses.files.length + losses.volumes.length + log.damage.length === 0,
+		isComplete: () => doubtOf(losses, damage.lostStretches) === undefined,
 		isActive: (objectId) => files.isUploading(objectId),
 		onExpired: () => options.observer.expired(),
 	});
@@ -134,4 +136,28 @@ async function objectsStillNamed(view: View, list: DamageList): Promise<Readonly
 		}
 	}
 	return named;
+}
+
+/** Puts a record that compaction found damaged into the list. The record of a small file names its root itself. */
+export async function noteDamagedRecord(view: View, list: DamageList, damaged: RecordDamagedError): Promise<void> {
+	const { record, objectId, segment } = damaged;
+	const { place } = record;
+	if (!place) return;
+	let root = record.type === RECORDS.wholeObject ? decodeWholeObject(record).root : undefined;
+	if (!root) {
+		const row = await view.get(rowKeys.object(objectId));
+		if (row) root = decodeObjectRow(row).root;
+	}
+	if (!root) return;
+	const { lane, fileNo, offset } = place;
+	list.add({
+		root: rootFromBytes(root),
+		objectId,
+		segment,
+		lane,
+		fileNo,
+		offset,
+		reason: 'checksum',
+		foundBy: 'compaction',
+	});
 }

@@ -19,17 +19,18 @@ import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
 import { BLOCK_BYTES, type Lsn } from '../units.js';
 import { Ballast } from './ballast.js';
-import { dropCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { dropCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
+import { Compaction, type CompactionObserver } from './compaction.js';
 import type { DamageList, DamagedSegment, DamagedStretch } from './damage.js';
 import { DiskSpace } from './disk-space.js';
 import type { LogFileStore } from './file-store.js';
 import { FullDisk } from './full-disk.js';
 import { LogSite } from './log-site.js';
-import { filesUpTo, missingFiles, retiredFiles, returnedFile, type Losses } from './losses.js';
+import { doubtOf, filesUpTo, missingFiles, retiredFiles, returnedFile, type Losses } from './losses.js';
 import { rowKeys } from './rows.js';
 import type { Scrub, ScrubObserver, ScrubSettings } from './scrub.js';
 import { StoreCore } from './store-core.js';
-import { openServices, type StoreServices } from './store-services.js';
+import { noteDamagedRecord, openServices, type StoreServices } from './store-services.js';
 import type { MissingVolume } from './volumes.js';
 import type { ViewObserver } from './view.js';
 import { discardView, trustedCheckpoint, viewDirectory } from './view-trust.js';
@@ -44,6 +45,7 @@ export interface StoreObserver {
 	readonly log: LogObserver;
 	readonly view: ViewObserver;
 	readonly scrub: ScrubObserver;
+	readonly compaction: CompactionObserver;
 	replayed(lane: Lane, records: number): void;
 	/** How far the replay at open has come. */
 	replaying?(progress: ReplayProgress): void;
@@ -94,6 +96,10 @@ export interface StoreOptions {
 	readonly scrub?: ScrubSettings;
 	/** The view of the open store turned out to be damaged; it answers what it can until it is closed, and the next open rebuilds it. */
 	readonly onViewDamage?: () => void;
+	/** Rest of background work: so many times its work. */
+	readonly compactionTranquility: number;
+	/** Dead percentage of the log at which compaction begins by itself. */
+	readonly compactionDeadPercent: number;
 	/** Throw the view away first. */
 	readonly rebuild?: boolean;
 }
@@ -111,8 +117,9 @@ export interface Store {
 	readonly scrub: Scrub;
 	/** The first damage found in the view, if any: the next open of the store rebuilds it. */
 	readonly viewDamage: Error | undefined;
-	/** What was missing when the store was opened. */
+	/** What was missing when the store was store. */
 	readonly losses: Losses;
+	readonly compaction: Compaction;
 	/** Makes a checkpoint now. */
 	checkpoint(): Promise<void>;
 	/** Ends uploads, makes everything durable, makes a checkpoint, closes all files. */
@@ -170,11 +177,13 @@ class OpenStore implements Store {
 	readonly log: AppendLog;
 	readonly scrub: Scrub;
 	readonly losses: Losses;
+	readonly compaction: Compaction;
 	readonly #options: StoreOptions;
 	readonly #parts: StoreCore;
 	readonly #housekeeping: StoreServices['housekeeping'];
 	readonly #fullDisk: FullDisk;
-	#checkpointing: Promise<void> | undefined;
+	#checkpointing: Promise<Checkpoint> | undefined;
+	#isClosing = false;
 	readonly #damageFile: StoreServices['damageFile'];
 	#cancelTimer: () => void = () => undefined;
 
@@ -199,6 +208,22 @@ class OpenStore implements Store {
 		this.files = files;
 		this.scrub = scrub;
 		this.#housekeeping = housekeeping;
+		this.compaction = new Compaction({
+			log,
+			disk,
+			view: parts.view,
+			journal: parts.journal,
+			live: parts.live,
+			clock: options.clock,
+			checkpoint: () => this.#checkpointOfNow(),
+			position: (lane) => parts.applied[lane],
+			damaged: (error) => noteDamagedRecord(parts.view, damage, error),
+			doubt: () => doubtOf(losses, damage.lostStretches),
+			observer: options.observer.compaction,
+			tranquility: options.compactionTranquility,
+			deadPercent: options.compactionDeadPercent,
+		});
+		this.files.overdueFiles = () => this.compaction.overdue().length;
 	}
 
 	static async open(options: StoreOptions, site: LogSite): Promise<Store> {
@@ -260,6 +285,7 @@ class OpenStore implements Store {
 			};
 			store.#schedule();
 			store.#housekeeping.start();
+			store.compaction.schedule();
 			return store;
 		} catch (error) {
 			await (parts ? parts.view.close() : kv.close());
@@ -281,11 +307,22 @@ class OpenStore implements Store {
 		return this.#parts.view.damage;
 	}
 
-	checkpoint(): Promise<void> {
+	async checkpoint(): Promise<void> {
+		await this.#checkpointed();
+	}
+
+	#checkpointed(): Promise<Checkpoint> {
 		this.#checkpointing ??= this.#writeCheckpoint().finally(() => {
 			this.#checkpointing = undefined;
 		});
 		return this.#checkpointing;
+	}
+
+	/** A checkpoint that stands behind all that is applied by now; its positions. */
+	async #checkpointOfNow(): Promise<Checkpoint['lanes']> {
+		// One that is under way may have looked at the positions before.
+		await this.#checkpointing?.catch(() => undefined);
+		return (await this.#checkpointed()).lanes;
 	}
 
 	async close(): Promise<void> {
@@ -295,10 +332,12 @@ class OpenStore implements Store {
 		await this.scrub.close();
 		await this.files.close();
 		await this.#housekeeping.stop();
+		await this.compaction.close();
 		await this.settlement.close();
 		// One that fails has told its caller.
 		await this.#checkpointing?.catch(() => undefined);
 		await this.log.close();
+		this.#isClosing = true;
 		if (this.#parts.view.damage) await this.#distrustView();
 		else if (!this.log.failure && this.#parts.hasChanged) await this.#tryCheckpoint();
 		await this.#damageFile.close();
@@ -332,13 +371,13 @@ class OpenStore implements Store {
 		}
 	}
 
-	async #writeCheckpoint(): Promise<void> {
+	async #writeCheckpoint(): Promise<Checkpoint> {
 		const { io, clock, dataDir, observer } = this.#options;
 		if (this.log.failure) throw new PerigeeError('READ_ONLY', this.log.failure.message);
 		if (this.#parts.view.damage) throw this.#parts.view.damage;
 		const startMs = clock.monotonicMs();
 		await this.log.stateVerdicts();
-		const checkpoint = this.#parts.capture(this.log.nextLsn, clock.nowMs());
+		const checkpoint = this.#parts.capture(this.log.nextLsn, clock.nowMs(), this.#isClosing);
 		const { removed } = this.#parts.purge;
 		const change = this.#parts.view.change((turn) => {
 			turn.settleLater();
@@ -352,5 +391,6 @@ class OpenStore implements Store {
 		if (this.#parts.view.damage) await this.#distrustView();
 		await this.#parts.purge.finish(removed);
 		observer.checkpointed((clock.monotonicMs() - startMs) / 1000);
+		return checkpoint;
 	}
 }

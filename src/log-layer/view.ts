@@ -14,6 +14,8 @@ import { RowCache } from './row-cache.js';
 export interface ViewTurn {
 	/** The row as it stands in this turn. */
 	get(key: Buffer): Promise<Uint8Array | undefined>;
+	/** Rows in the order of the keys, as they stand in this turn. */
+	getMany(keys: readonly Buffer[]): Promise<(Uint8Array | undefined)[]>;
 	put(key: Buffer, value: Uint8Array): void;
 	/**
 	 * Like `put`, for a row that is about to be put again: it is kept in memory, where every read finds it, and written with the row's
@@ -257,12 +259,23 @@ class Overlay implements ViewTurn {
 	}
 
 	async get(key: Buffer): Promise<Uint8Array | undefined> {
-		const name = key.toString('latin1');
+		const known = this.#known(key.toString('latin1'));
+		return known === undefined ? this.#kv.get(key) : (known ?? undefined);
+	}
+
+	async getMany(keys: readonly Buffer[]): Promise<(Uint8Array | undefined)[]> {
+		const rows = keys.map((key) => this.#known(key.toString('latin1')));
+		const missing = keys.filter((_, index) => rows[index] === undefined);
+		const stored = missing.length > 0 ? await this.#kv.getMany(missing) : [];
+		let next = 0;
+		return rows.map((row) => (row === undefined ? stored[next++] : (row ?? undefined)));
+	}
+
+	/** The row as this turn or the memory knows it; null: there is none; undefined: not known. */
+	#known(name: string): Uint8Array | null | undefined {
 		const own = this.#operations.get(name);
-		if (own) return own.type === 'put' ? own.value : undefined;
-		const cached = this.#later.get(name)?.value ?? this.#cache.get(name);
-		if (cached !== undefined) return cached ?? undefined;
-		return this.#kv.get(key);
+		if (own) return own.type === 'put' ? own.value : null;
+		return this.#later.get(name)?.value ?? this.#cache.get(name);
 	}
 
 	put(key: Buffer, value: Uint8Array): void {

@@ -78,6 +78,36 @@ export const METRICS = {
 	slabWaiting: gauge('slab_waiting', 'Uploads that wait for a slot of the upload ring.', []),
 	slabSlotsFree: gauge('slab_slots_free', 'Free slots of the upload ring.', []),
 
+	compactionRunning: gauge('compaction_running', '1 while a pass of compaction runs.', []),
+	compactionFileBytes: gauge(
+		'compaction_file_bytes',
+		'Size of the log files that compaction looks after (lanes small and bulk), as of its last look.',
+		[],
+	),
+	compactionDeadBytes: gauge(
+		'compaction_dead_bytes',
+		'Bytes of these files that nothing needs any more: the debt.',
+		[],
+	),
+	compactionWaitingFiles: gauge(
+		'compaction_waiting_files',
+		'Emptied log files that a reader outside the event loop holds on to.',
+		[],
+	),
+	compactionKeptFiles: gauge(
+		'compaction_kept_files',
+		'Log files left as they are because something in them that still counts cannot be read.',
+		[],
+	),
+	compactionCopiedBytes: counter('compaction_copied_bytes_total', 'Payload copied out of log files, by lane.', [
+		'lane',
+	]),
+	compactionRemovedFiles: counter('compaction_removed_files_total', 'Log files taken away, by lane.', ['lane']),
+	compactionRemovedBytes: counter('compaction_removed_bytes_total', 'Bytes of log files taken away, by lane.', [
+		'lane',
+	]),
+	compactionFailures: counter('compaction_failures_total', 'Passes of compaction that ended early with an error.', []),
+
 	viewBatches: counter('view_batches_total', 'Batches applied to the view, by lane.', ['lane']),
 	viewStalled: gauge('view_stalled', '1 while a full disk keeps the index from being written.', []),
 	viewRebuilds: counter('view_rebuilds_total', 'Times the view was rebuilt from the log.', []),

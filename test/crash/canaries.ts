@@ -7,6 +7,7 @@ import { PendingObjects } from '../../src/log-layer/pending-objects.js';
 import { Purge } from '../../src/log-layer/purge.js';
 import { RECORDS } from '../../src/log-layer/records.js';
 import { RootLocks } from '../../src/log-layer/root-locks.js';
+import { Retirement } from '../../src/log-layer/retirement.js';
 import type { Breakage } from './simulated-machine.js';
 
 export interface Canary {
@@ -37,6 +38,21 @@ export const CANARIES: readonly Canary[] = [
 	},
 	{ rule: 'a short write is noticed', breakage: { io: withFiles(writeHalf) } },
 	{ rule: 'batches of the view reach it whole and in order', breakage: { kv: dropSomeBatches } },
+	{
+		rule: 'a log file is noted as retired before it goes',
+		breakage: {},
+		install: () => replaced(Retirement.prototype, 'noted', () => () => Promise.resolve()),
+	},
+	{
+		rule: 'copies are durable before their log file goes',
+		breakage: { io: withFiles(skipSyncOfCopies) },
+		install: watchCopies,
+	},
+	{
+		rule: 'a log file goes only when nobody holds places in it any more',
+		breakage: {},
+		install: () => replaced(Retirement.prototype, 'confirmed', () => () => Promise.resolve()),
+	},
 	{ rule: 'data is durable before its submission', breakage: {}, install: answerPayloadAtOnce },
 	{ rule: 'a deletion is durable before it is answered', breakage: {}, install: answerDeletionsAtOnce },
 	{
@@ -166,4 +182,32 @@ function answerPayloadAtOnce(): () => void {
 	return () => {
 		AppendLog.prototype.write = write;
 	};
+}
+
+/** Copies of compaction on their way through the log of the process that wrote last. */
+const copies = new Map<AppendLog, number>();
+
+function watchCopies(): () => void {
+	return replaced(
+		AppendLog.prototype,
+		'write',
+		(write) =>
+			function (this: AppendLog, lane, records, urgent) {
+				const ticket = write.call(this, lane, records, urgent);
+				if (!copies.has(this)) copies.clear();
+				const count = (by: number): unknown => copies.has(this) && copies.set(this, (copies.get(this) ?? 0) + by);
+				copies.set(this, copies.get(this) ?? 0);
+				if (!records.some(({ origin }) => origin !== undefined)) return ticket;
+				count(1);
+				const landed = (): unknown => count(-1);
+				ticket.applied.then(landed, landed);
+				return ticket;
+			},
+	);
+}
+
+function skipSyncOfCopies(file: StorageFile): Partial<StorageFile> {
+	const isPayload = /\/(small|bulk)-/.test(file.path);
+	const isCopying = (): boolean => [...copies.values()].some((count) => count > 0);
+	return { fdatasync: () => (isPayload && isCopying() ? Promise.resolve() : file.fdatasync()) };
 }

@@ -7,7 +7,7 @@ import type { Tally } from './points.js';
 import { SimulatedMachine, type Breakage, type Process } from './simulated-machine.js';
 import { inTurns } from './turns.js';
 import { verifyAcknowledged, verifyStore } from './verify.js';
-import { runClients, upload } from './workload.js';
+import { compact, runClients, upload } from './workload.js';
 
 export interface Outcome {
 	/** Ends of processes, and those of them in the middle of their work. */
@@ -107,6 +107,10 @@ class Scenario {
 		this.#rebuilds += process.told.rebuilt.length;
 		this.#inDoubt += process.told.inDoubt;
 		await this.#inTurns(verifyStore(machine, process, this.#oracle), 'the check');
+		if (this.#prng.chance(0.3)) {
+			await this.#inTurns(compact(machine, process.store, true), 'compaction');
+			await this.#inTurns(verifyStore(machine, process, this.#oracle), 'the check after compaction');
+		}
 		await this.#inTurns(this.#retry(process), 'a retry');
 		await this.#inTurns(verifyAcknowledged(process.store, this.#oracle), 'the check of what was sent again');
 		if (this.#prng.chance(0.5)) await this.#inTurns(process.store.close(), 'a close');

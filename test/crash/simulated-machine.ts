@@ -47,6 +47,10 @@ export interface Told {
 	readonly checkpointErrors: unknown[];
 	readonly housekeepingErrors: unknown[];
 	expired: number;
+	/** Files that compaction left as they are. */
+	readonly kept: Error[];
+	copied: number;
+	removedFiles: number;
 	inDoubt: number;
 	shortWrites: number;
 	checkpoints: number;
@@ -130,6 +134,8 @@ export class SimulatedMachine {
 			reserveBytes: this.#options.reserveBytes ?? 1,
 			ballastBytes: this.#options.ballastBytes ?? 0,
 			maxFileBytes: 64 * SEGMENT_BYTES,
+			compactionTranquility: 0,
+			compactionDeadPercent: 8,
 			maxUploads: 64,
 			uploadExpiryMs: 0,
 			rollBytes: this.#options.rollBytes ?? this.#prng.pick(ROLL_CHOICES),
@@ -257,6 +263,9 @@ export function toldNothing(): Told {
 		checkpointErrors: [],
 		housekeepingErrors: [],
 		expired: 0,
+		kept: [],
+		copied: 0,
+		removedFiles: 0,
 		inDoubt: 0,
 		shortWrites: 0,
 		checkpoints: 0,
@@ -278,6 +287,16 @@ export function observerOf(told: Told): StoreObserver {
 			inDoubt: (_lane, records) => {
 				told.inDoubt += records;
 			},
+		},
+		compaction: {
+			copied: (_lane, _bytes, records) => {
+				told.copied += records;
+			},
+			removed: () => {
+				told.removedFiles++;
+			},
+			kept: (_lane, _fileNo, reason) => told.kept.push(reason),
+			failed: () => undefined,
 		},
 		view: { batch: () => undefined, damaged: () => undefined, stalled: () => undefined },
 		replayed: () => undefined,

@@ -17,6 +17,7 @@ export async function verifyStore(machine: SimulatedMachine, process: Process, o
 	const { store, told } = process;
 	if (told.damaged.length > 0) throw new Violation(`damage reported without damage: ${JSON.stringify(told.damaged)}`);
 	if (told.missing.length > 0) throw new Violation(`files are called missing: ${JSON.stringify(told.missing)}`);
+	if (told.kept.length > 0) throw new Violation(`a log file is kept without damage: ${told.kept[0]?.message}`);
 	for (const reason of store.files.health()) {
 		if (reason.code !== 'DISK_FULL') throw new Violation(`unhealthy: ${reason.code} ${reason.message}`);
 	}

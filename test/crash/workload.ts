@@ -4,6 +4,7 @@ import type { Store } from '../../src/log-layer/store.js';
 import { SEGMENT_BYTES } from '../../src/units.js';
 import type { Prng } from '../support/prng.js';
 import type { OperationToken } from './content-states.js';
+import { PlaceMap } from './place-map.js';
 import { makeContent, type Content, type Oracle } from './oracle.js';
 import type { SimulatedMachine } from './simulated-machine.js';
 import { checkFile, Violation } from './verify.js';
@@ -66,7 +67,8 @@ async function runOperation(machine: SimulatedMachine, store: Store, oracle: Ora
 	if (dice < 82) return breakOff(store, prng);
 	if (dice < 89) return remove(machine, store, oracle, prng);
 	if (dice < 92) return readBack(machine, store, oracle, prng);
-	if (dice < 97) return checkpoint(machine, store);
+	if (dice < 95) return checkpoint(machine, store);
+	if (dice < 98) return compact(machine, store, prng.chance(0.7));
 	machine.clock.advance(prng.chance(0.3) ? 31 * 60_000 : 700);
 }
 
@@ -190,5 +192,24 @@ async function checkpoint(machine: SimulatedMachine, store: Store): Promise<void
 		if (error instanceof Violation) throw error;
 		if (machine.io.crashed || (error as NodeJS.ErrnoException).code !== undefined) return;
 		throw error;
+	}
+}
+
+/** Compaction of everything, or of what it finds worth it, beside whatever else runs. */
+export async function compact(machine: SimulatedMachine, store: Store, everything: boolean): Promise<void> {
+	const map = new PlaceMap(machine);
+	await map.learn();
+	const forget = store.compaction.addHolder(map);
+	try {
+		await store.compaction.start({ everything });
+		await store.compaction.settled();
+		if (!machine.io.crashed) map.check();
+	} catch (error) {
+		// It may fail on a faulty disk and is tried again; nothing is lost by it, which the next open shows.
+		if (error instanceof Violation) throw error;
+		if (machine.io.crashed || (error as NodeJS.ErrnoException).code !== undefined) return;
+		throw error;
+	} finally {
+		forget();
 	}
 }

@@ -147,6 +147,8 @@ export async function openTestStore(
 			}),
 		reserveBytes: options.reserveBytes ?? 1,
 		maxFileBytes: options.maxFileBytes ?? 2 ** 40,
+		compactionTranquility: 0,
+		compactionDeadPercent: 8,
 		maxUploads: options.maxUploads ?? 64,
 		uploadExpiryMs: options.uploadExpiryMs ?? 86_400_000,
 		rebuild: options.rebuild ?? false,
@@ -172,6 +174,12 @@ export function observerInto(told: string[]): StoreObserver {
 			damaged: ({ lane, fileNo }) => void told.push(`damaged ${lane} ${fileNo}`),
 			spareCopy: (path) => void told.push(`spare copy ${path}`),
 			inDoubt: (lane, records) => void told.push(`in doubt ${lane} ${records}`),
+		},
+		compaction: {
+			copied: () => undefined,
+			removed: (lane) => void told.push(`removed ${lane}`),
+			kept: (lane, fileNo, reason) => void told.push(`kept ${lane} ${fileNo}: ${reason.message}`),
+			failed: (error) => void told.push(`compaction failed: ${String(error)}`),
 		},
 		view: {
 			batch: () => undefined,

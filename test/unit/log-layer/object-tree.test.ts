@@ -9,6 +9,7 @@ import type { KvEngine } from '../../../src/db/kv-engine.js';
 import { PendingObjects } from '../../../src/log-layer/pending-objects.js';
 import { applyPayloadRecords } from '../../../src/log-layer/apply-payload.js';
 import { objectProof, objectSubtree, zeroSegmentRoot } from '../../../src/log-layer/object-tree.js';
+import { LiveBytes } from '../../../src/log-layer/live-bytes.js';
 import { OpenTrees } from '../../../src/log-layer/open-trees.js';
 import { objectClosed } from '../../../src/log-layer/records.js';
 import { decodeRootRow, encodeSegmentRow, rowKeys } from '../../../src/log-layer/rows.js';
@@ -64,7 +65,11 @@ async function objectOf(segments: number, missing?: number, kv: KvEngine = new L
 		origin: 99n as Lsn,
 		blockCrcs: new Uint8Array(0),
 	};
-	const memory = { trees: new OpenTrees(), pending: new PendingObjects(() => 0, []) };
+	const memory = {
+		trees: new OpenTrees(),
+		pending: new PendingObjects(() => 0, []),
+		live: new LiveBytes(undefined, true),
+	};
 	await view.change((turn) => applyPayloadRecords(turn, [record], memory));
 	return { view, sizeBytes, segments, leaves, root };
 }

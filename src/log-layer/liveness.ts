@@ -1,0 +1,159 @@
+/**
+ * Which records of the payload lanes still count (docs/architecture.md §4, "Deleting and compaction").
+ *
+ * A segment or whole object is alive if the view's place is exactly this record; of a segment that was dropped its root stays. That an object was opened counts
+ * while it is open, that it was closed while it stands. A delete fact counts as long as an older file may hold a record of its object, as
+ * the object's rows are not all removed, or as the root remembers the deletion by it.
+ */
+import type { LogRecord } from '../append-log/types.js';
+import { PerigeeError } from '../errors.js';
+import { rootFromBytes } from '../units.js';
+import {
+	RECORDS,
+	decodeClosed,
+	decodeDeleted,
+	decodeDropped,
+	decodeSegment,
+	decodeWholeObject,
+	objectOfPart,
+	type ObjectId,
+} from './records.js';
+import {
+	OBJECT_CLOSED,
+	OBJECT_DELETED,
+	OBJECT_OPEN,
+	decodeObjectRow,
+	decodeRootRow,
+	decodeSegmentRow,
+	rowKeys,
+	type PlainPlace,
+} from './rows.js';
+import type { ViewTurn } from './view.js';
+
+/** `rootOnly`: the bytes were dropped, the segment's root is still needed. */
+export type Fate = 'live' | 'dead' | 'rootOnly';
+
+/** The view has an object and lacks the row of one of its segments: nothing it says about what is dead can be relied on. */
+export class ViewIncompleteError extends Error {
+	constructor(objectId: ObjectId, segment: number) {
+		super(`the index has no row of segment ${segment} of object ${objectId}, whose record is in the log`);
+		this.name = 'ViewIncompleteError';
+	}
+}
+
+/** A record and the object it belongs to. */
+export interface JudgedRecord {
+	readonly record: LogRecord;
+	readonly objectId: ObjectId;
+	readonly fate: Fate;
+}
+
+/** True when a file other than the judged one, in whatever payload lane, may hold records numbered from `from` to `to`. */
+export type OlderFiles = (from: bigint, to: bigint) => boolean;
+
+interface Question {
+	readonly record: LogRecord;
+	readonly objectId: ObjectId;
+	/** Rows that the answer depends on. */
+	readonly keys: readonly Buffer[];
+	readonly fate: (rows: readonly (Uint8Array | undefined)[]) => Fate;
+}
+
+/** Judges records by the rows as they stand in this turn. Errors: FORMAT_UNKNOWN for a record that this version does not know. */
+export async function judge(
+	turn: ViewTurn,
+	records: readonly LogRecord[],
+	mayOlderHold: OlderFiles,
+): Promise<readonly JudgedRecord[]> {
+	const questions = records.map((record) => questionOf(record, mayOlderHold));
+	const rows = await turn.getMany(questions.flatMap(({ keys }) => keys));
+	let at = 0;
+	return questions.map(({ record, objectId, keys, fate }) => {
+		const own = rows.slice(at, at + keys.length);
+		at += keys.length;
+		return { record, objectId, fate: fate(own) };
+	});
+}
+
+function questionOf(record: LogRecord, mayOlderHold: OlderFiles): Question {
+	switch (record.type) {
+		case RECORDS.objectOpened:
+			return ofObject(record, record.origin, (state) => state === OBJECT_OPEN);
+		case RECORDS.segment:
+			return segmentQuestion(record);
+		case RECORDS.objectClosed:
+			return ofObject(record, decodeClosed(record).objectId, (state) => state === OBJECT_CLOSED);
+		case RECORDS.wholeObject: {
+			const keys = [rowKeys.root(rootFromBytes(decodeWholeObject(record).root))];
+			return {
+				record,
+				objectId: record.origin,
+				keys,
+				fate: ([row]) => (isAt(row && decodeRootRow(row).object?.place, record) ? 'live' : 'dead'),
+			};
+		}
+		case RECORDS.objectDeleted:
+			return deletedQuestion(record, mayOlderHold);
+		case RECORDS.segmentsDropped:
+			return ofObject(record, decodeDropped(record).objectId, isThere);
+		case RECORDS.objectPolicy:
+		case RECORDS.stagedBytes:
+			return ofObject(record, objectOfPart(record), isThere);
+		default:
+			throw new PerigeeError(
+				'FORMAT_UNKNOWN',
+				`record type ${record.type} in lane ${record.lane} comes from a newer version`,
+			);
+	}
+}
+
+/** A question that the state of the object's row answers (undefined: it has none). */
+function ofObject(record: LogRecord, objectId: ObjectId, isLive: (state: number | undefined) => boolean): Question {
+	const fate = ([row]: readonly (Uint8Array | undefined)[]): Fate =>
+		isLive(row && decodeObjectRow(row).state) ? 'live' : 'dead';
+	return { record, objectId, keys: [rowKeys.object(objectId)], fate };
+}
+
+function isThere(state: number | undefined): boolean {
+	return state === OBJECT_OPEN || state === OBJECT_CLOSED;
+}
+
+function segmentQuestion(record: LogRecord): Question {
+	const { objectId, segment } = decodeSegment(record);
+	return {
+		record,
+		objectId,
+		keys: [rowKeys.object(objectId), rowKeys.segment(objectId, segment)],
+		fate([object, row]) {
+			if (!isThere(object && decodeObjectRow(object).state)) return 'dead';
+			if (!row) throw new ViewIncompleteError(objectId, segment);
+			const { place } = decodeSegmentRow(row);
+			if (!place) return 'rootOnly';
+			return isAt(place, record) ? 'live' : 'dead';
+		},
+	};
+}
+
+function deletedQuestion(record: LogRecord, mayOlderHold: OlderFiles): Question {
+	const { objectId, root } = decodeDeleted(record);
+	return {
+		record,
+		objectId,
+		keys: [rowKeys.object(objectId), rowKeys.root(rootFromBytes(root))],
+		fate([object, row]) {
+			const isRemembered = row !== undefined && decodeRootRow(row).deleted === objectId;
+			const isBeingRemoved = object !== undefined && decodeObjectRow(object).state === OBJECT_DELETED;
+			return isRemembered || isBeingRemoved || mayOlderHold(objectId, record.origin) ? 'live' : 'dead';
+		},
+	};
+}
+
+function isAt(place: PlainPlace | undefined, { lane, place: own }: LogRecord): boolean {
+	return (
+		place !== undefined &&
+		own !== undefined &&
+		place.lane === lane &&
+		place.fileNo === own.fileNo &&
+		place.offset === own.offset
+	);
+}

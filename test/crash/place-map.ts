@@ -1,0 +1,66 @@
+/**
+ * Somebody who keeps positions of records outside the store, as a mining map does: it learns them from the index, and reads the disk by
+ * itself. Each of its positions must hold the right bytes for as long as it has not let go of the file.
+ */
+import type { Lane, Place } from '../../src/append-log/types.js';
+import type { PlaceHolder } from '../../src/log-layer/retirement.js';
+import { decodeRootRow, decodeSegmentRow, type PlainPlace } from '../../src/log-layer/rows.js';
+import { TABLES } from '../../src/db/tables.js';
+import { checkBlocksBytes } from '../../src/native/addon.js';
+import { DATA_DIR, type SimulatedMachine } from './simulated-machine.js';
+import { Violation } from './verify.js';
+
+/** Steps that letting go of a file takes. */
+const SLOWNESS = 20;
+
+export class PlaceMap implements PlaceHolder {
+	readonly #machine: SimulatedMachine;
+	readonly #left = new Set<string>();
+	#places: readonly PlainPlace[] = [];
+
+	constructor(machine: SimulatedMachine) {
+		this.#machine = machine;
+	}
+
+	async moving(lane: Lane, fileNo: number): Promise<void> {
+		for (let step = 0; step < SLOWNESS; step++) await Promise.resolve();
+		this.#left.add(pathOf({ lane, fileNo }));
+		await this.learn();
+	}
+
+	/** Takes all places of the index over. */
+	async learn(): Promise<void> {
+		const { database } = this.#machine;
+		if (!database) return;
+		const places: PlainPlace[] = [];
+		for (const table of [TABLES.root, TABLES.segment]) {
+			for await (const rows of database.scan({ from: Buffer.of(table), to: Buffer.of(table + 1) })) {
+				for (const { value } of rows) {
+					const place = table === TABLES.root ? decodeRootRow(value).object?.place : decodeSegmentRow(value).place;
+					if (place && !this.#left.has(pathOf(place))) places.push(place);
+				}
+			}
+		}
+		this.#places = places;
+	}
+
+	/** Reads all that it holds. Throws a Violation. */
+	check(): void {
+		const { io } = this.#machine;
+		const files = new Map<string, Uint8Array>();
+		const there = new Set(io.files());
+		for (const place of this.#places) {
+			const path = pathOf(place);
+			if (!there.has(path)) throw new Violation(`${path} is gone, and the map holds a place in it`);
+			const bytes = files.get(path) ?? io.contents(path);
+			files.set(path, bytes);
+			const payload = bytes.subarray(place.offset, place.offset + place.lengthBytes);
+			if (payload.length < place.lengthBytes || checkBlocksBytes(payload, place.blockCrcs) >= 0)
+				throw new Violation(`a place of the map in ${path} has other bytes`);
+		}
+	}
+}
+
+function pathOf({ lane, fileNo }: Pick<Place, 'lane' | 'fileNo'>): string {
+	return `${DATA_DIR}/log/${lane}-${String(fileNo).padStart(10, '0')}.log`;
+}
