@@ -5,6 +5,7 @@ import { pino, type Logger } from 'pino';
 import { startAdminServer } from './api/admin/admin-server.js';
 import { type HttpServer, startHttpServer } from './api/http-server.js';
 import type { ReplayProgress } from './append-log/append-log.js';
+import type { Lane } from './append-log/types.js';
 import type { Config } from './config/schema.js';
 import { packageVersion } from './config/version.js';
 import { isLoopback, parseListenAddress } from './config/listen-address.js';
@@ -313,17 +314,32 @@ function hashObserver(metrics: Metrics): HashPoolObserver {
 	};
 }
 
+/** The metrics of each lane, looked up once: a group has six of them. */
+function laneMeters(metrics: Metrics) {
+	const metersOf = (lane: Lane) => ({
+		commits: metrics.logCommits.labels(lane),
+		records: metrics.logRecords.labels(lane),
+		bytes: metrics.logBytes.labels(lane),
+		groupRecords: metrics.logGroupRecords.labels(lane),
+		syncSeconds: metrics.logSyncSeconds.labels(lane),
+		unsyncedBytes: metrics.logUnsyncedBytes.labels(lane),
+	});
+	return { small: metersOf('small'), bulk: metersOf('bulk'), sealed: metersOf('sealed'), journal: metersOf('journal') };
+}
+
 function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'replayed' | 'checkpointed'> {
+	const lanes = laneMeters(metrics);
 	return {
 		log: {
 			committed(lane, groups, records, bytes, syncSeconds) {
-				metrics.logCommits.inc({ lane }, groups);
-				metrics.logRecords.inc({ lane }, records);
-				metrics.logBytes.inc({ lane }, bytes);
-				metrics.logGroupRecords.observe({ lane }, records / groups);
-				metrics.logSyncSeconds.observe({ lane }, syncSeconds);
+				const meters = lanes[lane];
+				meters.commits.inc(groups);
+				meters.records.inc(records);
+				meters.bytes.inc(bytes);
+				meters.groupRecords.observe(records / groups);
+				meters.syncSeconds.observe(syncSeconds);
 			},
-			unsynced: (lane, bytes) => metrics.logUnsyncedBytes.set({ lane }, bytes),
+			unsynced: (lane, bytes) => lanes[lane].unsyncedBytes.set(bytes),
 			shortWrite: (lane) => log.warn({ lane }, 'the disk is full: a group was not written'),
 			failed(lane, error) {
 				metrics.logFailed.set(1);

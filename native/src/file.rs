@@ -4,7 +4,7 @@ use crate::error::{Error, require};
 use crate::frontier::Frontier;
 use crate::keccak::{Hash, SECTOR_BYTES, Simd};
 use crate::merkle::{Subtree, fold_right, padded_subtrees, sector_leaves};
-use crate::segment::{SEGMENT_BLOCKS, SEGMENT_BYTES, SEGMENT_LEAVES, hash_segment};
+use crate::segment::{SEGMENT_BLOCKS, SEGMENT_BYTES, SEGMENT_LEAVES, hash_segment, leaves_and_checksums};
 
 /// log2 of the sectors of a segment.
 const SEGMENT_HEIGHT: u32 = SEGMENT_LEAVES.ilog2();
@@ -116,12 +116,24 @@ impl FileTree {
     }
 }
 
+/// The root and submission nodes of a file of at most one segment, in one pass that also writes the CRC-32C of each block.
+pub fn small_file_root(simd: Simd, data: &[u8], checksums: &mut [u32; SEGMENT_BLOCKS]) -> Result<FileRoot, Error> {
+    let geometry = Geometry::of(data.len() as u64)?;
+    require!(geometry.segments == 1, "a file of {} bytes: at most {SEGMENT_BYTES}", data.len());
+    let hashes = leaves_and_checksums(simd, data, checksums);
+    let nodes = padded_subtrees(simd, &hashes, geometry.last_segment_leaves)?;
+    Ok(FileRoot { root: fold_right(nodes.iter().map(|node| node.root))?, nodes })
+}
+
 /// The root and submission nodes of a file that is in memory.
 pub fn file_root(simd: Simd, data: &[u8]) -> Result<FileRoot, Error> {
     let geometry = Geometry::of(data.len() as u64)?;
+    let mut checksums = [0; SEGMENT_BLOCKS];
+    if geometry.segments == 1 {
+        return small_file_root(simd, data, &mut checksums);
+    }
     let mut tree = FileTree::new();
     let mut last_segment = data;
-    let mut checksums = [0; SEGMENT_BLOCKS];
     for (index, segment) in data.chunks(SEGMENT_BYTES).enumerate() {
         let is_last = index as u64 + 1 == geometry.segments;
         let leaves = if is_last { geometry.last_segment_leaves } else { SEGMENT_LEAVES };

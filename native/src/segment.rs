@@ -26,12 +26,18 @@ pub fn hash_segment(simd: Simd, data: &[u8], leaves: usize, checksums: &mut [u32
     let sectors = length.div_ceil(SECTOR_BYTES);
     require!((sectors..=SEGMENT_LEAVES).contains(&leaves), "{leaves} leaves: {sectors} to {SEGMENT_LEAVES} for {length} bytes");
     require!(room >= block_count(length), "room for {room} checksums: {length} bytes have {}", block_count(length));
-    let mut hashes = vec![[0; 32]; sectors];
+    let hashes = leaves_and_checksums(simd, data, checksums);
+    padded_root(simd, &hashes, leaves)
+}
+
+/// Hashes of the sectors of `data`, and the CRC-32C of each of its blocks, of which `checksums` must have room for all.
+pub fn leaves_and_checksums(simd: Simd, data: &[u8], checksums: &mut [u32]) -> Vec<Hash> {
+    let mut hashes = vec![[0; 32]; data.len().div_ceil(SECTOR_BYTES)];
     let (blocks, rest) = data.as_chunks();
     let (hashes_of_blocks, hashes_of_rest) = hashes.split_at_mut(blocks.len() * BLOCK_SECTORS);
     let (checksums_of_blocks, checksums_of_rest) = checksums.split_at_mut(blocks.len());
     hash_blocks(simd, blocks, hashes_of_blocks, checksums_of_blocks);
     block_checksums(rest, checksums_of_rest);
     sector_leaves(simd, rest, hashes_of_rest);
-    padded_root(simd, &hashes, leaves)
+    hashes
 }

@@ -44,7 +44,8 @@ export interface ScannedGroup {
 	readonly end: number;
 }
 
-export type Scanned = ScannedGroup | { readonly bad: ByteRange };
+/** A group, or a stretch without one. `isBlank`: zeros up to the end of the file, written ahead of groups that may never have come. */
+export type Scanned = ScannedGroup | { readonly bad: ByteRange; readonly isBlank: boolean };
 
 export class LogFileScan {
 	readonly header: FileHeader | undefined;
@@ -99,10 +100,19 @@ export class LogFileScan {
 			}
 			const found = await this.#findNext(at);
 			const foundAt = found?.offset ?? this.sizeBytes;
-			if (foundAt > at) yield { bad: { from: at, to: foundAt } };
+			const isBlank = !found && (await this.#isZero(at, this.sizeBytes));
+			if (foundAt > at) yield { bad: { from: at, to: foundAt }, isBlank };
 			if (found) yield { group: found, end: found.offset + found.groupBytes };
 			at = found ? found.offset + found.groupBytes : this.sizeBytes;
 		}
+	}
+
+	/** Where the file ends, if that is before `offset`, the end of a group: zeros that were written ahead are no part of it. */
+	async endBefore(offset: number): Promise<number> {
+		if (offset > this.sizeBytes) return this.sizeBytes;
+		// A trailer has bytes other than zero in one of its last two steps.
+		const at = Math.max(0, offset - 2 * GROUP_ALIGN_BYTES);
+		return (await this.#isZero(at, offset)) ? at : offset;
 	}
 
 	/** True when the file ends with a close mark: everything in it was durable. */
@@ -214,6 +224,15 @@ export class LogFileScan {
 			if (group) return group;
 		}
 		return undefined;
+	}
+
+	async #isZero(from: number, to: number): Promise<boolean> {
+		for (let at = from; at < to; ) {
+			const bytes = await this.#bytesAt(at, Math.min(GROUP_ALIGN_BYTES, to - at));
+			if (bytes.length === 0 || bytes.some((byte) => byte !== 0)) return bytes.length === 0;
+			at += bytes.length;
+		}
+		return true;
 	}
 
 	/** A buffer of its own, zeros behind the end of the file. */

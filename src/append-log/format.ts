@@ -111,6 +111,11 @@ export function isBlockAligned(lane: Lane): boolean {
 	return lane === 'bulk' || lane === 'sealed';
 }
 
+/** Whether a lane writes its next group while the one before it is on its way to the disk. Else what waits meanwhile shares a group. */
+export function isPipelined(lane: Lane): boolean {
+	return lane === 'bulk' || lane === 'sealed';
+}
+
 export function roundUp(value: number, unit: number): number {
 	return Math.ceil(value / unit) * unit;
 }

@@ -8,6 +8,7 @@ import {
 	encodeFileStart,
 	encodeGroup,
 	isBlockAligned,
+	isPipelined,
 	type EncodedGroup,
 } from './format.js';
 import type { LogShared } from './log-shared.js';
@@ -23,6 +24,8 @@ export class LaneFile {
 	readonly #shared: LogShared;
 	readonly #lane: Lane;
 	readonly #file: StorageFile;
+	/** How long the last write took. */
+	#writeSeconds = 0;
 
 	private constructor(shared: LogShared, lane: Lane, fileNo: number, volume: LogVolume, file: StorageFile) {
 		this.#shared = shared;
@@ -47,7 +50,10 @@ export class LaneFile {
 		const path = shared.files.add(lane, fileNo, volume);
 		let file: StorageFile;
 		try {
-			file = await shared.io.open(path, 'create', { direct: isBlockAligned(lane) });
+			file = await shared.io.open(path, 'create', {
+				direct: isBlockAligned(lane),
+				writeThrough: !isPipelined(lane),
+			});
 		} catch (error) {
 			shared.files.forget(lane, fileNo);
 			throw error;
@@ -92,7 +98,9 @@ export class LaneFile {
 		const firstLsn = shared.takeLsns(inputs.length);
 		const identity = { lane: this.#lane, fileNo: this.fileNo, incarnation: shared.incarnation };
 		const group = encodeGroup(identity, this.end, firstLsn, this.confirmed, inputs, shared.checksums);
+		const startMs = shared.clock.monotonicMs();
 		const written = await this.#file.writev(joinSmall(group), this.end);
+		this.#writeSeconds = (shared.clock.monotonicMs() - startMs) / 1000;
 		if (written < group.groupBytes) {
 			shared.observer.shortWrite(this.#lane);
 			throw new PerigeeError('DISK_FULL', `the disk took ${written} of ${group.groupBytes} bytes`);
@@ -101,9 +109,10 @@ export class LaneFile {
 		return group;
 	}
 
-	/** Seconds that it took; undefined after a failure, which is final. */
+	/** Seconds that it took, with the write before it in a lane that is not pipelined; undefined after a failure, which is final. */
 	async sync(): Promise<number | undefined> {
-		return this.#shared.sync(this.#lane, this.#file);
+		const seconds = await this.#shared.sync(this.#lane, this.#file);
+		return seconds === undefined || isPipelined(this.#lane) ? seconds : seconds + this.#writeSeconds;
 	}
 
 	/** Writes the close mark and closes. The caller has seen to it that everything in the file is durable. */

@@ -12,12 +12,12 @@
 import { deferred, type Deferred } from '../deferred.js';
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import { groupBytesBound, FIRST_GROUP_OFFSET, type EncodedGroup } from './format.js';
+import { groupBytesBound, FIRST_GROUP_OFFSET, isPipelined, type EncodedGroup } from './format.js';
 import { LaneFile } from './lane-file.js';
 import type { LogShared } from './log-shared.js';
 import { RECOVERED } from './recovered.js';
 import { isDiskFull, isVolumeTrouble } from './volume-trouble.js';
-import { rejectWrite, WriteQueue, type PendingWrite } from './write-queue.js';
+import { PendingWrite, STAGES, WriteQueue } from './write-queue.js';
 import type { Lane, LaneConsumer, LanePosition, LogRecord, LogVolume, RecordInput, WriteTicket } from './types.js';
 
 interface WrittenGroup {
@@ -68,14 +68,15 @@ export class LaneWriter {
 	/** What a roll wants at the head of the next file. */
 	#rollHead: readonly RecordInput[] = [];
 	#closing = false;
-	/** Resolved, and made anew, each time a sync ends: what waits for room or for quiet. */
+	/** Resolved, and made anew, each time a sync ends and when the log fails: what waits for room or for quiet. */
 	#synced = deferred();
 
 	constructor(options: LaneWriterOptions) {
 		this.#options = options;
 		this.#shared = options.shared;
 		this.#lane = options.lane;
-		this.#pipelined = options.lane === 'bulk' || options.lane === 'sealed';
+		this.#pipelined = isPipelined(options.lane);
+		options.shared.onFailure(() => this.#wakeWaiters());
 		this.#lastFileNo = options.lastFileNo + options.skippedFileNumbers;
 		this.#previousFileNo = options.lastFileNo;
 	}
@@ -85,28 +86,16 @@ export class LaneWriter {
 	 * 8 MiB of such writes. Errors through the ticket: OVERLOADED, DISK_FULL, READ_ONLY, SHUTTING_DOWN.
 	 */
 	write(inputs: readonly RecordInput[], urgent: boolean): WriteTicket {
-		const write: PendingWrite = {
-			inputs,
-			bytesBound: groupBytesBound(this.#asWritten(inputs)),
-			urgent,
-			written: deferred(),
-			durable: deferred(),
-			applied: deferred(),
-			records: [],
-		};
-		// The caller may look at only one of the promises.
-		write.written.promise.catch(() => undefined);
-		write.durable.promise.catch(() => undefined);
-		const settled = (): boolean => this.#unapplied.delete(write);
-		write.applied.promise.then(settled, settled);
+		const asWritten = this.#asWritten(inputs);
+		const write = new PendingWrite(asWritten, groupBytesBound(asWritten), urgent, this.#unapplied);
 		const refusal = this.#refusal();
-		if (refusal) rejectWrite(write, refusal);
+		if (refusal) write.reject(refusal);
 		else {
 			this.#unapplied.add(write);
 			this.#queue.push(write);
 			this.#startWriting();
 		}
-		return { written: write.written.promise, durable: write.durable.promise, applied: write.applied.promise };
+		return write;
 	}
 
 	/** Writes that wait for their group. */
@@ -160,7 +149,7 @@ export class LaneWriter {
 			this.#syncWanted = true;
 			this.#startSyncing();
 			if (this.#shared.failure) break;
-			await Promise.race([this.#synced.promise, this.#shared.failed]);
+			await this.#synced.promise;
 		}
 		await this.#delivery;
 	}
@@ -202,14 +191,14 @@ export class LaneWriter {
 			if (this.#mustWaitForSync()) {
 				this.#syncWanted = true;
 				this.#startSyncing();
-				await Promise.race([this.#synced.promise, this.#shared.failed]);
+				await this.#synced.promise;
 				continue;
 			}
 			const writes = this.#queue.takeGroup();
 			try {
 				await this.#writeGroup(writes);
 			} catch (error) {
-				for (const write of writes) rejectWrite(write, this.#shared.writeError(this.#lane, error));
+				for (const write of writes) write.reject(this.#shared.writeError(this.#lane, error));
 			}
 		}
 		if (!this.#shared.failure) return;
@@ -245,7 +234,7 @@ export class LaneWriter {
 		for (const write of writes) {
 			write.records = group.records.slice(at, at + write.inputs.length);
 			at += write.inputs.length;
-			write.written.resolve(write.records);
+			write.reach(STAGES.written);
 		}
 		this.#unsynced.push({ group, end: file.end, writes });
 		this.#unsyncedBytes += group.groupBytes;
@@ -263,7 +252,7 @@ export class LaneWriter {
 		for (;;) {
 			const file = await this.#fileFor(bytes);
 			try {
-				return { file, group: await file.write(this.#asWritten(inputs)) };
+				return { file, group: await file.write(inputs) };
 			} catch (error) {
 				if (!isDiskFull(error)) throw error;
 				placement.refused(file.volume, error);
@@ -275,7 +264,9 @@ export class LaneWriter {
 
 	/** The journal's payloads are written twice, and its consumer gets them with the records. */
 	#asWritten(inputs: readonly RecordInput[]): readonly RecordInput[] {
-		return this.#lane === 'journal' ? inputs.map((input) => ({ ...input, mirror: true, keepPayload: true })) : inputs;
+		if (this.#lane !== 'journal') return inputs;
+		// Facts have no payload to write twice.
+		return inputs.map((input) => (input.payload ? { ...input, mirror: true, keepPayload: true } : input));
 	}
 
 	#startSyncing(): void {
@@ -283,7 +274,7 @@ export class LaneWriter {
 		if (this.#shared.failure) {
 			// What no sync will ever confirm is refused, not left waiting.
 			for (const written of this.#unsynced.splice(0))
-				for (const write of written.writes) rejectWrite(write, this.#shared.readOnlyError());
+				for (const write of written.writes) write.reject(this.#shared.readOnlyError());
 			return;
 		}
 		if (!this.#syncWanted) return;
@@ -303,8 +294,7 @@ export class LaneWriter {
 			this.#syncWanted = false;
 			const seconds = await file.sync();
 			if (seconds === undefined) {
-				for (const written of groups)
-					for (const write of written.writes) rejectWrite(write, this.#shared.readOnlyError());
+				for (const written of groups) for (const write of written.writes) write.reject(this.#shared.readOnlyError());
 				this.#unsynced.splice(0, groups.length);
 				return;
 			}
@@ -313,7 +303,7 @@ export class LaneWriter {
 			this.#unsyncedBytes -= bytes;
 			file.confirmed = groups.at(-1)?.end ?? file.confirmed;
 			const records = groups.flatMap((written) => written.group.records);
-			for (const written of groups) for (const write of written.writes) write.durable.resolve(write.records);
+			for (const written of groups) for (const write of written.writes) write.reach(STAGES.durable);
 			this.#shared.observer.committed(this.#lane, groups.length, records.length, bytes, seconds);
 			this.#shared.observer.unsynced(this.#lane, this.#unsyncedBytes);
 			this.#deliver(groups, records, { fileNo: file.fileNo, offset: file.confirmed });
@@ -340,8 +330,8 @@ export class LaneWriter {
 			}
 			for (const written of groups) {
 				for (const write of written.writes) {
-					if (this.#shared.failure) write.applied.reject(this.#shared.readOnlyError());
-					else write.applied.resolve(write.records);
+					if (this.#shared.failure) write.reject(this.#shared.readOnlyError());
+					else write.reach(STAGES.applied);
 				}
 			}
 		});
@@ -359,7 +349,7 @@ export class LaneWriter {
 		while (this.#unsynced.length > 0) {
 			this.#syncWanted = true;
 			this.#startSyncing();
-			await Promise.race([this.#synced.promise, this.#shared.failed]);
+			await this.#synced.promise;
 			if (this.#shared.failure) throw this.#shared.readOnlyError();
 		}
 		await current.finish();

@@ -2,7 +2,6 @@
  * What the lanes of one log share: the sequence numbers, the identity of this open, and its health. A failed write or sync in any lane
  * ends writing in all of them: after it nobody can know what the disk holds (docs/format.md §7).
  */
-import { deferred } from '../deferred.js';
 import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
 import type { StorageFile, StorageIo } from '../io/storage-io.js';
@@ -36,9 +35,7 @@ export class LogShared {
 	nextLsn = 1n;
 	/** The first final failure. */
 	failure: Error | undefined;
-	/** Resolves at the first final failure. */
-	readonly failed: Promise<void>;
-	readonly #announceFailure: () => void;
+	readonly #failureListeners: (() => void)[] = [];
 	readonly #syncTurns: { [slot: string]: Promise<unknown> } = {};
 
 	constructor(options: LogSharedOptions) {
@@ -50,9 +47,6 @@ export class LogShared {
 		this.observer = options.observer;
 		this.storeId = options.storeId;
 		this.incarnation = options.incarnation;
-		const failed = deferred();
-		this.failed = failed.promise;
-		this.#announceFailure = () => failed.resolve();
 	}
 
 	takeLsns(count: number): Lsn {
@@ -61,12 +55,17 @@ export class LogShared {
 		return first as Lsn;
 	}
 
+	/** Calls `listener` at the first final failure. For parts that live as long as the log: there is no way back. */
+	onFailure(listener: () => void): void {
+		this.#failureListeners.push(listener);
+	}
+
 	/** Ends writing for good. */
 	fail(lane: Lane, error: unknown): void {
 		if (this.failure) return;
 		this.failure = error instanceof Error ? error : new Error(String(error));
 		this.observer.failed(lane, this.failure);
-		this.#announceFailure();
+		for (const listener of this.#failureListeners) listener();
 	}
 
 	readOnlyError(): PerigeeError {

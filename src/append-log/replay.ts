@@ -92,13 +92,18 @@ class LaneReplay {
 			if (named > 0 && !this.#shared.files.has(this.#lane, named)) this.noteMissing(named);
 			const from = this.#from?.fileNo === fileNo ? this.#from.offset : FIRST_GROUP_OFFSET;
 			this.#toldOffset = this.#from?.fileNo === fileNo ? from : 0;
-			if (from > FIRST_GROUP_OFFSET && from > scan.sizeBytes) this.#reportCut(fileNo, scan.sizeBytes, from);
+			if (from > FIRST_GROUP_OFFSET) {
+				const end = await scan.endBefore(from);
+				if (end < from) this.#reportCut(fileNo, end, from);
+			}
 			const verdict =
 				stated ??
 				((await scan.isClosed()) ? await this.#closed(fileNo, scan, from) : await this.#settle(fileNo, scan, from));
 			for await (const scanned of scan.groups(from)) {
-				if ('bad' in scanned) this.#unreadable(fileNo, scanned.bad, verdict);
-				else {
+				if ('bad' in scanned) {
+					const isMeantToBe = scanned.isBlank && scanned.bad.from >= verdict.end;
+					if (!isMeantToBe) this.#unreadable(fileNo, scanned.bad, verdict);
+				} else {
 					this.#sawLsn((scanned.group.firstLsn + BigInt(scanned.group.records.length)) as Lsn);
 					await this.#take(scan, scanned, verdict);
 				}
@@ -109,15 +114,15 @@ class LaneReplay {
 	}
 
 	/** The checkpoint knows more of a file than there is. */
-	#reportCut(fileNo: number, sizeBytes: number, knownEnd: number): void {
+	#reportCut(fileNo: number, end: number, knownEnd: number): void {
 		if (this.#lane === 'journal') {
 			const path = this.#shared.files.path('journal', fileNo);
 			throw new PerigeeError(
 				'JOURNAL_DAMAGED',
-				`${path} ends at byte ${sizeBytes}, and the checkpoint of the view knows ${knownEnd} bytes of it; if the directory is a copy that was taken while the node ran, remove view.checkpoint and start again`,
+				`${path} ends at byte ${end}, and the checkpoint of the view knows ${knownEnd} bytes of it; if the directory is a copy that was taken while the node ran, remove view.checkpoint and start again`,
 			);
 		}
-		this.#damaged({ from: sizeBytes, to: knownEnd }, fileNo);
+		this.#damaged({ from: end, to: knownEnd }, fileNo);
 	}
 
 	/** Waits until the consumer has everything. */

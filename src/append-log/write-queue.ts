@@ -1,18 +1,69 @@
 /** Writes that wait for their lane, and how many of them make the next group. */
-import type { Deferred } from '../deferred.js';
+import { deferred, type Deferred } from '../deferred.js';
 import type { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import type { LogRecord, RecordInput } from './types.js';
+import type { LogRecord, RecordInput, WriteTicket } from './types.js';
 
-export interface PendingWrite {
+/** How far a write has come. */
+export const STAGES = { written: 1, durable: 2, applied: 3 } as const;
+type Stage = (typeof STAGES)[keyof typeof STAGES];
+
+/** One call of `write` on its way. Its promises are made when somebody asks for them: of most writes nobody asks for all three. */
+export class PendingWrite implements WriteTicket {
 	readonly inputs: readonly RecordInput[];
 	readonly bytesBound: number;
 	/** False: nobody waits for durability, so this write alone starts no sync. */
 	readonly urgent: boolean;
-	readonly written: Deferred<readonly LogRecord[]>;
-	readonly durable: Deferred<readonly LogRecord[]>;
-	readonly applied: Deferred<readonly LogRecord[]>;
-	records: readonly LogRecord[];
+	records: readonly LogRecord[] = [];
+	#reached = 0;
+	#failure: PerigeeError | undefined;
+	/** Who waits, by stage. */
+	#awaited: (Deferred<readonly LogRecord[]> | undefined)[] | undefined;
+	readonly #unapplied: Set<PendingWrite>;
+
+	/** `unapplied`: those under way, which this one leaves when it is applied or refused. */
+	constructor(inputs: readonly RecordInput[], bytesBound: number, urgent: boolean, unapplied: Set<PendingWrite>) {
+		this.#unapplied = unapplied;
+		this.inputs = inputs;
+		this.bytesBound = bytesBound;
+		this.urgent = urgent;
+	}
+
+	get written(): Promise<readonly LogRecord[]> {
+		return this.#at(STAGES.written);
+	}
+
+	get durable(): Promise<readonly LogRecord[]> {
+		return this.#at(STAGES.durable);
+	}
+
+	get applied(): Promise<readonly LogRecord[]> {
+		return this.#at(STAGES.applied);
+	}
+
+	/** `records` are set. */
+	reach(stage: Stage): void {
+		this.#reached = stage;
+		if (stage === STAGES.applied) this.#unapplied.delete(this);
+		this.#awaited?.[stage]?.resolve(this.records);
+	}
+
+	/** Ends the write at the stage that it has reached. */
+	reject(error: PerigeeError): void {
+		this.#failure ??= error;
+		this.#unapplied.delete(this);
+		for (let stage = this.#reached + 1; stage <= STAGES.applied; stage++) this.#awaited?.[stage]?.reject(error);
+	}
+
+	#at(stage: Stage): Promise<readonly LogRecord[]> {
+		if (this.#reached >= stage) return Promise.resolve(this.records);
+		this.#awaited ??= [undefined, undefined, undefined, undefined];
+		const awaited = (this.#awaited[stage] ??= deferred());
+		// The caller may ask for a promise and look at another.
+		awaited.promise.catch(() => undefined);
+		if (this.#failure) awaited.reject(this.#failure);
+		return awaited.promise;
+	}
 }
 
 export class WriteQueue {
@@ -47,12 +98,6 @@ export class WriteQueue {
 	}
 
 	rejectAll(error: PerigeeError): void {
-		for (const write of this.#writes.splice(0)) rejectWrite(write, error);
+		for (const write of this.#writes.splice(0)) write.reject(error);
 	}
-}
-
-export function rejectWrite(write: PendingWrite, error: PerigeeError): void {
-	write.written.reject(error);
-	write.durable.reject(error);
-	write.applied.reject(error);
 }

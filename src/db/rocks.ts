@@ -127,13 +127,16 @@ class RocksKv implements KvEngine {
 	}
 
 	async batch(operations: readonly KvOperation[]): Promise<void> {
-		const rows = operations.map((operation): BatchOperation => {
-			const key = asBuffer(operation.key);
-			return operation.type === 'del'
-				? { type: 'del', key }
-				: { type: 'put', key, value: this.#checksum.seal(key, operation.value) };
+		await this.#use(() => {
+			// Handed over one by one they cost the binding half of what an array of objects costs it.
+			const batch = this.#db.batch();
+			for (const operation of operations) {
+				const key = asBuffer(operation.key);
+				if (operation.type === 'del') batch.del(key);
+				else batch.put(key, this.#checksum.seal(key, operation.value));
+			}
+			return call((done) => batch.write({ sync: false }, done));
 		});
-		await this.#use(() => call((done) => this.#db.batch(rows, { sync: false }, done)));
 	}
 
 	async *scan(range: KvRange): AsyncGenerator<readonly KvRow[], void, undefined> {

@@ -31,6 +31,13 @@ declare module 'rocksdb' {
 		| { readonly type: 'put'; readonly key: Buffer; readonly value: Buffer }
 		| { readonly type: 'del'; readonly key: Buffer };
 
+	/** Operations that are handed over one by one. */
+	export interface ChainedBatch {
+		put(key: Buffer, value: Buffer): this;
+		del(key: Buffer): this;
+		write(options: { readonly sync: boolean }, done: Done): void;
+	}
+
 	export default class RocksDb {
 		constructor(location: string);
 		open(options: OpenOptions, done: Done): void;
@@ -40,6 +47,7 @@ declare module 'rocksdb' {
 			options: { readonly asBuffer: true },
 			done: (error: Error | null | undefined, values?: (Buffer | undefined)[]) => void,
 		): void;
+		batch(): ChainedBatch;
 		batch(operations: readonly BatchOperation[], options: { readonly sync: boolean }, done: Done): void;
 		compactRange(from: Buffer, to: Buffer, done: Done): void;
 		getProperty(name: string): string;

@@ -7,6 +7,7 @@ import * as fs from 'node:fs';
 import { DirectWriter, type Misalignment } from './direct-writer.js';
 import type { OpenMode, StorageFile, StorageIo } from './storage-io.js';
 import { call, codeOf } from './system-call.js';
+import { ZeroAhead } from './zero-ahead.js';
 
 export interface NodeIoOptions {
 	/** Absent: all writes go through the page cache. */
@@ -15,14 +16,19 @@ export interface NodeIoOptions {
 
 const OPEN_FLAGS: Record<OpenMode, string> = { read: 'r', create: 'wx+', write: 'r+' };
 
+/** Creates a file whose writes are synced by the system call that makes them; undefined where the system has no such files. */
+const WRITE_THROUGH_FLAGS = writeThroughFlags();
+
 /** The file system of this machine. */
 export function createNodeIo(options: NodeIoOptions = {}): StorageIo {
 	return {
 		async open(path, mode, hints) {
-			const fd = await call<number>((done) => fs.open(path, OPEN_FLAGS[mode], 0o644, done));
+			const isWriteThrough = hints?.writeThrough === true && mode === 'create' && WRITE_THROUGH_FLAGS !== undefined;
+			const flags = isWriteThrough ? WRITE_THROUGH_FLAGS : OPEN_FLAGS[mode];
+			const fd = await call<number>((done) => fs.open(path, flags, 0o644, done));
 			const { misalignment } = options;
 			const direct = hints?.direct && misalignment ? await DirectWriter.open(path, misalignment) : undefined;
-			return new NodeFile(path, fd, direct);
+			return new NodeFile(path, fd, direct, isWriteThrough);
 		},
 		rename: (from, to) => call<void>((done) => fs.rename(from, to, done)),
 		unlink: (path) => call<void>((done) => fs.unlink(path, done)),
@@ -42,12 +48,15 @@ class NodeFile implements StorageFile {
 	readonly path: string;
 	readonly #fd: number;
 	readonly #direct: DirectWriter | undefined;
+	/** Present when each write is synced by the call that makes it. */
+	readonly #zeros: ZeroAhead | undefined;
 	#running = 0;
 	#closing: Promise<void> | undefined;
 	#whenIdle: (() => void) | undefined;
 
-	constructor(path: string, fd: number, direct: DirectWriter | undefined) {
+	constructor(path: string, fd: number, direct: DirectWriter | undefined, isWriteThrough: boolean) {
 		this.path = path;
+		this.#zeros = isWriteThrough ? new ZeroAhead(fd) : undefined;
 		this.#direct = direct;
 		this.#fd = fd;
 	}
@@ -55,10 +64,24 @@ class NodeFile implements StorageFile {
 	/** libuv splits and repeats the system call until one fails: a short count means that the next byte could not be written. */
 	writev(buffers: readonly Uint8Array[], position: number): Promise<number> {
 		if (buffers.length === 0) return Promise.resolve(0);
+		const zeros = this.#zeros;
+		if (zeros) return this.#use(() => this.#writeThrough(zeros, buffers, position));
+		const direct = this.#direct;
+		if (!direct) return this.#use(() => call<number>((done) => fs.writev(this.#fd, buffers, position, done)));
 		return this.#use(async () => {
-			const written = await this.#direct?.writev(buffers, position);
+			const written = await direct.writev(buffers, position);
 			return written ?? (await call<number>((done) => fs.writev(this.#fd, buffers, position, done)));
 		});
+	}
+
+	async #writeThrough(zeros: ZeroAhead, buffers: readonly Uint8Array[], position: number): Promise<number> {
+		let end = position;
+		for (const buffer of buffers) end += buffer.length;
+		const way = zeros.makeWay(end);
+		if (way) await way;
+		const written = await call<number>((done) => fs.writev(this.#fd, buffers, position, done));
+		zeros.wrote(position + written);
+		return written;
 	}
 
 	read(buffer: Uint8Array, position: number): Promise<number> {
@@ -76,6 +99,7 @@ class NodeFile implements StorageFile {
 	}
 
 	fdatasync(): Promise<void> {
+		if (this.#zeros) return Promise.resolve();
 		return this.#use(() => call<void>((done) => fs.fdatasync(this.#fd, done)));
 	}
 
@@ -95,6 +119,7 @@ class NodeFile implements StorageFile {
 				this.#whenIdle = resolve;
 			});
 		}
+		await this.#zeros?.trim();
 		await this.#direct?.close();
 		await call<void>((done) => fs.close(this.#fd, done));
 	}
@@ -142,6 +167,13 @@ async function syncDir(directory: string): Promise<void> {
 async function space(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
 	const stats = await call<fs.StatsFs>((done) => fs.statfs(path, done));
 	return { freeBytes: stats.bavail * stats.bsize, totalBytes: stats.blocks * stats.bsize };
+}
+
+function writeThroughFlags(): number | undefined {
+	const flag = fs.constants.O_DSYNC as number | undefined;
+	if (flag === undefined) return undefined;
+	const { O_CREAT, O_EXCL, O_RDWR } = fs.constants;
+	return O_CREAT | O_EXCL | O_RDWR | flag;
 }
 
 function systemError(code: string, message: string): NodeJS.ErrnoException {

@@ -26,6 +26,12 @@ export interface OpenHints {
 	 * the bytes the ordinary way.
 	 */
 	readonly direct?: boolean;
+	/**
+	 * Each write is durable when it is answered, and `fdatasync` has nothing left to do: for files where every write is synced anyway, which
+	 * then takes one way to the disk and back instead of two. Until the file is closed, and after a crash, zeros may stand behind its last
+	 * write. A hint; who cannot do it makes data durable in `fdatasync`, as always.
+	 */
+	readonly writeThrough?: boolean;
 }
 
 /** What the store needs of a file system. Errors carry Node's `code` (ENOENT, EEXIST, ENOSPC, EIO …). */

@@ -14,6 +14,7 @@ import {
 	encodeSubmissionRow,
 	rowKeys,
 	type RootRow,
+	type RootSubmissions,
 } from './rows.js';
 import type { ViewTurn } from './view.js';
 
@@ -26,55 +27,76 @@ export async function applyJournalItems(
 	edge: FlowEdge,
 	pending: PendingObjects,
 ): Promise<void> {
-	const makers = makersOf(items);
+	const makers = new Makers(items);
 	for (const item of items) {
 		if ('upload' in item) {
-			if (makers.get(nameOf(item.upload)) !== item.upload) await applyUpload(turn, item.upload, edge);
+			if (makers.of(item.upload) !== item.upload) await applyUpload(turn, item.upload, edge);
 		} else if (item.event.kind === 'submission') {
 			const { submission } = item.event;
 			pending.settled(submission.dataRoot);
-			await applySubmission(turn, submission, makers.get(nameOf(submission)), edge);
+			const applying = applySubmission(turn, submission, makers.of(submission), edge);
+			if (applying) await applying;
 		} else if (item.event.kind === 'revertedTo') {
 			throw new PerigeeError('FORMAT_UNKNOWN', 'no settlement of this version takes submissions back');
 		}
-		await turn.relieve();
+		const relief = turn.relieve();
+		if (relief) await relief;
 	}
 }
 
 /** The uploads that made submissions of these items: a submission and its upload come in one group, and then become one row at once. */
-function makersOf(items: readonly JournalItem[]): ReadonlyMap<string, UploadRecord> {
-	const submitted = new Set<string>();
-	const makers = new Map<string, UploadRecord>();
-	for (const item of items) {
-		if ('upload' in item) {
-			const name = nameOf(item.upload);
-			if (submitted.delete(name)) makers.set(name, item.upload);
-		} else if (item.event.kind === 'submission') {
-			submitted.add(nameOf(item.event.submission));
+class Makers {
+	readonly #flows = new Map<FlowId, Map<TxSeq, UploadRecord | undefined>>();
+
+	constructor(items: readonly JournalItem[]) {
+		for (const item of items) {
+			if ('upload' in item) {
+				const { flowId, txSeq } = item.upload;
+				const flow = this.#flows.get(flowId);
+				// The first one counts, and only behind its submission.
+				if (flow?.has(txSeq) && flow.get(txSeq) === undefined) flow.set(txSeq, item.upload);
+			} else if (item.event.kind === 'submission') {
+				const { flowId, txSeq } = item.event.submission;
+				const flow = this.#flows.get(flowId) ?? new Map<TxSeq, UploadRecord | undefined>();
+				this.#flows.set(flowId, flow.set(txSeq, undefined));
+			}
 		}
 	}
-	return makers;
+
+	of({ flowId, txSeq }: { readonly flowId: FlowId; readonly txSeq: TxSeq }): UploadRecord | undefined {
+		return this.#flows.get(flowId)?.get(txSeq);
+	}
 }
 
-function nameOf({ flowId, txSeq }: { readonly flowId: FlowId; readonly txSeq: TxSeq }): string {
-	return `${flowId}/${txSeq}`;
-}
-
-async function applySubmission(
+function applySubmission(
 	turn: ViewTurn,
 	submission: PlacedSubmission,
 	maker: UploadRecord | undefined,
 	edge: FlowEdge,
-): Promise<void> {
+): Promise<void> | undefined {
 	const { flowId, txSeq, dataRoot } = submission;
 	const upload = maker && namedBy(maker);
-	turn.put(rowKeys.submission(flowId, txSeq), encodeSubmissionRow(upload ? { ...submission, upload } : submission));
+	turn.put(rowKeys.submission(flowId, txSeq), encodeSubmissionRow(submission, upload));
 	for (const subtree of edge.append(submission))
 		turn.put(rowKeys.flowNode(flowId, subtree.height, subtree.index), subtree.hash);
 	if (edge.lengthSectors !== submission.lengthAfter)
 		throw new ViewDamagedError(`submission ${txSeq} does not follow the flow of the view`);
 	const key = rowKeys.root(dataRoot);
-	const current = await rootRow(turn, key);
+	const row = turn.get(key);
+	if (row instanceof Promise) return row.then((found) => nameRoot(turn, key, found, submission, upload));
+	nameRoot(turn, key, row, submission, upload);
+	return undefined;
+}
+
+/** Lets the root's row name the submission. */
+function nameRoot(
+	turn: ViewTurn,
+	key: Buffer,
+	row: Uint8Array | undefined,
+	{ flowId, txSeq, dataRoot }: PlacedSubmission,
+	upload: RootSubmissions['newest'],
+): void {
+	const current: RootRow = row ? decodeRootRow(row) : {};
 	const known = current.submissions;
 	if (!known) {
 		turn.put(key, encodeRootRow({ ...current, submissions: { flowId, firstSeq: txSeq, more: false } }));
@@ -98,7 +120,7 @@ async function applyUpload(turn: ViewTurn, upload: UploadRecord, edge: FlowEdge)
 	const key = rowKeys.root(root);
 	const current = await rootRow(turn, key);
 	const isMaker = !submission.upload;
-	if (isMaker) turn.put(submissionKey, encodeSubmissionRow({ ...submission, upload: named }));
+	if (isMaker) turn.put(submissionKey, encodeSubmissionRow(submission, named));
 	if (current.submissions && (!isMaker || current.submissions.firstSeq !== txSeq)) {
 		turn.put(key, encodeRootRow({ ...current, submissions: { ...current.submissions, newest: named } }));
 	}

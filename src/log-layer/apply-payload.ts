@@ -230,21 +230,28 @@ async function applyDropped(
 }
 
 /** Of several objects with one root the newest counts. */
-async function setObject(
+function setObject(
 	turn: ViewTurn,
 	root: DataRoot,
 	object: RootObject,
 	when: 'now' | 'later',
 	{ pending, live }: ApplyMemory,
-): Promise<void> {
+): Promise<void> | undefined {
 	const key = rowKeys.root(root);
-	const { object: current, deleted, submissions } = await rootRow(turn, key);
-	if ((current && current.objectId > object.objectId) || (deleted !== undefined && deleted >= object.objectId)) return;
-	if (!submissions) pending.unnamed(root, object.objectId);
-	live.moved(key, current?.place, object.place);
-	const value = encodeRootRow(submissions ? { object, submissions } : { object });
-	if (when === 'later') turn.putLater(key, value);
-	else turn.put(key, value);
+	const put = (row: Uint8Array | undefined): void => {
+		const { object: current, deleted, submissions }: RootRow = row ? decodeRootRow(row) : {};
+		if ((current && current.objectId > object.objectId) || (deleted !== undefined && deleted >= object.objectId))
+			return;
+		if (!submissions) pending.unnamed(root, object.objectId);
+		live.moved(key, current?.place, object.place);
+		const value = encodeRootRow(submissions ? { object, submissions } : { object });
+		if (when === 'later') turn.putLater(key, value);
+		else turn.put(key, value);
+	};
+	const row = turn.get(key);
+	if (row instanceof Promise) return row.then(put);
+	put(row);
+	return undefined;
 }
 
 async function objectRow(turn: ViewTurn, objectId: ObjectId): Promise<ObjectRow | undefined> {

@@ -262,12 +262,11 @@ export class LogFileStore implements FileStore {
 		await storing?.applied;
 		// What was damaged is in no object any more that has a name.
 		if (replaced) this.#parts.damage.forget(replaced.objectId);
-		const geometry = fileGeometry(BigInt(content.sizeBytes));
 		return {
 			root,
 			txSeq,
 			sizeBytes: content.sizeBytes,
-			segments: Number(geometry.segments),
+			segments: Math.ceil(content.sizeBytes / SEGMENT_BYTES),
 			name: options.name,
 			existed: known && (wasHeld || state === 'unchecked'),
 		};
@@ -302,7 +301,8 @@ export class LogFileStore implements FileStore {
 
 	/** `replaced`: the object that holds the same content, damaged. Large ones end in the same group, so that no stop leaves both. */
 	#store({ tree, sizeBytes, stored }: ReadyContent, replaced: RootObject | undefined): WriteTicket {
-		if ('bytes' in stored) return this.#parts.log.write('small', [wholeObject(tree.root, stored.bytes)]);
+		if ('bytes' in stored)
+			return this.#parts.log.write('small', [wholeObject(tree.root, stored.bytes, stored.blockCrcs)]);
 		const closed = objectClosed({ objectId: stored.objectId, sizeBytes: BigInt(sizeBytes), root: tree.root });
 		return this.#parts.log.write('bulk', replaced ? [closed, spent(replaced, rootFromBytes(tree.root))] : [closed]);
 	}

@@ -78,12 +78,13 @@ export function decodeClosed(record: LogRecord): ClosedRecord {
 	return decoded;
 }
 
-/** A file of at most one segment: opens and closes its object. */
-export function wholeObject(root: Uint8Array, payload: Uint8Array): RecordInput {
+/** A file of at most one segment: opens and closes its object. `blockCrcs`: of the payload, as in RecordInput. */
+export function wholeObject(root: Uint8Array, payload: Uint8Array, blockCrcs: Uint8Array): RecordInput {
 	return {
 		type: RECORDS.wholeObject,
 		ext: new ByteWriter(33).u8(KIND_FILE).fixed(root, HASH_BYTES).toBytes(),
 		payload,
+		blockCrcs,
 	};
 }
 

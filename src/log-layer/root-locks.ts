@@ -2,21 +2,20 @@
 import type { DataRoot } from '../units.js';
 
 export class RootLocks {
-	readonly #tails = new Map<DataRoot, Promise<void>>();
+	/** Who waits for each root that is locked, in the order of the calls. */
+	readonly #waiting = new Map<DataRoot, (() => void)[]>();
 
 	/** Runs `work` alone among all work on this root, in the order of the calls. */
 	async run<T>(root: DataRoot, work: () => Promise<T>): Promise<T> {
-		const before = this.#tails.get(root);
-		const running = before ? before.then(work) : work();
-		const tail = running.then(
-			() => undefined,
-			() => undefined,
-		);
-		this.#tails.set(root, tail);
+		const waiting = this.#waiting.get(root);
+		if (waiting) await new Promise<void>((resolve) => waiting.push(resolve));
+		else this.#waiting.set(root, []);
 		try {
-			return await running;
+			return await work();
 		} finally {
-			if (this.#tails.get(root) === tail) this.#tails.delete(root);
+			const next = this.#waiting.get(root)?.shift();
+			if (next) next();
+			else this.#waiting.delete(root);
 		}
 	}
 }

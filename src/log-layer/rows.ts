@@ -94,9 +94,14 @@ export interface SegmentRow {
 }
 
 export const rowKeys = {
-	root: (root: DataRoot): Buffer => Buffer.concat([Uint8Array.of(TABLES.root), bytesOfHex(root)]),
+	root: (root: DataRoot): Buffer => {
+		const key = Buffer.allocUnsafe(1 + HASH_BYTES);
+		key[0] = TABLES.root;
+		key.set(bytesOfHex(root), 1);
+		return key;
+	},
 	rootSeq: (root: DataRoot, flowId: FlowId, txSeq: TxSeq): Buffer => {
-		const key = Buffer.alloc(45);
+		const key = Buffer.allocUnsafe(45);
 		key.writeUInt8(TABLES.rootSeq, 0);
 		key.set(bytesOfHex(root), 1);
 		key.writeUInt32BE(flowId, 33);
@@ -104,27 +109,27 @@ export const rowKeys = {
 		return key;
 	},
 	submission: (flowId: FlowId, txSeq: number): Buffer => {
-		const key = Buffer.alloc(13);
+		const key = Buffer.allocUnsafe(13);
 		key.writeUInt8(TABLES.submission, 0);
 		key.writeUInt32BE(flowId, 1);
 		key.writeBigUInt64BE(BigInt(txSeq), 5);
 		return key;
 	},
 	object: (objectId: ObjectId): Buffer => {
-		const key = Buffer.alloc(9);
+		const key = Buffer.allocUnsafe(9);
 		key.writeUInt8(TABLES.object, 0);
 		key.writeBigUInt64BE(objectId, 1);
 		return key;
 	},
 	segment: (objectId: ObjectId, segment: number): Buffer => {
-		const key = Buffer.alloc(17);
+		const key = Buffer.allocUnsafe(17);
 		key.writeUInt8(TABLES.segment, 0);
 		key.writeBigUInt64BE(objectId, 1);
 		key.writeBigUInt64BE(BigInt(segment), 9);
 		return key;
 	},
 	objectNode: (objectId: ObjectId, level: number, index: number): Buffer => {
-		const key = Buffer.alloc(18);
+		const key = Buffer.allocUnsafe(18);
 		key.writeUInt8(TABLES.objectNode, 0);
 		key.writeBigUInt64BE(objectId, 1);
 		key.writeUInt8(level, 9);
@@ -132,7 +137,7 @@ export const rowKeys = {
 		return key;
 	},
 	flowNode: (flowId: FlowId, height: number, index: bigint): Buffer => {
-		const key = Buffer.alloc(14);
+		const key = Buffer.allocUnsafe(14);
 		key.writeUInt8(TABLES.flowNode, 0);
 		key.writeUInt32BE(flowId, 1);
 		key.writeUInt8(height, 5);
@@ -207,12 +212,11 @@ const SUBMISSION_TAGS = 1;
 const SUBMISSION_SUBMITTER = 2;
 const SUBMISSION_UPLOAD = 4;
 
-export function encodeSubmissionRow(row: SubmissionRow): Uint8Array {
+/** `upload`: the one that made the submission. */
+export function encodeSubmissionRow(row: SubmissionRow, upload = row.upload): Uint8Array {
 	const known = row.submitter.some((byte) => byte !== 0);
 	const flags =
-		(row.tags.length > 0 ? SUBMISSION_TAGS : 0) |
-		(known ? SUBMISSION_SUBMITTER : 0) |
-		(row.upload ? SUBMISSION_UPLOAD : 0);
+		(row.tags.length > 0 ? SUBMISSION_TAGS : 0) | (known ? SUBMISSION_SUBMITTER : 0) | (upload ? SUBMISSION_UPLOAD : 0);
 	const out = new ByteWriter(128)
 		.u8(flags)
 		.raw(bytesOfHex(row.dataRoot))
@@ -227,7 +231,7 @@ export function encodeSubmissionRow(row: SubmissionRow): Uint8Array {
 	if (row.nodes.length > 1) for (const node of row.nodes) out.fixed(node.root, HASH_BYTES);
 	if (flags & SUBMISSION_TAGS) out.varint(row.tags.length).raw(row.tags);
 	if (flags & SUBMISSION_SUBMITTER) out.fixed(row.submitter, ADDRESS_BYTES);
-	if (row.upload) putUpload(out, row.upload);
+	if (upload) putUpload(out, upload);
 	return out.toBytes();
 }
 

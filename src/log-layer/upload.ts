@@ -7,7 +7,8 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { PerigeeError } from '../errors.js';
-import { fileGeometry, fileRoot, freeMemory, type FileRoot } from '../native/addon.js';
+import { fileGeometry, freeMemory, type FileRoot } from '../native/addon.js';
+import { hashSmallFile } from '../native/small-file.js';
 import { SEGMENT_BYTES, SEGMENT_SECTORS, rootFromBytes } from '../units.js';
 import type { ObjectId } from './records.js';
 import { SegmentStream, type SegmentStreamParts } from './segment-stream.js';
@@ -18,7 +19,7 @@ export interface ReadyContent {
 	readonly tree: FileRoot;
 	readonly sizeBytes: number;
 	/** Small content itself, or the object whose segments are written. */
-	readonly stored: { readonly bytes: Uint8Array } | { readonly objectId: ObjectId };
+	readonly stored: { readonly bytes: Uint8Array; readonly blockCrcs: Uint8Array } | { readonly objectId: ObjectId };
 }
 
 export interface UploadParts extends SegmentStreamParts {
@@ -86,7 +87,8 @@ export class Upload implements UploadSession {
 		} catch (error) {
 			throw this.#fail(error);
 		} finally {
-			await this.#end();
+			const ending = this.#end();
+			if (ending) await ending;
 		}
 	}
 
@@ -98,7 +100,8 @@ export class Upload implements UploadSession {
 	#finishSmall(): ReadyContent {
 		const bytes = this.#waitingBytes();
 		this.#parts.disk.claim('small', bytes.length);
-		return { tree: fileRoot(bytes), sizeBytes: bytes.length, stored: { bytes } };
+		const { tree, blockCrcs } = hashSmallFile(bytes);
+		return { tree, sizeBytes: bytes.length, stored: { bytes, blockCrcs } };
 	}
 
 	async #finishLarge(segments: SegmentStream): Promise<ReadyContent> {
@@ -165,15 +168,19 @@ export class Upload implements UploadSession {
 	}
 
 	/** Lets go of everything; the upload counts until no slot of the ring is held by it. */
-	async #end(): Promise<void> {
-		if (this.#isOver) return;
+	#end(): Promise<void> | undefined {
+		if (this.#isOver) return undefined;
 		this.#isOver = true;
 		this.#chunks = [];
 		this.#chunkBytes = 0;
-		if (this.#failure) {
-			const objectId = await this.#segments?.abort();
-			if (objectId !== undefined && !this.#isHandedOver) this.#parts.discard(objectId);
-		}
+		if (this.#failure && this.#segments) return this.#giveUp(this.#segments);
+		this.#parts.ended(this);
+		return undefined;
+	}
+
+	async #giveUp(segments: SegmentStream): Promise<void> {
+		const objectId = await segments.abort();
+		if (objectId !== undefined && !this.#isHandedOver) this.#parts.discard(objectId);
 		this.#parts.ended(this);
 	}
 }

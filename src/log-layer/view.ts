@@ -10,10 +10,13 @@ import { LIMITS } from '../limits.js';
 import { GatheredReads } from './gathered-reads.js';
 import { RowCache } from './row-cache.js';
 
+/** A value that may be there already. */
+export type MaybeLater<T> = T | Promise<T>;
+
 /** Changes of one turn, with the rows as they will be. */
 export interface ViewTurn {
-	/** The row as it stands in this turn. */
-	get(key: Buffer): Promise<Uint8Array | undefined>;
+	/** The row as it stands in this turn; at once when it is in memory, which spares many changes a wait. */
+	get(key: Buffer): MaybeLater<Uint8Array | undefined>;
 	/** Rows in the order of the keys, as they stand in this turn. */
 	getMany(keys: readonly Buffer[]): Promise<(Uint8Array | undefined)[]>;
 	put(key: Buffer, value: Uint8Array): void;
@@ -182,14 +185,14 @@ export class View {
 		this.#running = undefined;
 	}
 
-	async #commit(operations: readonly NamedOperation[]): Promise<void> {
-		if (operations.length === 0) return;
-		await this.#write(operations.map(({ operation }) => operation));
-		for (const { name, operation } of operations) {
+	async #commit(operations: ReadonlyMap<string, KvOperation>): Promise<void> {
+		if (operations.size === 0) return;
+		await this.#write([...operations.values()]);
+		for (const [name, operation] of operations) {
 			this.#reads.wrote(name);
 			if (isCached(operation.key)) this.#cache.set(name, operation.type === 'put' ? operation.value : null);
 		}
-		this.#observer.batch(operations.length);
+		this.#observer.batch(operations.size);
 	}
 
 	async #write(operations: readonly KvOperation[]): Promise<void> {
@@ -228,11 +231,6 @@ interface LaterRow {
 	readonly value: Uint8Array;
 }
 
-interface NamedOperation {
-	readonly name: string;
-	readonly operation: KvOperation;
-}
-
 /** Only the rows that uploads and downloads look up by root and sequence stay in the cache; those of segments are many and read in runs. */
 function isCached(key: Uint8Array): boolean {
 	const table = key[0];
@@ -243,14 +241,14 @@ class Overlay implements ViewTurn {
 	readonly #kv: KvEngine;
 	readonly #cache: RowCache;
 	readonly #later: Map<string, LaterRow>;
-	readonly #write: (operations: readonly NamedOperation[]) => Promise<void>;
+	readonly #write: (operations: ReadonlyMap<string, KvOperation>) => Promise<void>;
 	#operations = new Map<string, KvOperation>();
 
 	constructor(
 		kv: KvEngine,
 		cache: RowCache,
 		later: Map<string, LaterRow>,
-		write: (operations: readonly NamedOperation[]) => Promise<void>,
+		write: (operations: ReadonlyMap<string, KvOperation>) => Promise<void>,
 	) {
 		this.#kv = kv;
 		this.#cache = cache;
@@ -258,7 +256,7 @@ class Overlay implements ViewTurn {
 		this.#write = write;
 	}
 
-	async get(key: Buffer): Promise<Uint8Array | undefined> {
+	get(key: Buffer): MaybeLater<Uint8Array | undefined> {
 		const known = this.#known(key.toString('latin1'));
 		return known === undefined ? this.#kv.get(key) : (known ?? undefined);
 	}
@@ -311,7 +309,7 @@ class Overlay implements ViewTurn {
 	}
 
 	async commit(): Promise<void> {
-		const operations = [...this.#operations].map(([name, operation]) => ({ name, operation }));
+		const operations = this.#operations;
 		this.#operations = new Map();
 		await this.#write(operations);
 	}

@@ -51,7 +51,12 @@ export const METRICS = {
 	logCommits: counter('log_commits_total', 'Groups made durable, by lane.', ['lane']),
 	logRecords: counter('log_records_total', 'Records made durable, by lane.', ['lane']),
 	logBytes: counter('log_bytes_total', 'Bytes written to log files, by lane.', ['lane']),
-	logSyncSeconds: histogram('log_sync_seconds', 'Time of one fdatasync, by lane.', ['lane'], SECONDS),
+	logSyncSeconds: histogram(
+		'log_sync_seconds',
+		'Time of one fdatasync, by lane; in journal and small with the write before it.',
+		['lane'],
+		SECONDS,
+	),
 	logGroupRecords: histogram('log_group_records', 'Records of one group, by lane.', ['lane'], COUNTS),
 	logUnsyncedBytes: gauge('log_unsynced_bytes', 'Bytes written and not yet durable, by lane.', ['lane']),
 	logWaitingWrites: gauge('log_waiting_writes', 'Writes that wait for their group to begin, by lane.', ['lane']),

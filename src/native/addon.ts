@@ -30,6 +30,7 @@ export const {
 	sectorLeaves,
 	simd,
 	simdAvailable,
+	smallFileRoot,
 	treeProof,
 	treeRoot,
 	verifyFileProof,
@@ -39,4 +40,4 @@ export const {
 
 export type DataLock = InstanceType<typeof addon.DataLock>;
 export type FileTree = InstanceType<typeof addon.FileTree>;
-export type { FileGeometry, FileRoot, FlowAppended, SubmissionNode, TreeProof } from '#addon';
+export type { FileGeometry, FileRoot, SubmissionNode, TreeProof } from '#addon';

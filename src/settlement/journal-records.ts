@@ -91,17 +91,17 @@ export function decodeLedgerEntry(body: Uint8Array): LedgerEntryRecord {
  */
 export function encodeUpload(record: UploadRecord): BodyRecord {
 	checkUploadName(record);
-	const name = Buffer.from(record.name, 'utf8');
-	const contentType = Buffer.from(record.contentType, 'utf8');
-	const body = new ByteWriter(64 + name.length + contentType.length)
+	const nameBytes = Buffer.byteLength(record.name);
+	const typeBytes = Buffer.byteLength(record.contentType);
+	const body = new ByteWriter(64 + nameBytes + typeBytes)
 		.u32(record.flowId)
 		.u64(record.txSeq)
 		.fixed(bytesOfHex(record.root), HASH_BYTES)
 		.u64(record.timeMs)
-		.u16(name.length)
-		.raw(name)
-		.u8(contentType.length)
-		.raw(contentType);
+		.u16(nameBytes)
+		.utf8(record.name, nameBytes)
+		.u8(typeBytes)
+		.utf8(record.contentType, typeBytes);
 	return bodyRecord(JOURNAL_RECORDS.upload, body);
 }
 

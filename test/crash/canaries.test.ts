@@ -5,7 +5,7 @@ import { CANARIES } from './canaries.js';
 import { runCrashSeed } from './scenario.js';
 
 /** The suite must notice within so many seeds. */
-const SEEDS = 300;
+const SEEDS = 600;
 
 describe('the crash suite notices when this rule is broken:', () => {
 	for (const { rule, breakage, install } of CANARIES) {

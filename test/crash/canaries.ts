@@ -100,8 +100,8 @@ function overlay<T extends object>(target: T, changes: Partial<T>): T {
 function withFiles(changes: (file: StorageFile) => Partial<StorageFile>): (io: StorageIo) => StorageIo {
 	return (io) =>
 		overlay(io, {
-			async open(path, mode) {
-				const file = await io.open(path, mode);
+			async open(path, mode, hints) {
+				const file = await io.open(path, mode, hints);
 				return overlay(file, changes(file));
 			},
 		});

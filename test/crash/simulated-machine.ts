@@ -97,9 +97,9 @@ export class SimulatedMachine {
 			this.#randomness,
 		);
 		const { capacityBytes } = options;
-		this.io = new SimulatedIo(
-			capacityBytes === undefined ? { seed: options.seed } : { seed: options.seed, capacityBytes },
-		);
+		const { seed } = options;
+		const zerosAhead = seed % 2 === 1;
+		this.io = new SimulatedIo(capacityBytes === undefined ? { seed, zerosAhead } : { seed, zerosAhead, capacityBytes });
 	}
 
 	/** The disk as an operator hands it over: the data directory's parent is there for good. */

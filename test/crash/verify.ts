@@ -1,6 +1,7 @@
 /** Checks a store against what its clients know. */
 import { checkProof } from './proofs.js';
-import { flowAppend, flowRoot } from '../../src/native/addon.js';
+import * as addon from '../../src/native/addon.js';
+import { FlowDraft } from '../../src/settlement/embedded/flow-draft.js';
 import { PerigeeError } from '../../src/errors.js';
 import type { Store } from '../../src/log-layer/store.js';
 import type { StoredFile } from '../../src/log-layer/types.js';
@@ -54,22 +55,19 @@ export async function verifyAcknowledged(store: Store, oracle: Oracle, mayBeMark
 /** Every submission is whole, whoever made it, and the flow root is what the submissions give. */
 async function verifySubmissions(store: Store, oracle: Oracle): Promise<void> {
 	const { submissions, root, lengthSectors } = store.files.flow();
-	let length = 1n;
-	let frontier: Uint8Array = new Uint8Array(HASH_BYTES);
+	const flow = new FlowDraft(addon, 1n, new Uint8Array(HASH_BYTES));
 	for (let txSeq = 0; txSeq < submissions; txSeq++) {
 		const file = await store.files.fileBySeq(txSeq as TxSeq);
 		if (!file) throw new Violation(`submission ${txSeq} of ${submissions} is missing`);
 		const content = oracle.contentOf(file.root, file.sizeBytes);
 		if (!content) throw new Violation(`submission ${txSeq} names ${file.root}, which nobody uploaded`);
 		await checkState(store, oracle, file, content);
-		const heights = Uint8Array.from(file.nodes, (node) => node.height);
-		const after = flowAppend(length, frontier, heights, Buffer.concat(file.nodes.map((node) => node.root)));
-		if (after.start !== file.startSector)
-			throw new Violation(`submission ${txSeq} begins at ${file.startSector}, not at ${after.start}`);
-		({ length, frontier } = after);
+		flow.append(file.nodes);
+		if (flow.start !== file.startSector)
+			throw new Violation(`submission ${txSeq} begins at ${file.startSector}, not at ${flow.start}`);
 	}
-	if (length !== lengthSectors) throw new Violation(`the flow has ${lengthSectors} sectors, not ${length}`);
-	if (!Buffer.from(flowRoot(length, frontier)).equals(root))
+	if (flow.length !== lengthSectors) throw new Violation(`the flow has ${lengthSectors} sectors, not ${flow.length}`);
+	if (!Buffer.from(addon.flowRoot(flow.length, flow.frontier)).equals(root))
 		throw new Violation('the flow root is not that of the submissions');
 	if (!Buffer.from(store.settlement.flow().root).equals(root))
 		throw new Violation('file store and settlement disagree about the flow root');

@@ -3,9 +3,10 @@ import { applyJournalItems } from '../../src/log-layer/apply-journal.js';
 import { FlowEdge, type FlowExtent } from '../../src/log-layer/flow-tree.js';
 import { PendingObjects } from '../../src/log-layer/pending-objects.js';
 import { View } from '../../src/log-layer/view.js';
-import { flowAppend, hashPair } from '../../src/native/addon.js';
+import * as addon from '../../src/native/addon.js';
+import { FlowDraft } from '../../src/settlement/embedded/flow-draft.js';
 import type { PlacedSubmission, SubmissionNode } from '../../src/settlement/settlement.js';
-import { type FlowId, type Lsn, rootFromBytes, type SectorIndex, type TxSeq } from '../../src/units.js';
+import { type FlowId, type Lsn, rootFromBytes, type TxSeq } from '../../src/units.js';
 import { LossyKv } from './lossy-kv.js';
 
 const FLOW = 0 as FlowId;
@@ -16,7 +17,7 @@ export class FlowBuilder {
 	readonly placed: PlacedSubmission[] = [];
 	readonly #pending = new PendingObjects(() => 0, []);
 	#edge: FlowEdge;
-	#frontier: Uint8Array = new Uint8Array(32);
+	readonly #flow = new FlowDraft(addon, 1n, new Uint8Array(32));
 
 	private constructor(edge: FlowEdge) {
 		this.#edge = edge;
@@ -39,10 +40,8 @@ export class FlowBuilder {
 	/** Places a submission behind all others; `flowRoot` is what the native code computes. */
 	async submit(nodes: readonly SubmissionNode[]): Promise<PlacedSubmission> {
 		const before = this.extent();
-		const heights = Uint8Array.from(nodes, (node) => node.height);
-		const roots = Buffer.concat(nodes.map((node) => node.root));
-		const after = flowAppend(before.lengthSectors, this.#frontier, heights, roots);
-		this.#frontier = after.frontier;
+		this.#flow.append(nodes);
+		const after = this.#flow;
 		const submission: PlacedSubmission = {
 			flowId: FLOW,
 			txSeq: this.placed.length as TxSeq,
@@ -50,12 +49,12 @@ export class FlowBuilder {
 			tags: new Uint8Array(0),
 			nodes,
 			submitter: new Uint8Array(20).fill(1),
-			dataRoot: rootFromBytes(nodes.map((node) => node.root).reduceRight((right, left) => hashPair(left, right))),
+			dataRoot: rootFromBytes(nodes.map((node) => node.root).reduceRight((right, left) => addon.hashPair(left, right))),
 			identity: new Uint8Array(32),
-			startSector: after.start as SectorIndex,
+			startSector: after.start,
 			lengthBefore: before.lengthSectors,
 			lengthAfter: after.length,
-			flowRoot: after.root,
+			flowRoot: addon.flowRoot(after.length, after.frontier),
 			timeMs: 0,
 			blockNumber: 1,
 		};

@@ -2,15 +2,19 @@ import type { OpenMode, StorageFile } from '../../src/io/storage-io.js';
 import { type DiskFile, systemError, type WriteInFlight } from './simulated-disk.js';
 import type { SimulatedIo } from './simulated-io.js';
 
+const ZEROS = new Uint8Array(8192);
+
 /** One open file of a SimulatedIo. */
 export class SimulatedFile implements StorageFile {
 	readonly path: string;
 	readonly #io: SimulatedIo;
 	readonly #file: DiskFile;
 	readonly #mode: OpenMode;
+	readonly #hasZerosAhead: boolean;
 	#closed = false;
 
-	constructor(io: SimulatedIo, path: string, file: DiskFile, mode: OpenMode) {
+	constructor(io: SimulatedIo, path: string, file: DiskFile, mode: OpenMode, hasZerosAhead: boolean) {
+		this.#hasZerosAhead = hasZerosAhead;
 		this.#io = io;
 		this.path = path;
 		this.#file = file;
@@ -73,6 +77,11 @@ export class SimulatedFile implements StorageFile {
 		const count = Math.min(fitting, shortBytes ?? fitting);
 		this.#io.grow(Math.max(0, position + count - size));
 		this.#file.write(position, data.subarray(0, count));
+		const end = position + count;
+		if (this.#hasZerosAhead && end >= size && this.#io.freeBytes >= ZEROS.length) {
+			this.#io.grow(ZEROS.length);
+			this.#file.write(end, ZEROS);
+		}
 		return count;
 	}
 

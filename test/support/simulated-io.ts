@@ -4,7 +4,7 @@
  * too early shows.
  */
 import { posix } from 'node:path';
-import type { OpenMode, StorageFile, StorageIo } from '../../src/io/storage-io.js';
+import type { OpenHints, OpenMode, StorageFile, StorageIo } from '../../src/io/storage-io.js';
 import { Prng } from './prng.js';
 import {
 	DiskDirectory,
@@ -62,6 +62,8 @@ export interface SimulatedIoOptions {
 	readonly capacityBytes?: number;
 	/** Files that may be open at once (EMFILE). */
 	readonly maxOpenFiles?: number;
+	/** Every second file that is opened with the hint `writeThrough` has zeros behind its last write, and keeps them when it is closed. */
+	readonly zerosAhead?: boolean;
 }
 
 /** The fault for the nth (from 0) call of a kind, on paths that match. */
@@ -170,7 +172,7 @@ export class SimulatedIo implements StorageIo {
 		return Uint8Array.from(this.#file(path).current.bytes);
 	}
 
-	open(path: string, mode: OpenMode): Promise<StorageFile> {
+	open(path: string, mode: OpenMode, hints?: OpenHints): Promise<StorageFile> {
 		const open = (): StorageFile => {
 			if (this.#openFiles >= (this.#options.maxOpenFiles ?? Number.POSITIVE_INFINITY))
 				throw systemError('EMFILE', path);
@@ -186,7 +188,9 @@ export class SimulatedIo implements StorageIo {
 			if (node instanceof DiskDirectory) throw systemError('EISDIR', path);
 			node.opens += 1;
 			this.#openFiles += 1;
-			return new SimulatedFile(this, path, node, mode);
+			const hasZerosAhead =
+				this.#options.zerosAhead === true && hints?.writeThrough === true && /[13579]\.log$/.test(path);
+			return new SimulatedFile(this, path, node, mode, hasZerosAhead);
 		};
 		return this.call('open', path, open, undefined, mode);
 	}

@@ -2,6 +2,7 @@
 
 use super::args::{Arg, Bytes};
 use crate::frontier::Frontier;
+use crate::segment::SEGMENT_BLOCKS;
 use crate::{Simd, file, flow, merkle, proof};
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
@@ -123,6 +124,35 @@ pub fn file_root(data: Arg) -> Result<FileRoot> {
     Ok(file::file_root(Simd::chosen()?, data.bytes("data")?)?.into())
 }
 
+/// Bytes of a hash.
+const HASH_BYTES: usize = 32;
+/// Most submission nodes of a file.
+const MAX_NODES: usize = 4;
+
+/// The same for a file of at most one segment, without making objects: it would take longer than the hashing. Writes to `out`, 416 bytes:
+/// the data root, the roots of up to 4 nodes, the little-endian CRC-32C of up to 64 blocks. Returns the sectors with padding: the
+/// heights of the nodes are its binary digits.
+#[napi(catch_unwind, ts_args_type = "data: Uint8Array, out: Uint8Array", ts_return_type = "number")]
+pub fn small_file_root(data: Arg, mut out: Arg) -> Result<u32> {
+    let out = out.bytes_mut("out", &[&data])?;
+    let mut checksums = [0; SEGMENT_BLOCKS];
+    let file = file::small_file_root(Simd::chosen()?, data.bytes("data")?, &mut checksums)?;
+    let (room, wanted) = (out.len(), (1 + MAX_NODES) * HASH_BYTES + SEGMENT_BLOCKS * 4);
+    if room != wanted || file.nodes.len() > MAX_NODES {
+        return Err(crate::Error(format!("out: {room} bytes, expected {wanted}")).into());
+    }
+    let (root, rest) = out.split_at_mut(HASH_BYTES);
+    let (nodes, crcs) = rest.split_at_mut(MAX_NODES * HASH_BYTES);
+    root.copy_from_slice(&file.root);
+    for (place, node) in nodes.chunks_mut(HASH_BYTES).zip(&file.nodes) {
+        place.copy_from_slice(&node.root);
+    }
+    for (place, checksum) in crcs.chunks_mut(4).zip(checksums) {
+        place.copy_from_slice(&checksum.to_le_bytes());
+    }
+    Ok(file.nodes.iter().map(|node| 1 << node.height).sum())
+}
+
 /// The tree of a file that arrives segment by segment, in memory logarithmic in its size.
 #[napi]
 #[derive(Default)]
@@ -211,33 +241,25 @@ fn read_flow(length: &Arg, frontier: &Arg) -> Result<Frontier> {
     Ok(Frontier::new(length.bigint("length")?, frontier.hashes("frontier")?)?)
 }
 
-/// The flow after a submission.
-#[napi(object, object_from_js = false)]
-pub struct FlowAppended {
-    /// First sector of the submission.
-    pub start: u64,
-    /// Length of the flow.
-    pub length: u64,
-    /// Its frontier.
-    #[napi(ts_type = "Uint8Array")]
-    pub frontier: Bytes,
-    /// Its root.
-    #[napi(ts_type = "Uint8Array")]
-    pub root: Bytes,
-}
-
-/// Places a submission and returns the flow after it (spec log-layer §2.1). `frontier`: the roots of the complete subtrees
-/// that make up the flow, largest first, one for each binary digit of `length`. The first flow has length 1 and 32 zero bytes.
-#[napi(catch_unwind, ts_args_type = "length: bigint, frontier: Uint8Array, heights: Uint8Array, roots: Uint8Array")]
-pub fn flow_append(length: Arg, frontier: Arg, heights: Arg, roots: Arg) -> Result<FlowAppended> {
-    let mut flow = read_flow(&length, &frontier)?;
-    let placement = flow::append(&mut flow, heights.bytes("heights")?, roots.hashes("roots")?)?;
-    Ok(FlowAppended {
-        start: placement.start,
-        length: flow.length(),
-        frontier: flow.roots().into(),
-        root: flow::root(&flow)?.into(),
-    })
+/// Places a submission in a flow (spec log-layer §2.1). `flow`, 2,064 bytes, is brought up to date: the first sector of the newest
+/// submission, the flow's length (both 64 bits, little-endian), then the roots of the complete subtrees that make up the flow, largest
+/// first, one for each binary digit of the length. The first flow has length 1 and 32 zero bytes. Nothing is changed when this fails.
+#[napi(catch_unwind, ts_args_type = "flow: Uint8Array, heights: Uint8Array, roots: Uint8Array")]
+pub fn flow_append(mut flow: Arg, heights: Arg, roots: Arg) -> Result<()> {
+    let bytes = flow.bytes_mut("flow", &[&heights, &roots])?;
+    let room = bytes.len();
+    let (Some((start, rest)), 2064) = (bytes.split_first_chunk_mut::<8>(), room) else {
+        return Err(crate::Error(format!("flow: {room} bytes, expected 2064")).into());
+    };
+    let Some((length, frontier)) = rest.split_first_chunk_mut::<8>() else { unreachable!("the length was checked") };
+    let before = u64::from_le_bytes(*length);
+    let (hashes, _) = frontier.as_chunks_mut::<HASH_BYTES>();
+    let mut grown = Frontier::new(before, &hashes[..before.count_ones() as usize])?;
+    let placement = flow::append(&mut grown, heights.bytes("heights")?, roots.hashes("roots")?)?;
+    *start = placement.start.to_le_bytes();
+    *length = placement.length.to_le_bytes();
+    hashes[..grown.roots().len()].copy_from_slice(grown.roots());
+    Ok(())
 }
 
 /// The flow root (spec log-layer §2.1).

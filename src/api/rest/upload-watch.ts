@@ -23,7 +23,7 @@ export class UploadWatch {
 	readonly idleTimeoutMs: number;
 	readonly #clock: Clock;
 	readonly #entries = new Map<WatchedUpload, Entry>();
-	#cancel: (() => void) | undefined;
+	#isScheduled = false;
 
 	constructor(options: { readonly idleTimeoutMs: number; readonly clock: Clock }) {
 		this.idleTimeoutMs = options.idleTimeoutMs;
@@ -32,21 +32,22 @@ export class UploadWatch {
 
 	add(upload: WatchedUpload): void {
 		this.#entries.set(upload, { upload, idleLooks: 0 });
-		this.#cancel ??= this.#schedule();
+		this.#schedule();
 	}
 
 	/** Ends the watch; unknown uploads are ignored. */
 	remove(upload: WatchedUpload): void {
 		this.#entries.delete(upload);
-		if (this.#entries.size > 0) return;
-		this.#cancel?.();
-		this.#cancel = undefined;
 	}
 
-	#schedule(): () => void {
-		return this.#clock.schedule(this.idleTimeoutMs / LOOKS, () => {
+	/** Small uploads come and go a thousand times a second: the timer is not cancelled with the last of them, it ends when it finds none. */
+	#schedule(): void {
+		if (this.#isScheduled) return;
+		this.#isScheduled = true;
+		this.#clock.schedule(this.idleTimeoutMs / LOOKS, () => {
+			this.#isScheduled = false;
 			this.#look();
-			this.#cancel = this.#entries.size > 0 ? this.#schedule() : undefined;
+			if (this.#entries.size > 0) this.#schedule();
 		});
 	}
 

@@ -4,19 +4,13 @@ export interface LedgerHashing {
 	keccak256(data: Uint8Array): Uint8Array;
 	/** Keccak-256 of two hashes after each other. */
 	hashPair(left: Uint8Array, right: Uint8Array): Uint8Array;
-	/** Places a submission and answers the flow after it (spec log-layer §2.1). `roots`: 32 bytes a subtree. */
-	flowAppend(length: bigint, frontier: Uint8Array, heights: Uint8Array, roots: Uint8Array): FlowAppended;
+	/**
+	 * Places a submission (spec log-layer §2.1) and brings `flow` up to date, 2,064 bytes: the submission's first sector and the flow's length
+	 * (u64, little-endian), then the frontier. `roots`: 32 bytes a subtree. After an error the flow is as before.
+	 */
+	flowAppend(flow: Uint8Array, heights: Uint8Array, roots: Uint8Array): void;
 	/** The flow root (spec log-layer §2.1). */
 	flowRoot(length: bigint, frontier: Uint8Array): Uint8Array;
-}
-
-/** The flow after a submission. */
-export interface FlowAppended {
-	/** First sector of the submission. */
-	readonly start: bigint;
-	readonly length: bigint;
-	readonly frontier: Uint8Array;
-	readonly root: Uint8Array;
 }
 
 /** K(""): marks "no context" (spec pora-and-contracts §0). */

@@ -9,6 +9,7 @@ import { ByteWriter } from '../../bytes.js';
 import type { EpochContext, PlacedSubmission, SettlementEvent, Submission } from '../settlement.js';
 import { emptyBlockHash, insertRoots, makeContext, type RootHistory } from './epochs.js';
 import type { LedgerGenesis } from './genesis.js';
+import { FlowDraft } from './flow-draft.js';
 import type { LedgerHashing } from './hashing.js';
 import {
 	type BlockInputs,
@@ -20,6 +21,7 @@ import {
 	writeSubmission,
 } from './ledger-entry.js';
 import { hashState, initialState, type LedgerState } from './ledger-state.js';
+import { PlacedInBlock } from './placed-in-block.js';
 import { checkRoom, checkSubmission, foldRoots } from './submission-rules.js';
 
 /** What an entry does. */
@@ -101,9 +103,7 @@ export class BlockDraft {
 	readonly #inputs: BlockInputs;
 	readonly #placed: PlacedSubmission[] = [];
 	readonly #encoded = new ByteWriter(1024);
-	#flowLength: bigint;
-	#frontier: Uint8Array;
-	#flowRoot: Uint8Array;
+	readonly #flow: FlowDraft;
 
 	constructor(ledger: Ledger, before: LedgerState, inputs: BlockInputs) {
 		const most = maxEmptyBlocks(before.genesis);
@@ -113,9 +113,7 @@ export class BlockDraft {
 		this.#ledger = ledger;
 		this.#before = before;
 		this.#inputs = inputs;
-		this.#flowLength = before.flowLength;
-		this.#frontier = before.frontier;
-		this.#flowRoot = before.flowRoot;
+		this.#flow = new FlowDraft(ledger.hashing, before.flowLength, before.frontier);
 	}
 
 	/** Submissions in it. */
@@ -136,29 +134,22 @@ export class BlockDraft {
 		const { hashing, flowId } = this.#ledger;
 		const { nodes } = submission;
 		checkSubmission(submission);
-		checkRoom(nodes, this.#flowLength);
-		const { heights, roots } = packNodes(submission);
-		const flow = hashing.flowAppend(this.#flowLength, this.#frontier, heights, roots);
-		const placed: PlacedSubmission = {
-			lengthBytes: submission.lengthBytes,
-			tags: submission.tags,
-			nodes,
-			submitter: submission.submitter,
+		const lengthBefore = this.#flow.length;
+		checkRoom(nodes, lengthBefore);
+		const dataRoot = rootFromBytes(foldRoots(nodes, hashing));
+		this.#flow.append(nodes);
+		const placed = new PlacedInBlock(hashing, submission, {
 			flowId,
 			txSeq: (this.#before.submissions + this.#placed.length) as TxSeq,
-			dataRoot: rootFromBytes(foldRoots(nodes, hashing)),
-			identity: hashing.keccak256(roots),
-			startSector: flow.start as SectorIndex,
-			lengthBefore: this.#flowLength,
-			lengthAfter: flow.length,
-			flowRoot: flow.root,
+			dataRoot,
+			startSector: this.#flow.start,
+			lengthBefore,
+			lengthAfter: this.#flow.length,
 			timeMs: this.#inputs.timeMs,
 			blockNumber: this.#inputs.firstNumber + this.#inputs.emptyBlocks,
-		};
+			frontier: Buffer.from(this.#flow.frontier),
+		});
 		writeSubmission(this.#encoded, submission);
-		this.#flowLength = flow.length;
-		this.#frontier = flow.frontier;
-		this.#flowRoot = flow.root;
 		this.#placed.push(placed);
 		return placed;
 	}
@@ -171,16 +162,19 @@ export class BlockDraft {
 		const blockNumber = firstNumber + emptyBlocks - (filled ? 0 : 1);
 		const { contexts, history } = this.#makeContexts(blockNumber);
 		const submissions = this.#encoded.toBytes();
+		const flowRoot = filled
+			? this.#ledger.hashing.flowRoot(this.#flow.length, this.#flow.frontier)
+			: this.#before.flowRoot;
 		const state = hashState(
 			{
 				genesis: this.#before.genesis,
 				blockNumber,
-				blockHash: filled ? this.#blockHash(blockNumber, submissions) : this.#hashOfEmpty(blockNumber),
+				blockHash: filled ? this.#blockHash(blockNumber, submissions, flowRoot) : this.#hashOfEmpty(blockNumber),
 				blockTimeMs: timeMs,
 				submissions: this.#before.submissions + this.#placed.length,
-				flowLength: this.#flowLength,
-				frontier: this.#frontier,
-				flowRoot: this.#flowRoot,
+				flowLength: this.#flow.length,
+				frontier: new Uint8Array(this.#flow.frontier),
+				flowRoot,
 				context: contexts.at(-1) ?? this.#before.context,
 				epochStart: contexts.length > 0 ? this.#before.flowLength : this.#before.epochStart,
 				rootHistory: history,
@@ -212,15 +206,15 @@ export class BlockDraft {
 	}
 
 	/** K(0x01 || number u64 || time u64 || parent hash || K(encoded submissions) || flow root || flow length u64). */
-	#blockHash(number: number, submissions: Uint8Array): Uint8Array {
+	#blockHash(number: number, submissions: Uint8Array, flowRoot: Uint8Array): Uint8Array {
 		const header = new ByteWriter(1 + 8 + 8 + 3 * HASH_BYTES + 8)
 			.u8(1)
 			.u64(number)
 			.u64(this.#inputs.timeMs)
 			.fixed(this.#hashOfEmpty(number - 1), HASH_BYTES)
 			.fixed(this.#ledger.hashing.keccak256(submissions), HASH_BYTES)
-			.fixed(this.#flowRoot, HASH_BYTES)
-			.u64(this.#flowLength);
+			.fixed(flowRoot, HASH_BYTES)
+			.u64(this.#flow.length);
 		return this.#ledger.hashing.keccak256(header.toBytes());
 	}
 
@@ -236,17 +230,6 @@ export class BlockDraft {
 		events.push({ kind: 'progress', flowId, blockNumber: state.blockNumber, timeMs: state.blockTimeMs });
 		return events;
 	}
-}
-
-function packNodes(submission: Submission): { heights: Uint8Array; roots: Uint8Array } {
-	const { nodes } = submission;
-	const heights = new Uint8Array(nodes.length);
-	const roots = new Uint8Array(nodes.length * HASH_BYTES);
-	for (const [index, node] of nodes.entries()) {
-		heights[index] = node.height;
-		roots.set(node.root, index * HASH_BYTES);
-	}
-	return { heights, roots };
 }
 
 function diverged(what: string, cause?: Error): PerigeeError {

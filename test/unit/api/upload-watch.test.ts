@@ -36,7 +36,7 @@ test('movement, and waiting for the node, keep an upload alive', () => {
 	assert.equal(held.idle, 0);
 });
 
-test('no timer runs while nothing is watched', () => {
+test('one timer serves all uploads, and ends when none is watched any more', () => {
 	const clock = new SimulatedClock();
 	const watch = new UploadWatch({ idleTimeoutMs: 1000, clock });
 	assert.equal(clock.scheduled, 0);
@@ -44,6 +44,10 @@ test('no timer runs while nothing is watched', () => {
 	watch.add(upload);
 	assert.equal(clock.scheduled, 1);
 	watch.remove(upload);
+	watch.add(upload);
+	assert.equal(clock.scheduled, 1);
+	watch.remove(upload);
+	clock.advance(250);
 	assert.equal(clock.scheduled, 0);
 	watch.add(upload);
 	clock.advance(1000);

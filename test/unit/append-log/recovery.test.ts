@@ -135,6 +135,38 @@ describe('recovery', () => {
 		assert.deepEqual(texts.at(-1), ['a', 'life 0', 'life 1', 'life 2']);
 	});
 
+	it('takes zeros at the end of a file for its end, and doubts what stands among them', async () => {
+		for (const lane of ['small', 'journal'] as const) {
+			const io = await written(lane, 'abc', false);
+			const path = pathOf(lane, 1);
+			const file = await io.open(path, 'write');
+			const size = await file.size();
+			await file.writev([new Uint8Array(100_000)], size);
+			const test = await openLog(io.fork(1).kill());
+			assert.deepEqual(textsOf(test.taken, lane), ['a', 'b', 'c']);
+			assert.deepEqual([test.damaged, test.told.inDoubt], [[], 0]);
+			await file.writev([bytesOf(700, 9)], size + 10_240);
+			const torn = await openLog(io);
+			assert.deepEqual(textsOf(torn.taken, lane), ['a', 'b', 'c']);
+			assert.deepEqual([torn.damaged, torn.told.inDoubt], [[], 1]);
+		}
+	});
+
+	it('calls zeros damage where a checkpoint vouches for groups', async () => {
+		const io = await written('small', 'abc', false);
+		const path = pathOf('small', 1);
+		const file = await io.open(path, 'write');
+		await file.writev([new Uint8Array(GROUP_BYTES)], FIRST + 2 * GROUP_BYTES);
+		const test = await openLog(io, { from: { small: { fileNo: 1, offset: FIRST + 3 * GROUP_BYTES } } });
+		const end = FIRST + 3 * GROUP_BYTES;
+		assert.deepEqual(test.damaged, [{ lane: 'small', fileNo: 1, from: end - 1024, to: end }]);
+		const rebuilt = await openLog(io.kill());
+		assert.deepEqual(textsOf(rebuilt.taken, 'small'), ['a', 'b']);
+		assert.deepEqual(rebuilt.damaged, [
+			{ lane: 'small', fileNo: 1, from: FIRST + 2 * GROUP_BYTES, to: FIRST + 3 * GROUP_BYTES },
+		]);
+	});
+
 	it('states its verdict before a checkpoint may pass what is in doubt, also when the disk is full at the open', async () => {
 		const io = await tornCopy();
 		io.capacityBytes = 1;
