@@ -90,11 +90,15 @@ export class ClosedFiles {
 	async *#groups(scan: LogFileScan): AsyncGenerator<readonly LogRecord[]> {
 		const { lane, fileNo } = scan.identity;
 		const verdict = (await scan.isClosed()) ? { end: scan.sizeBytes, doubt: [] } : await this.#verdictOf(lane, fileNo);
+		let isEnded = false;
 		for await (const scanned of scan.groups(FIRST_GROUP_OFFSET)) {
 			if ('bad' in scanned) {
+				// Zeros that were written ahead and not cut off, behind the mark of a file that was closed.
+				if (scanned.isBlank && isEnded) continue;
 				if (!isDoubtful(verdict, scanned.bad)) throw new FileUnreadableError(lane, fileNo, scanned.bad);
 				continue;
 			}
+			isEnded = scanned.group.closeMark;
 			yield scanned.group.records.filter(
 				({ type, place }) =>
 					type !== RECOVERED &&
