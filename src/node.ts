@@ -19,6 +19,7 @@ import { LIMITS } from './limits.js';
 import { STORE_FORMAT, replaceFile } from './log-layer/checkpoint.js';
 import { HealingStore } from './log-layer/healing-store.js';
 import { openStore, type StoreOptions, type StoreObserver } from './log-layer/store.js';
+import { makeDataDir } from './log-layer/volumes.js';
 import { healingObserver, scrubObserver } from './node/observers.js';
 import { refreshStoreMetrics } from './node/store-metrics.js';
 import { createMetrics, type Metrics } from './metrics/metrics.js';
@@ -173,7 +174,7 @@ async function buildStore(
 	choices: StoreChoices,
 ): Promise<{ readonly healing: HealingStore; readonly refresh: () => void }> {
 	const { config, io, metrics, log, closers } = site;
-	await io.makeDir(config.dataDir);
+	await makeDataDir(io, config.dataDir);
 	const lock = lockDirectory(config.dataDir);
 	closers.push(() => lock.release());
 	// What a killed node left; a clean stop removes it last.

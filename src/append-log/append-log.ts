@@ -43,6 +43,8 @@ export interface AppendLogOptions {
 	readonly storeId: Uint8Array;
 	/** Where the consumer stands: what comes behind is replayed into it before `open` resolves. Empty: everything. */
 	readonly from: Partial<Record<Lane, LanePosition>>;
+	/** Highest number of each lane's files that is known, missing ones included: the next file names it. */
+	readonly lastKnown?: Partial<Record<Lane, number>>;
 	/** No record at or behind this number was given before, as far as the checkpoint knows. */
 	readonly nextLsn: Lsn;
 	readonly consumer: LaneConsumer;
@@ -116,7 +118,7 @@ export class AppendLog {
 				lane,
 				shared,
 				consumer: options.consumer,
-				lastFileNo: Math.max(numbers.at(-1) ?? 0, options.from[lane]?.fileNo ?? 0),
+				lastFileNo: Math.max(numbers.at(-1) ?? 0, options.from[lane]?.fileNo ?? 0, options.lastKnown?.[lane] ?? 0),
 				skippedFileNumbers: lane === 'journal' ? 0 : fileMargin,
 				headRecords: () => [...(verdicts.get(lane) ?? []), ...(lane === 'journal' ? options.journalHead() : [])],
 				onHeadDurable: () => verdicts.delete(lane),

@@ -135,7 +135,9 @@ class LaneReplay {
 		const verdict = await scan.judge(knownEnd);
 		// Nothing confirmed: the headers of the file may be on their way too.
 		const from = verdict.confirmed > FIRST_GROUP_OFFSET ? verdict.confirmed : 0;
-		await this.#makeDurable(fileNo, from, verdict.end);
+		await this.#makeDurable(fileNo, from, verdict.end).catch((error: unknown) => {
+			throw isReadOnly(error) ? this.#unsettled(fileNo, error) : error;
+		});
 		this.verdicts.push({ type: RECOVERED, ext: encodeRecovered(fileNo, verdict) });
 		return verdict;
 	}
@@ -143,8 +145,22 @@ class LaneReplay {
 	/** The file ends with a close mark. That of the last file may not have reached the disk. */
 	async #closed(fileNo: number, scan: LogFileScan, from: number): Promise<FileVerdict> {
 		const markAt = scan.sizeBytes - 2 * GROUP_ALIGN_BYTES;
-		if (fileNo === this.#lastFileNo && from < scan.sizeBytes) await this.#makeDurable(fileNo, markAt, scan.sizeBytes);
+		if (fileNo === this.#lastFileNo && from < scan.sizeBytes) {
+			await this.#makeDurable(fileNo, markAt, scan.sizeBytes).catch((error: unknown) => {
+				// On a read-only file system the mark stays as it is: what lies before it was durable before it was written.
+				if (!isReadOnly(error)) throw error;
+			});
+		}
 		return { end: scan.sizeBytes, doubt: [] };
+	}
+
+	#unsettled(fileNo: number, cause: unknown): PerigeeError {
+		const path = this.#shared.files.path(this.#lane, fileNo);
+		return new PerigeeError(
+			'READ_ONLY',
+			`${path} was open when the node stopped and cannot be settled on a read-only file system; mount it writable`,
+			{ cause },
+		);
 	}
 
 	/**
@@ -257,6 +273,10 @@ function journalDamaged(path: string, { from, to }: ByteRange, cause: PerigeeErr
 	return new PerigeeError('JOURNAL_DAMAGED', `${where}, and what follows does not fit without them: ${cause.message}`, {
 		cause,
 	});
+}
+
+function isReadOnly(error: unknown): boolean {
+	return (error as NodeJS.ErrnoException).code === 'EROFS';
 }
 
 function overlaps(range: ByteRange, from: number, to: number): boolean {

@@ -194,11 +194,11 @@ export class LogFileStore implements FileStore {
 	}
 
 	async deleteFile(root: DataRoot): Promise<void> {
-		await this.#deletion.deleteFile(root);
+		await this.#parts.view.unlessStalled(this.#deletion.deleteFile(root));
 	}
 
 	async dropSegments(root: DataRoot, first: number, count: number): Promise<void> {
-		await this.#deletion.dropSegments(root, { first, count });
+		await this.#parts.view.unlessStalled(this.#deletion.dropSegments(root, { first, count }));
 	}
 
 	flow(): FlowInfo {

@@ -2,6 +2,7 @@
  * What an open of the store finds before it replays anything: which store this is, its volumes, its log files, and what the last checkpoint
  * knew of them. Nothing of the log is changed here.
  */
+import { numbersOf } from '../append-log/file-ranges.js';
 import { missingInChain } from '../append-log/lane-chain.js';
 import { LogFiles } from '../append-log/log-files.js';
 import { LANE_NAMES, type Checksums, type LanePosition } from '../append-log/types.js';
@@ -69,7 +70,11 @@ export class LogSite {
 		if (from && !files.has('journal', from.fileNo)) missing = `journal file ${from.fileNo} is missing`;
 		else if (numbers.length === 0 && hasPayload) missing = 'there are log files, but none of the journal';
 		else {
-			const fileNo = await missingInChain(io, checksums, files, 'journal', from?.fileNo ?? 0);
+			// The last file is named by no other one, but the checkpoint knows it.
+			const known = [...numbersOf(this.known?.files.journal ?? []), ...numbersOf(this.known?.lost.journal ?? [])];
+			const fileNo =
+				known.find((number) => number >= (from?.fileNo ?? 0) && !files.has('journal', number)) ??
+				(await missingInChain(io, checksums, files, 'journal', from?.fileNo ?? 0));
 			if (fileNo !== undefined) missing = `journal file ${fileNo} is missing`;
 		}
 		if (missing === undefined) return;

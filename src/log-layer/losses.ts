@@ -104,6 +104,16 @@ function byLane(files: readonly MissingFile[]): LaneFiles {
 	return lanes;
 }
 
+/** The highest number of each lane, missing files included. */
+export function lastKnownFiles(known: KnownFiles | undefined): Partial<Record<Lane, number>> {
+	const last: Partial<Record<Lane, number>> = {};
+	for (const lane of LANE_NAMES) {
+		const ends = [known?.files[lane], known?.lost[lane]].map((ranges) => ranges?.at(-1)?.[1] ?? 0);
+		last[lane] = Math.max(...ends);
+	}
+	return last;
+}
+
 /** Files that were unlinked on purpose, as the journal tells (docs/format.md §6). */
 export function retiredFiles(journal: Journal): (lane: Lane, fileNo: number) => boolean {
 	const retired = new Map<Lane, FileRanges>();

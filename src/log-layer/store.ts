@@ -26,7 +26,7 @@ import { DiskSpace } from './disk-space.js';
 import type { LogFileStore } from './file-store.js';
 import { FullDisk } from './full-disk.js';
 import { LogSite } from './log-site.js';
-import { doubtOf, filesUpTo, missingFiles, retiredFiles, returnedFile, type Losses } from './losses.js';
+import { doubtOf, filesUpTo, lastKnownFiles, missingFiles, retiredFiles, returnedFile, type Losses } from './losses.js';
 import { rowKeys } from './rows.js';
 import type { Scrub, ScrubObserver, ScrubSettings } from './scrub.js';
 import { StoreCore } from './store-core.js';
@@ -259,6 +259,7 @@ class OpenStore implements Store {
 					volumes.missing.length > 0 || missingFiles(site.known, [], isPresent, retiredFiles(journal)).length > 0,
 				storeId,
 				from: parts.applied,
+				lastKnown: lastKnownFiles(site.known),
 				nextLsn: checkpoint?.nextLsn ?? (1n as Lsn),
 				consumer: parts.consume,
 				journalHead: () => journal.headRecords(),

@@ -5,6 +5,7 @@
  * Promises: a directory that held a volume and now holds nothing counts as missing, never as new. A crash on the way leaves a volume that
  * the next open takes into use.
  */
+import { dirname } from 'node:path';
 import type { Checksums, LogVolume } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
 import type { StorageIo } from '../io/storage-io.js';
@@ -43,6 +44,13 @@ export interface VolumeOptions {
 /** The directory of a volume's log files. */
 export function logDirectory(dataDir: string): string {
 	return `${dataDir}/log`;
+}
+
+/** Makes a data directory, if it is missing, with a name that survives a crash. */
+export async function makeDataDir(io: StorageIo, dataDir: string): Promise<void> {
+	if (await io.stat(dataDir)) return;
+	await io.makeDir(dataDir);
+	await io.syncDir(dirname(dataDir));
 }
 
 /** Refuses a data directory that is a further volume of some store: its journal lies elsewhere. Errors: VOLUME_CONFLICT. */
@@ -94,6 +102,7 @@ class VolumeOpening {
 				assertKnownFormat(dataDir, fields.format);
 				this.#assertOurs(dataDir, fields.storeId);
 				this.#add(Number(fields['volume']), dataDir);
+				await this.#ensureLogDirectory(dataDir);
 				return;
 			}
 			if (await io.stat(`${dataDir}/store.json`))
@@ -119,7 +128,8 @@ class VolumeOpening {
 		const { io } = this.#options;
 		this.#add(volume, dataDir);
 		try {
-			await io.makeDir(logDirectory(dataDir));
+			await makeDataDir(io, dataDir);
+			await this.#ensureLogDirectory(dataDir);
 			const fields = { format: STORE_FORMAT, storeId: hexOf(this.#identity.storeId), volume };
 			await replaceFile(io, dataDir, NAME, Buffer.from(`${JSON.stringify(fields)}\n`));
 		} catch (error) {
@@ -156,6 +166,14 @@ class VolumeOpening {
 				return { volume, dataDir, reason };
 			});
 		return { present: [{ number: 0, directory: logDirectory(this.#options.dataDir) }, ...present], missing };
+	}
+
+	/** A crash may have kept a volume's identity and lost the name of this directory. */
+	async #ensureLogDirectory(dataDir: string): Promise<void> {
+		const { io } = this.#options;
+		if (await io.stat(logDirectory(dataDir))) return;
+		await io.makeDir(logDirectory(dataDir));
+		await io.syncDir(dataDir);
 	}
 
 	/** Of a volume whose identity is lost: what its files say, if no other volume has that number. */

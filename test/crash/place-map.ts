@@ -2,12 +2,13 @@
  * Somebody who keeps positions of records outside the store, as a mining map does: it learns them from the index, and reads the disk by
  * itself. Each of its positions must hold the right bytes for as long as it has not let go of the file.
  */
+import { posix } from 'node:path';
 import type { Lane, Place } from '../../src/append-log/types.js';
 import type { PlaceHolder } from '../../src/log-layer/retirement.js';
 import { decodeRootRow, decodeSegmentRow, type PlainPlace } from '../../src/log-layer/rows.js';
 import { TABLES } from '../../src/db/tables.js';
 import { checkBlocksBytes } from '../../src/native/addon.js';
-import { DATA_DIR, type SimulatedMachine } from './simulated-machine.js';
+import type { SimulatedMachine } from './simulated-machine.js';
 import { Violation } from './verify.js';
 
 /** Steps that letting go of a file takes. */
@@ -24,7 +25,7 @@ export class PlaceMap implements PlaceHolder {
 
 	async moving(lane: Lane, fileNo: number): Promise<void> {
 		for (let step = 0; step < SLOWNESS; step++) await Promise.resolve();
-		this.#left.add(pathOf({ lane, fileNo }));
+		this.#left.add(nameOf({ lane, fileNo }));
 		await this.learn();
 	}
 
@@ -37,7 +38,7 @@ export class PlaceMap implements PlaceHolder {
 			for await (const rows of database.scan({ from: Buffer.of(table), to: Buffer.of(table + 1) })) {
 				for (const { value } of rows) {
 					const place = table === TABLES.root ? decodeRootRow(value).object?.place : decodeSegmentRow(value).place;
-					if (place && !this.#left.has(pathOf(place))) places.push(place);
+					if (place && !this.#left.has(nameOf(place))) places.push(place);
 				}
 			}
 		}
@@ -48,10 +49,12 @@ export class PlaceMap implements PlaceHolder {
 	check(): void {
 		const { io } = this.#machine;
 		const files = new Map<string, Uint8Array>();
-		const there = new Set(io.files());
+		// On whichever volume they are.
+		const paths = new Map(io.files().map((path) => [posix.basename(path), path]));
 		for (const place of this.#places) {
-			const path = pathOf(place);
-			if (!there.has(path)) throw new Violation(`${path} is gone, and the map holds a place in it`);
+			const name = nameOf(place);
+			const path = paths.get(name);
+			if (path === undefined) throw new Violation(`${name} is gone, and the map holds a place in it`);
 			const bytes = files.get(path) ?? io.contents(path);
 			files.set(path, bytes);
 			const payload = bytes.subarray(place.offset, place.offset + place.lengthBytes);
@@ -61,6 +64,6 @@ export class PlaceMap implements PlaceHolder {
 	}
 }
 
-function pathOf({ lane, fileNo }: Pick<Place, 'lane' | 'fileNo'>): string {
-	return `${DATA_DIR}/log/${lane}-${String(fileNo).padStart(10, '0')}.log`;
+function nameOf({ lane, fileNo }: Pick<Place, 'lane' | 'fileNo'>): string {
+	return `${lane}-${String(fileNo).padStart(10, '0')}.log`;
 }

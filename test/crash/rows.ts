@@ -4,6 +4,7 @@ import type { CallKind } from '../support/simulated-io.js';
 import { FAULT_CODES, runDiskFull, runNthFault } from './faults.js';
 import { runFullDisk, smallDiskRefusal } from './full-disk.js';
 import { FlipSubject, RealFlipSubject } from './flips.js';
+import { runLossSeed } from './losses.js';
 import { runKills } from './kills.js';
 import { runCrashSeed } from './scenario.js';
 import { randomLife, runSweep } from './sweep.js';
@@ -62,6 +63,7 @@ export function allRows(): readonly Row[] {
 		sweepRow(),
 		diskFullRow(),
 		fileSystemFullRow(),
+		lossRow(),
 		faultRow(),
 		logFlipRow(),
 		viewFlipRow(),
@@ -125,6 +127,16 @@ function fileSystemFullRow(): Row {
 			if (refusal !== undefined) return { counts: { skipped: 1 } };
 			return { counts: { ...(await runFullDisk(seed)) } };
 		},
+	};
+}
+
+function lossRow(): Row {
+	return {
+		name: 'missing',
+		what: 'a log file or a volume is missing at some starts, and comes back',
+		goals: [{ count: 'stores', least: 300 }],
+		share: 1,
+		run: async (seed) => ({ counts: { stores: 1, ...(await runLossSeed(seed)) } }),
 	};
 }
 

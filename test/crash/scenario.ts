@@ -47,7 +47,7 @@ class Scenario {
 
 	constructor(seed: number, breakage: Breakage) {
 		this.#prng = new Prng(seed);
-		this.#machine = new SimulatedMachine({ seed, breakage });
+		this.#machine = new SimulatedMachine({ seed, breakage, furtherVolumes: seed % 3 === 0 ? 2 : 0 });
 	}
 
 	async run(): Promise<Outcome> {

@@ -36,6 +36,8 @@ export interface MachineOptions {
 	readonly rollBytes?: number;
 	readonly reserveBytes?: number;
 	readonly ballastBytes?: number;
+	/** Volumes beside the data directory; the store makes them. */
+	readonly furtherVolumes?: number;
 }
 
 /** What a store process has told its observers. */
@@ -122,6 +124,7 @@ export class SimulatedMachine {
 		const told = toldNothing();
 		const store = await openStore({
 			dataDir: DATA_DIR,
+			dataDirs: Array.from({ length: this.#options.furtherVolumes ?? 0 }, (_, index) => `/disk${index + 1}`),
 			io: this.#options.breakage?.io?.(io) ?? io,
 			clock: this.clock,
 			randomness: this.#randomness,

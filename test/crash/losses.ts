@@ -1,0 +1,129 @@
+/** Log files and volumes that are missing at a start: the rest is served, nothing is forgotten, and everything is there again once they are back. */
+import { PerigeeError } from '../../src/errors.js';
+import { Prng } from '../support/prng.js';
+import { makeContent, Oracle } from './oracle.js';
+import { type Breakage, DATA_DIR, type Process, SimulatedMachine } from './simulated-machine.js';
+import { inTurns } from './turns.js';
+import { verifyStore, Violation } from './verify.js';
+import { runClients, upload } from './workload.js';
+
+const VOLUMES = ['/disk1', '/disk2'];
+const AWAY = '/away';
+
+export interface LossOutcome {
+	readonly acknowledged: number;
+	/** Files that could not be read while something was missing. */
+	readonly notHeld: number;
+	readonly refusedStarts: number;
+}
+
+/** Runs a seed. Throws at the first broken promise. */
+export async function runLossSeed(seed: number, breakage: Breakage = {}): Promise<LossOutcome> {
+	const prng = new Prng(seed);
+	const oracle = new Oracle();
+	const rollBytes = prng.pick([24 * 1024, 300 * 1024]);
+	const machine = new SimulatedMachine({ seed, breakage, rollBytes, furtherVolumes: VOLUMES.length });
+	await machine.prepare();
+	let isClosed = false;
+	for (let lives = 1 + prng.below(2); lives > 0; lives--) {
+		const { store } = await open(machine);
+		const options = { clients: 1 + prng.below(3), operations: 8, allowed: new Set<never>() };
+		await work(machine, runClients(machine, store, oracle, prng.fork(), options), 'clients');
+		isClosed = prng.chance(0.6);
+		if (isClosed) await work(machine, store.close(), 'a close');
+		if (prng.chance(0.5)) machine.powerCut();
+		else machine.kill();
+	}
+	const missing = pickMissing(machine, prng, isClosed);
+	await move(machine, missing, AWAY);
+	const outcome = { acknowledged: oracle.acknowledged.length, notHeld: 0, refusedStarts: 0 };
+	const starts = 1 + prng.below(2);
+	for (let start = 0; start < starts; start++) {
+		const process = await openWithout(machine, missing, prng.chance(0.4), start === 0);
+		if (!process) {
+			outcome.refusedStarts++;
+			continue;
+		}
+		outcome.notHeld += await work(machine, countNotHeld(process, oracle), 'reading while something is missing');
+		for (const sizeBytes of [700, 400_000, 9000]) {
+			const sending = upload(machine, process.store, oracle, prng, makeContent(prng, sizeBytes));
+			await work(machine, sending, 'an upload while something is missing');
+		}
+		if (prng.chance(0.5)) await work(machine, process.store.close(), 'a close while something is missing');
+		machine.kill();
+	}
+	await move(machine, AWAY, missing);
+	const process = await open(machine);
+	await work(machine, verifyStore(machine, process, oracle), 'the check once everything is back');
+	return outcome;
+}
+
+/** A volume; or a log file, if the last checkpoint knows it. */
+function pickMissing(machine: SimulatedMachine, prng: Prng, isClosed: boolean): string {
+	const files = machine.io.files().filter((path) => path.endsWith('.log'));
+	const choices = isClosed ? [...VOLUMES, ...files] : VOLUMES;
+	return prng.pick(choices);
+}
+
+async function move(machine: SimulatedMachine, from: string, to: string): Promise<void> {
+	await machine.io.rename(from, to);
+	machine.io.settle();
+}
+
+/** The store without what is missing; undefined when it refuses to start, as it must when that is a journal file it needs. */
+async function openWithout(
+	machine: SimulatedMachine,
+	missing: string,
+	rebuild: boolean,
+	mustBeNamed: boolean,
+): Promise<Process | undefined> {
+	const isJournal = missing.startsWith(`${DATA_DIR}/log/journal`);
+	try {
+		const process = await work(machine, machine.start(rebuild), 'an open');
+		const { files, volumes } = process.store.losses;
+		// A rebuild that was cut off before its checkpoint has forgotten the name of a lane's last file, though not how to take it back.
+		if (mustBeNamed && files.length + volumes.length === 0)
+			throw new Violation(`${missing} is missing, and nobody says so`);
+		return process;
+	} catch (error) {
+		if (!isJournal || !(error instanceof PerigeeError && error.code === 'JOURNAL_MISSING')) throw error;
+		machine.kill();
+		return undefined;
+	}
+}
+
+/** Reads everything that was answered: the right bytes, or the clear answer that they are not held. */
+async function countNotHeld({ store }: Process, oracle: Oracle): Promise<number> {
+	let notHeld = 0;
+	for (const { content, txSeq } of oracle.acknowledged) {
+		const file = await store.files.fileBySeq(txSeq);
+		if (file?.root !== content.root) throw new Violation(`submission ${txSeq} is forgotten`);
+		let at = 0;
+		try {
+			for await (const piece of store.files.read(file, 0, file.sizeBytes)) {
+				const isRight = content.bytes.subarray(at, at + piece.bytes.length).equals(piece.bytes);
+				at += piece.bytes.length;
+				piece.release();
+				if (!isRight) throw new Violation(`wrong bytes of ${content.root}`);
+			}
+		} catch (error) {
+			// Deleted by a client; whether rightly so is checked once everything is back.
+			if (error instanceof PerigeeError && error.code === 'GONE') continue;
+			if (!(error instanceof PerigeeError && error.code === 'NOT_HELD'))
+				throw new Violation(`${content.root} cannot be read`, { cause: error });
+			if (file.finalized) throw new Violation(`${content.root} is called whole and is not held`);
+			notHeld++;
+		}
+	}
+	return notHeld;
+}
+
+function open(machine: SimulatedMachine): Promise<Process> {
+	return work(machine, machine.start(), 'an open');
+}
+
+async function work<T>(machine: SimulatedMachine, promise: Promise<T>, what: string): Promise<T> {
+	const done = await inTurns(promise, what, () => machine.io.crashed);
+	if (!done) throw new Error(`the machine stopped during ${what}`);
+	return done.value;
+}
