@@ -71,7 +71,8 @@ export async function applyPayloadRecords(
 	}
 	for (const objectId of filled) {
 		const row = await objectRow(turn, objectId);
-		if (row) await complete(turn, objectId, row, memory);
+		// It may have been deleted further on in these records.
+		if (row?.state === OBJECT_CLOSED) await complete(turn, objectId, row, memory);
 	}
 }
 

@@ -20,10 +20,8 @@ export class RecordDamagedError extends Error {
 	readonly objectId: ObjectId;
 	readonly segment: number;
 
-	constructor({ record, objectId }: JudgedRecord, cause?: unknown) {
-		super(`a record at ${record.place?.offset} of log file ${record.place?.fileNo} of lane ${record.lane} is damaged`, {
-			cause,
-		});
+	constructor({ record, objectId }: JudgedRecord) {
+		super(`a record at ${record.place?.offset} of log file ${record.place?.fileNo} of lane ${record.lane} is damaged`);
 		this.name = 'RecordDamagedError';
 		this.record = record;
 		this.objectId = objectId;
@@ -132,9 +130,8 @@ class Copier {
 		const start = first.record.place?.offset ?? 0;
 		const end = withBytes.reduce((most, { record }) => Math.max(most, endOf(record)), start);
 		const bytes = this.#buffer.subarray(0, end - start);
-		const count = await this.#file.read(bytes, start).catch((error: unknown) => {
-			throw new RecordDamagedError(first, error);
-		});
+		// A read that fails brands no record: the disk may answer the next time.
+		const count = await this.#file.read(bytes, start);
 		for (const judged of withBytes) {
 			const { place, blockCrcs } = judged.record;
 			if (!place) continue;

@@ -117,7 +117,7 @@ export interface Store {
 	readonly scrub: Scrub;
 	/** The first damage found in the view, if any: the next open of the store rebuilds it. */
 	readonly viewDamage: Error | undefined;
-	/** What was missing when the store was store. */
+	/** What was missing when the store was opened. */
 	readonly losses: Losses;
 	readonly compaction: Compaction;
 	/** Makes a checkpoint now. */

@@ -1,4 +1,5 @@
 /** What clients do to a store while it runs: seeded, several at once. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ErrorCode, PerigeeError } from '../../src/errors.js';
 import type { Store } from '../../src/log-layer/store.js';
 import { SEGMENT_BYTES } from '../../src/units.js';
@@ -195,15 +196,30 @@ async function checkpoint(machine: SimulatedMachine, store: Store): Promise<void
 	}
 }
 
+/** Waits for work, but not for room on a full disk, which may never come here. False: the view waits for room. */
+async function untilStalled(store: Store, work: Promise<void>): Promise<boolean> {
+	let isOver = false;
+	const done = work.finally(() => {
+		isOver = true;
+	});
+	done.catch(() => undefined);
+	while (!isOver) {
+		if (store.files.health().some(({ message }) => message.includes('the index waits'))) return false;
+		await nextTurn();
+	}
+	await done;
+	return true;
+}
+
 /** Compaction of everything, or of what it finds worth it, beside whatever else runs. */
 export async function compact(machine: SimulatedMachine, store: Store, everything: boolean): Promise<void> {
 	const map = new PlaceMap(machine);
 	await map.learn();
 	const forget = store.compaction.addHolder(map);
 	try {
-		await store.compaction.start({ everything });
-		await store.compaction.settled();
-		if (!machine.io.crashed) map.check();
+		const pass = store.compaction.start({ everything }).then(() => store.compaction.settled());
+		const isDone = await untilStalled(store, pass);
+		if (isDone && !machine.io.crashed) map.check();
 	} catch (error) {
 		// It may fail on a faulty disk and is tried again; nothing is lost by it, which the next open shows.
 		if (error instanceof Violation) throw error;
