@@ -8,8 +8,8 @@ import type { Randomness } from '../io/randomness.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { readFileIfThere, replaceFile, STORE_FORMAT } from './checkpoint.js';
 
-const NAME = 'store.json';
-const MAX_BYTES = 64 * 1024;
+export const IDENTITY_NAME = 'store.json';
+export const IDENTITY_MAX_BYTES = 64 * 1024;
 
 export interface StoreIdentity {
 	/** 16 bytes. */
@@ -44,7 +44,7 @@ export async function openIdentity(
 
 /** What store.json says; undefined when it is missing or damaged. Errors: FORMAT_UNKNOWN. */
 async function readIdentity(io: StorageIo, dataDir: string): Promise<StoreIdentity | undefined> {
-	const bytes = await readFileIfThere(io, `${dataDir}/${NAME}`, MAX_BYTES);
+	const bytes = await readFileIfThere(io, `${dataDir}/${IDENTITY_NAME}`, IDENTITY_MAX_BYTES);
 	const fields = bytes && parseNamedStore(bytes);
 	if (!fields) return undefined;
 	assertKnownFormat(dataDir, fields.format);
@@ -61,7 +61,7 @@ export async function writeIdentity(io: StorageIo, dataDir: string, identity: St
 		createdMs: identity.createdMs,
 		...(identity.volumes.length > 0 ? { volumes: identity.volumes } : {}),
 	};
-	await replaceFile(io, dataDir, NAME, Buffer.from(`${JSON.stringify(fields)}\n`));
+	await replaceFile(io, dataDir, IDENTITY_NAME, Buffer.from(`${JSON.stringify(fields)}\n`));
 }
 
 /** Fields of a JSON file that names format and store; undefined when it is none: log files name the store too. */

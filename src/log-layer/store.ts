@@ -24,6 +24,7 @@ import { Compaction, type CompactionObserver } from './compaction.js';
 import type { DamageList, DamagedSegment, DamagedStretch } from './damage.js';
 import { DiskSpace } from './disk-space.js';
 import type { LogFileStore } from './file-store.js';
+import { refuseLaterFormat } from './format-guard.js';
 import { FullDisk } from './full-disk.js';
 import { LogSite } from './log-site.js';
 import { doubtOf, filesUpTo, lastKnownFiles, missingFiles, retiredFiles, returnedFile, type Losses } from './losses.js';
@@ -142,7 +143,9 @@ export const logChecksums: Checksums = {
 
 /** Errors: FORMAT_UNKNOWN, VOLUME_CONFLICT, JOURNAL_MISSING, JOURNAL_DAMAGED, DISK_FULL, and whatever the disk answers. */
 export async function openStore(options: StoreOptions): Promise<Store> {
-	const site = await LogSite.find({ ...options, dataDirs: options.dataDirs ?? [], checksums: logChecksums });
+	const { io, dataDir, dataDirs = [] } = options;
+	for (const directory of [dataDir, ...dataDirs]) await refuseLaterFormat(io, logChecksums, directory);
+	const site = await LogSite.find({ ...options, dataDirs, checksums: logChecksums });
 	for (const missing of site.volumes.missing) options.observer.volumeMissing(missing);
 	if (options.rebuild) {
 		await refuseWithoutJournal(options, site);

@@ -9,7 +9,7 @@ import { SEGMENT_BYTES } from '../../src/units.js';
 import { Prng } from '../support/prng.js';
 import { SeededRandomness, SimulatedClock } from '../support/simulated-clock.js';
 import { openTestStore } from '../support/test-store.js';
-import { makeContent, Oracle, type Acknowledged } from './oracle.js';
+import { makeContent, Oracle, type Acknowledged, type Content } from './oracle.js';
 import { DATA_DIR, inlineHashPool, observerOf, SimulatedMachine, toldNothing, type Told } from './simulated-machine.js';
 import { inTurns } from './turns.js';
 import { Violation } from './verify.js';
@@ -25,14 +25,23 @@ export function noFlips(): FlipCounts {
 
 const SIZES = [1, 300, 4096, 4097, 9000, 60_000, SEGMENT_BYTES, SEGMENT_BYTES + 1, 2 * SEGMENT_BYTES + 5000] as const;
 
+const CROWD = 32;
+
 /** A machine whose store was killed once and closed at last, with several files in each lane. */
 export class FlipSubject {
 	readonly #machine: SimulatedMachine;
 	readonly #oracle: Oracle;
 
+	/** By path: where the bytes of files lie that nothing else holds. */
+	readonly #live: ReadonlyMap<string, readonly LiveRange[]>;
+
 	private constructor(machine: SimulatedMachine, oracle: Oracle) {
 		this.#machine = machine;
 		this.#oracle = oracle;
+		const paths = machine.io.files().filter((path) => /\/(small|bulk)-/.test(path));
+		const rangesIn = (path: string): readonly LiveRange[] =>
+			liveRangesIn(Buffer.from(machine.io.contents(path)), oracle.contents.values());
+		this.#live = new Map(paths.map((path) => [path, rangesIn(path)]));
 	}
 
 	static async make(seed: number): Promise<FlipSubject> {
@@ -44,6 +53,9 @@ export class FlipSubject {
 			const { store } = await machine.start();
 			for (const sizeBytes of SIZES) await upload(machine, store, oracle, prng, makeContent(prng, sizeBytes));
 			for (const { content } of oracle.acknowledged.slice(0, 3)) await upload(machine, store, oracle, prng, content);
+			// So many at once that the journal keeps them in payloads, each twice.
+			const crowd = Array.from({ length: CROWD }, (_, index) => makeContent(prng, 100 + index));
+			await Promise.all(crowd.map((content) => upload(machine, store, oracle, prng, content)));
 			if (life === 1) await store.close();
 			machine.kill();
 		}
@@ -57,6 +69,46 @@ export class FlipSubject {
 
 	sizeOf(path: string): number {
 		return this.#machine.io.contents(path).length;
+	}
+
+	/**
+	 * Flips many bits in one copy and serves everything from it. Every flip in the bytes of a file must be found by whoever reads the file. Of other
+	 * bytes one at most is hit in each log file, so that there is always a second copy, and nothing may suffer: no damage is reported, and every
+	 * file that was not hit is served. Answers how many flips were found, and how many were healed or hit nothing that is read.
+	 */
+	async flipMany(prng: Prng, flips: number): Promise<{ readonly found: number; readonly harmless: number }> {
+		const machine = await this.#machine.copy(true);
+		const hit = new Set<Content>();
+		const spoilt = new Set<string>();
+		let found = 0;
+		for (let flip = 0; flip < flips; ) {
+			const path = prng.pick(this.files.filter((each) => each.endsWith('.log')));
+			const offset = prng.below(this.sizeOf(path));
+			const live = this.#live.get(path)?.find((range) => range.from <= offset && offset < range.to);
+			if (!live && spoilt.has(path)) continue;
+			machine.io.corrupt(path, offset, prng.below(8));
+			flip++;
+			if (live) {
+				hit.add(live.content);
+				found++;
+			} else spoilt.add(path);
+		}
+		const opened = await inTurns(machine.start(prng.chance(0.5)), 'opening after flips', () => false);
+		if (!opened) throw new Error('a machine without faults stopped');
+		const { store, told } = opened.value;
+		const read = await inTurns(readAll(store, this.#oracle.acknowledged), 'reading after flips', () => false);
+		if (!read) throw new Error('a machine without faults stopped');
+		machine.kill();
+		const { refused, missing } = read.value;
+		if (told.damaged.length > 0)
+			throw new Violation(`what has a second copy is damaged: ${JSON.stringify(told.damaged)}`);
+		if (missing.size > 0) throw new Violation(`${missing.size} files are missing`);
+		for (const content of hit)
+			if (!refused.has(content)) throw new Violation(`a flipped bit of ${content.root} was not found`);
+		for (const content of refused)
+			if (!hit.has(content) && content.bytes.length >= FINDABLE_BYTES)
+				throw new Violation(`${content.root} cannot be read, and no bit of it was flipped`);
+		return { found, harmless: flips - found };
 	}
 
 	/** Flips one bit in a copy and serves everything from it. Throws a Violation at wrong bytes or a loss that nobody is told of. */
@@ -74,27 +126,50 @@ export class FlipSubject {
 		const { store, told } = process.value;
 		const read = await inTurns(readAll(store, this.#oracle.acknowledged), 'reading after a flip', () => false);
 		if (!read) throw new Error('a machine without faults stopped');
+		machine.kill();
 		return judge(read.value, told, !rebuild);
 	}
 }
 
+export interface LiveRange {
+	readonly from: number;
+	readonly to: number;
+	readonly content: Content;
+}
+
+/** Contents of fewer bytes may stand anywhere by chance. */
+const FINDABLE_BYTES = 64;
+
+/** Where the bytes of contents lie in a log file. */
+export function liveRangesIn(bytes: Buffer, contents: Iterable<Content>): LiveRange[] {
+	const ranges: LiveRange[] = [];
+	for (const content of contents) {
+		for (let at = 0; at < content.bytes.length; at += SEGMENT_BYTES) {
+			const segment = content.bytes.subarray(at, at + SEGMENT_BYTES);
+			const from = segment.length < FINDABLE_BYTES ? -1 : bytes.indexOf(segment);
+			if (from >= 0) ranges.push({ from, to: from + segment.length, content });
+		}
+	}
+	return ranges;
+}
+
 interface ReadAll {
 	/** Files of which an error said that they cannot be served. */
-	readonly refused: number;
+	readonly refused: ReadonlySet<Content>;
 	/** Files that seem never to have been uploaded. */
-	readonly missing: number;
+	readonly missing: ReadonlySet<Content>;
 }
 
 /** Reads everything that was acknowledged. Throws a Violation at wrong bytes. */
 export async function readAll(store: Store, acknowledged: readonly Acknowledged[]): Promise<ReadAll> {
-	let refused = 0;
-	let missing = 0;
+	const refused = new Set<Content>();
+	const missing = new Set<Content>();
 	for (const { content, txSeq } of acknowledged) {
 		try {
 			const file = await store.files.fileBySeq(txSeq);
 			const byRoot = await store.files.fileByRoot(content.root);
 			if (!file || !byRoot) {
-				missing++;
+				missing.add(content);
 				continue;
 			}
 			if (file.root !== content.root || file.sizeBytes !== content.bytes.length)
@@ -109,7 +184,7 @@ export async function readAll(store: Store, acknowledged: readonly Acknowledged[
 			if (at !== content.bytes.length) throw new Violation(`${content.root} ends at ${at}`);
 		} catch (error) {
 			if (!(error instanceof PerigeeError)) throw error;
-			refused++;
+			refused.add(content);
 		}
 	}
 	return { refused, missing };
@@ -117,8 +192,8 @@ export async function readAll(store: Store, acknowledged: readonly Acknowledged[
 
 function judge({ refused, missing }: ReadAll, told: Told, mayRebuild: boolean): FlipOutcome {
 	const isTold = told.damaged.length > 0;
-	if (missing > 0 && !isTold) throw new Violation(`${missing} files are missing and nobody is told`);
-	if (refused > 0) return isTold ? 'found at open' : 'found on read';
+	if (missing.size > 0 && !isTold) throw new Violation(`${missing.size} files are missing and nobody is told`);
+	if (refused.size > 0) return isTold ? 'found at open' : 'found on read';
 	if (isTold) return 'found at open';
 	return mayRebuild && told.rebuilt.length > 0 ? 'rebuilt' : 'harmless';
 }
@@ -184,13 +259,13 @@ export class RealFlipSubject {
 		const store = await openReal(directory, told);
 		const first = await readAll(store, this.#oracle.acknowledged);
 		await store.close();
-		if (first.missing > 0) throw new Violation(`${first.missing} files are missing after a flip in ${what}`);
-		if (first.refused === 0) return told.rebuilt.length > 0 ? 'rebuilt' : 'harmless';
+		if (first.missing.size > 0) throw new Violation(`${first.missing.size} files are missing after a flip in ${what}`);
+		if (first.refused.size === 0) return told.rebuilt.length > 0 ? 'rebuilt' : 'harmless';
 		const again = toldNothing();
 		const restarted = await openReal(directory, again);
 		const second = await readAll(restarted, this.#oracle.acknowledged);
 		await restarted.close();
-		if (second.refused + second.missing > 0) throw new Violation(`a restart did not heal a flip in ${what}`);
+		if (second.refused.size + second.missing.size > 0) throw new Violation(`a restart did not heal a flip in ${what}`);
 		return 'found on read';
 	}
 }

@@ -1,29 +1,33 @@
-/** The real process, killed with SIGKILL while clients upload and delete: what was answered holds after each restart. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+/** The real process, killed with SIGKILL under mixed load: what was answered is there after each restart, and what was deleted is not. */
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SEGMENT_BYTES } from '../../src/units.js';
 import { Prng } from '../support/prng.js';
 import { makeContent, type Content } from './oracle.js';
+import { RealNode } from './real-node.js';
+import { RestClient } from './rest-client.js';
 import { Violation } from './verify.js';
 import { verifyViewOf } from './view-mutations.js';
 
-const CLI = new URL('../../src/cli/main.js', import.meta.url).href;
-const START_MS = 30_000;
-const POLL_MS = 20;
+/** Shorter contents might be the same by chance. */
+const LEAST_BYTES = 8;
 const CLIENTS = 6;
-/** Small files of which more are checked at once. */
+/** Files that are checked at once. */
 const CHECKS_AT_ONCE = 8;
 /** Files of earlier rounds that are read again after a restart; all are at the end. */
 const OLD_CHECKS = 40;
 
+/** What the clients know of a content. `unsure`: a request about it was under way when the process ended. */
+type Standing = 'held' | 'deleted' | 'unsure';
+
 export interface KillOutcome {
 	readonly kills: number;
+	/** Of them in the middle of a start, and of a clean stop. */
+	readonly startsKilled: number;
+	readonly stopsKilled: number;
 	readonly acknowledged: number;
-	/** Deletions that were answered. */
 	readonly deleted: number;
 	/** Uploads that were not answered and are there all the same, whole. */
 	readonly completeUnanswered: number;
@@ -34,209 +38,152 @@ export interface KillOutcome {
 export interface KillOptions {
 	readonly seed: number;
 	readonly kills: number;
-	/** Ends the run early. */
-	readonly untilMs?: number;
 }
 
 export async function runKills(options: KillOptions): Promise<KillOutcome> {
 	const directory = await mkdtemp(join(tmpdir(), 'perigee-kills-'));
 	const run = new KillRun(directory, new Prng(options.seed));
 	try {
-		return await run.run(options);
+		return await run.run(options.kills);
 	} finally {
-		await run.stop();
+		await run.end();
 		await rm(directory, { recursive: true, force: true });
 	}
 }
 
 class KillRun {
-	readonly #dataDir: string;
+	readonly #node: RealNode;
 	readonly #prng: Prng;
-	readonly #acknowledged: Content[] = [];
-	#open: Content[] = [];
-	readonly #deleted = new Set<Content>();
-	/** Deletions that were begun and not answered. */
-	#deleting = new Set<Content>();
-	#child: ChildProcess | undefined;
-	#errors = '';
+	readonly #standings = new Map<Content, Standing>();
+	/** Contents whose standing changed since the last restart. */
+	readonly #touched = new Set<Content>();
+	readonly #counts = { startsKilled: 0, stopsKilled: 0, acknowledged: 0, deleted: 0, absent: 0 };
 	#completeUnanswered = 0;
-	#absent = 0;
 	#bytesVerified = 0;
+	#takesDeletions = true;
 
 	constructor(directory: string, prng: Prng) {
-		this.#dataDir = join(directory, 'data');
+		this.#node = new RealNode(join(directory, 'data'));
 		this.#prng = prng;
 	}
 
-	async run({ kills, untilMs = Number.POSITIVE_INFINITY }: KillOptions): Promise<KillOutcome> {
-		let done = 0;
-		let url = await this.#start();
-		for (; done < kills && performance.now() < untilMs; done++) {
-			const before = this.#acknowledged.length;
-			const stop = new AbortController();
-			const clients = Array.from({ length: CLIENTS }, () => this.#uploadUntil(url, this.#prng.fork(), stop.signal));
-			await delay(30 + this.#prng.below(350));
-			await this.#kill();
-			stop.abort();
-			await Promise.all(clients);
+	async run(kills: number): Promise<KillOutcome> {
+		let client = new RestClient(await this.#node.start());
+		for (let done = 0; done < kills; done++) {
+			await this.#loadAndKill(client);
 			while (this.#prng.chance(0.2)) await this.#killWhileStarting();
-			await verifyViewOf(this.#dataDir);
-			url = await this.#start();
-			const old =
-				before > 0
-					? Array.from({ length: OLD_CHECKS }, () => this.#acknowledged[this.#prng.below(before)] as Content)
-					: [];
-			await this.#verify(url, [...this.#acknowledged.slice(before), ...new Set(old)]);
-			await this.#verifyOpen(url);
+			await verifyViewOf(this.#node.dataDir);
+			client = new RestClient(await this.#node.start());
+			const all = [...this.#standings.keys()];
+			const old = Array.from({ length: Math.min(all.length, OLD_CHECKS) }, () => this.#prng.pick(all));
+			await this.#verify(client, new Set([...this.#touched, ...old]));
+			this.#touched.clear();
 		}
-		await this.#verify(url, this.#acknowledged);
-		return {
-			kills: done,
-			acknowledged: this.#acknowledged.length,
-			deleted: this.#deleted.size,
-			completeUnanswered: this.#completeUnanswered,
-			absent: this.#absent,
-			bytesVerified: this.#bytesVerified,
-		};
+		await this.#verify(client, new Set(this.#standings.keys()));
+		const [completeUnanswered, bytesVerified] = [this.#completeUnanswered, this.#bytesVerified];
+		return { kills: kills + this.#counts.startsKilled, ...this.#counts, completeUnanswered, bytesVerified };
 	}
 
-	async stop(): Promise<void> {
-		if (this.#child) await this.#kill();
+	end(): Promise<void> {
+		return this.#node.end();
+	}
+
+	async #loadAndKill(client: RestClient): Promise<void> {
+		const stop = new AbortController();
+		const clients = Array.from({ length: CLIENTS }, () => this.#load(client, this.#prng.fork(), stop.signal));
+		await delay(30 + this.#prng.below(350));
+		if (this.#prng.chance(0.15)) {
+			if (!(await this.#node.stop(this.#prng.below(120)))) this.#counts.stopsKilled++;
+		} else await this.#node.kill();
+		stop.abort();
+		await Promise.all(clients);
 	}
 
 	async #killWhileStarting(): Promise<void> {
-		this.#spawn();
+		this.#node.spawn();
 		await delay(100 + this.#prng.below(500));
-		await this.#kill();
+		await this.#node.kill();
+		this.#counts.startsKilled++;
 	}
 
-	async #start(): Promise<string> {
-		const child = this.#spawn();
-		const endMs = performance.now() + START_MS;
-		while (performance.now() < endMs && child.exitCode === null) {
-			const url = await this.#announced(child);
-			if (url !== undefined) return url;
-			await delay(POLL_MS);
-		}
-		throw new Error(`the node does not start (exit code ${child.exitCode}): ${this.#errors}`);
-	}
-
-	#spawn(): ChildProcess {
-		const args = [
-			'start',
-			'--data-dir',
-			this.#dataDir,
-			'--http',
-			'127.0.0.1:0',
-			'--admin',
-			'127.0.0.1:0',
-			'--log-level',
-			'error',
-		];
-		const script = `import(${JSON.stringify(CLI)}).then((cli) => cli.main(${JSON.stringify(args)}))`;
-		const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-			env: { ...process.env, UV_THREADPOOL_SIZE: '8' },
-			stdio: ['ignore', 'ignore', 'pipe'],
-		});
-		this.#child = child;
-		this.#errors = '';
-		child.stderr.on('data', (text: Buffer) => {
-			this.#errors = (this.#errors + text.toString()).slice(-4000);
-		});
-		return child;
-	}
-
-	/** Where the node listens, once the file is this process' own. */
-	async #announced(child: ChildProcess): Promise<string | undefined> {
-		try {
-			const node = JSON.parse(await readFile(join(this.#dataDir, 'node.json'), 'utf8')) as {
-				readonly pid: number;
-				readonly listeners: { readonly http: string };
-			};
-			return node.pid === child.pid ? node.listeners.http : undefined;
-		} catch {
-			// Not written yet.
-			return undefined;
-		}
-	}
-
-	async #kill(): Promise<void> {
-		const child = this.#child;
-		this.#child = undefined;
-		if (!child || child.exitCode !== null) throw new Error(`the node ended by itself: ${this.#errors}`);
-		child.kill('SIGKILL');
-		await once(child, 'exit');
-	}
-
-	async #uploadUntil(url: string, prng: Prng, stop: AbortSignal): Promise<void> {
+	/** Does this and that until the process is gone. */
+	async #load(client: RestClient, prng: Prng, stop: AbortSignal): Promise<void> {
 		while (!stop.aborted) {
-			const content = makeContent(
-				prng,
-				prng.chance(0.12) ? SEGMENT_BYTES + prng.below(8 * SEGMENT_BYTES) : 1 + prng.below(20_000),
-			);
-			this.#open.push(content);
 			try {
-				const answer = await fetch(`${url}/v1/upload/file`, {
-					method: 'PUT',
-					body: new Uint8Array(content.bytes),
-					signal: stop,
-				});
-				const body = (await answer.json()) as { readonly root?: string };
-				if (answer.status !== 201 && answer.status !== 200)
-					throw new Violation(`an upload was answered with ${answer.status}: ${JSON.stringify(body)}`);
-				if (body.root !== content.root) throw new Violation(`${content.root} was answered as ${body.root}`);
-				this.#open.splice(this.#open.indexOf(content), 1);
-				this.#acknowledged.push(content);
-				if (prng.chance(0.25)) await this.#delete(url, prng.pick(this.#acknowledged), stop);
+				await this.#operate(client, prng, stop);
 			} catch (error) {
-				if (error instanceof Violation) throw error;
-				// The process is gone: nothing was answered.
+				// A process that stops in order refuses what comes too late, and answers nothing wrong.
+				if (error instanceof Violation && !/with 503/.test(error.message)) throw error;
 				return;
 			}
 		}
 	}
 
-	async #delete(url: string, content: Content, stop: AbortSignal): Promise<void> {
-		if (this.#deleted.has(content)) return;
-		this.#deleting.add(content);
-		const answer = await fetch(`${url}/v1/files/${content.root}`, { method: 'DELETE', signal: stop });
-		if (answer.status !== 204) throw new Violation(`a deletion was answered with ${answer.status}`);
-		this.#deleted.add(content);
-		this.#deleting.delete(content);
+	async #operate(client: RestClient, prng: Prng, stop: AbortSignal): Promise<void> {
+		const dice = prng.below(100);
+		const known = dice < 60 ? undefined : this.#pickQuiet(prng);
+		if (!known) return this.#put(client, makeContent(prng, sizeOf(prng)), stop);
+		if (dice < 70) return this.#put(client, known, stop);
+		if (dice < 80) return this.#remove(client, known, stop);
+		if (dice < 84) return client.breakOff(makeContent(prng, sizeOf(prng)));
+		if (this.#standings.get(known) === 'deleted') return this.#put(client, known, stop);
+		// Another client may delete it meanwhile, so that it is no longer served: but never wrong bytes.
+		if (dice < 92) return client.read(known).then(() => undefined);
+		await client.readRange(known, prng).catch((error: unknown) => {
+			if (this.#standings.get(known) === 'held') throw error;
+		});
 	}
 
-	async #verify(url: string, contents: readonly Content[]): Promise<void> {
-		for (let at = 0; at < contents.length; at += CHECKS_AT_ONCE) {
-			await Promise.all(
-				contents.slice(at, at + CHECKS_AT_ONCE).map(async (content) => {
-					const status = await this.#statusOf(url, content);
-					// Deletions that were not answered happened or not; from now on it is known.
-					if (this.#deleting.delete(content) && status === 410) this.#deleted.add(content);
-					const expected = this.#deleted.has(content) ? 410 : 200;
-					if (status !== expected) throw new Violation(`${content.root} answers ${status}, not ${expected}`);
-				}),
-			);
-		}
+	async #put(client: RestClient, content: Content, stop: AbortSignal): Promise<void> {
+		this.#set(content, 'unsure');
+		await client.put(content, stop);
+		this.#set(content, 'held');
+		this.#counts.acknowledged++;
 	}
 
-	/** What was not answered is whole or not there. */
-	async #verifyOpen(url: string): Promise<void> {
-		for (const content of this.#open) {
-			if ((await this.#statusOf(url, content)) === 200) this.#completeUnanswered++;
-			else this.#absent++;
-		}
-		this.#open = [];
+	async #remove(client: RestClient, content: Content, stop: AbortSignal): Promise<void> {
+		if (!this.#takesDeletions || this.#standings.get(content) !== 'held') return;
+		this.#set(content, 'unsure');
+		this.#takesDeletions = await client.remove(content, stop);
+		this.#set(content, this.#takesDeletions ? 'deleted' : 'held');
+		if (this.#takesDeletions) this.#counts.deleted++;
 	}
 
-	/** 200, after all bytes were compared; 404 or 410. */
-	async #statusOf(url: string, content: Content): Promise<number> {
-		const answer = await fetch(`${url}/v1/files/${content.root}`);
-		const bytes = Buffer.from(await answer.arrayBuffer());
-		const { status } = answer;
-		if (status === 404 || status === 410) return status;
-		if (status !== 200) throw new Violation(`${content.root} is answered with ${status}: ${bytes.toString()}`);
-		if (!bytes.equals(content.bytes)) throw new Violation(`wrong bytes of ${content.root}`);
-		this.#bytesVerified += bytes.length;
-		return status;
+	#set(content: Content, standing: Standing): void {
+		this.#standings.set(content, standing);
+		this.#touched.add(content);
 	}
+
+	/** A content that no request is about. */
+	#pickQuiet(prng: Prng): Content | undefined {
+		const all = [...this.#standings.keys()];
+		const picked = all.length > 0 ? prng.pick(all) : undefined;
+		return picked && this.#standings.get(picked) !== 'unsure' ? picked : undefined;
+	}
+
+	async #verify(client: RestClient, contents: ReadonlySet<Content>): Promise<void> {
+		const left = [...contents];
+		while (left.length > 0)
+			await Promise.all(left.splice(0, CHECKS_AT_ONCE).map((content) => this.#check(client, content)));
+	}
+
+	/** What was answered holds; what was not answered is whole or not there, and from now on one of the two. */
+	async #check(client: RestClient, content: Content): Promise<void> {
+		const standing = this.#standings.get(content);
+		const absence = await client.read(content);
+		if (absence === 'damaged') throw new Violation(`${content.root} is damaged`);
+		if (absence === undefined) this.#bytesVerified += content.bytes.length;
+		if (standing === 'held' && absence) throw new Violation(`${content.root} was acknowledged and is ${absence}`);
+		if (standing === 'deleted' && absence !== 'deleted')
+			throw new Violation(`${content.root} was deleted and is ${absence ?? 'served'}`);
+		if (standing !== 'unsure') return;
+		if (absence) this.#counts.absent++;
+		else this.#completeUnanswered++;
+		if (absence === 'unknown') this.#standings.delete(content);
+		else this.#standings.set(content, absence ?? 'held');
+	}
+}
+
+function sizeOf(prng: Prng): number {
+	return prng.chance(0.12) ? SEGMENT_BYTES + prng.below(8 * SEGMENT_BYTES) : LEAST_BYTES + prng.below(20_000);
 }

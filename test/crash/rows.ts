@@ -6,8 +6,12 @@ import { runFullDisk, smallDiskRefusal } from './full-disk.js';
 import { FlipSubject, RealFlipSubject } from './flips.js';
 import { runLossSeed } from './losses.js';
 import { runKills } from './kills.js';
+import { addTally } from './points.js';
+import { ProcessFlipSubject } from './process-flips.js';
 import { runCrashSeed } from './scenario.js';
+import { growthOf, runSoak, SOAK_WINDOWS, type SoakWindow, windowText } from './soak.js';
 import { randomLife, runSweep } from './sweep.js';
+import { Violation } from './verify.js';
 import { MOMENTS, MUTATIONS, ViewSubject } from './view-mutations.js';
 
 export type Counts = Record<string, number>;
@@ -22,6 +26,17 @@ export interface RowOutcome {
 	readonly counts: Counts;
 	/** How often each named point was hit. */
 	readonly named?: Counts;
+	/** Lines for the sheet; those of the last seed stay. */
+	readonly notes?: readonly string[];
+}
+
+export interface RunBounds {
+	/** Aborts when the whole run is to end. */
+	readonly signal: AbortSignal;
+	/** When the row's time is over, on the clock of `performance.now`. */
+	readonly endMs: number;
+	/** Tells whoever waits how far it is. */
+	readonly say: (line: string) => void;
 }
 
 export interface Row {
@@ -30,8 +45,8 @@ export interface Row {
 	readonly goals: readonly Goal[];
 	/** Share of the time of a bounded run. */
 	readonly share: number;
-	/** Runs one seed. Throws at a broken promise; may end early when `signal` aborts. */
-	readonly run: (seed: number, signal: AbortSignal) => Promise<RowOutcome>;
+	/** Runs one seed. Throws at a broken promise; what takes minutes ends early at its bounds. */
+	readonly run: (seed: number, bounds: RunBounds) => Promise<RowOutcome>;
 	/** Gives back what the row has set up. */
 	readonly end?: () => Promise<void>;
 }
@@ -54,6 +69,10 @@ const FAULTS_OF_A_KIND = 200;
 /** Of these `npm test` tries more; of the others, which a life seldom calls, the first ones. */
 export const FREQUENT_KINDS: ReadonlySet<CallKind> = new Set(['fdatasync', 'writev', 'read']);
 const KILLS_OF_A_RUN = 10;
+const SOAK_MINUTES = 30;
+const PROCESS_FLIPS_OF_A_COPY = 6;
+/** In one copy of a directory. */
+const FLIPS_OF_A_COPY = 25;
 /** One of so many points of a life is tried: the next seed has another life. */
 const SWEEP_EVERY = 5;
 
@@ -68,7 +87,9 @@ export function allRows(): readonly Row[] {
 		logFlipRow(),
 		viewFlipRow(),
 		viewMutationRow(),
+		processFlipRow(),
 		killRow(),
+		soakRow(),
 	];
 }
 
@@ -160,7 +181,7 @@ function logFlipRow(): Row {
 	let subject: FlipSubject | undefined;
 	return {
 		name: 'log-flip',
-		what: 'a flipped bit in a log file, the checkpoint or store.json of a closed directory',
+		what: 'flipped bits in log files, the checkpoint and store.json of a closed directory: one, and then many in another copy',
 		goals: [{ count: 'flips', least: 8000 }],
 		share: 1,
 		async run(seed) {
@@ -168,7 +189,9 @@ function logFlipRow(): Row {
 			const prng = new Prng(seed);
 			const path = prng.pick(subject.files);
 			const outcome = await subject.flip(path, prng.below(subject.sizeOf(path)), prng.below(8), prng.chance(0.5));
-			return { counts: { flips: 1, [outcome]: 1 } };
+			const { found, harmless } = await subject.flipMany(prng, FLIPS_OF_A_COPY);
+			const many = { 'found of many': found, 'harmless of many': harmless };
+			return { counts: { flips: 1 + FLIPS_OF_A_COPY, [outcome]: 1, ...many } };
 		},
 	};
 }
@@ -215,9 +238,54 @@ function viewMutationRow(): Row {
 function killRow(): Row {
 	return {
 		name: 'kill',
-		what: 'kill -9 of the real process under concurrent uploads',
+		what: 'kill -9 of the real process under mixed load, now and then while it starts or stops; two nodes at once',
 		goals: [{ count: 'kills', least: 500 }],
 		share: 4,
-		run: async (seed) => ({ counts: { ...(await runKills({ seed, kills: KILLS_OF_A_RUN })) } }),
+		async run(seed) {
+			const counts: Counts = {};
+			const seeds = [2 * seed, 2 * seed + 1];
+			for (const outcome of await Promise.all(seeds.map((each) => runKills({ seed: each, kills: KILLS_OF_A_RUN }))))
+				addTally(counts, { ...outcome });
+			return { counts };
+		},
+	};
+}
+
+function processFlipRow(): Row {
+	let subject: ProcessFlipSubject | undefined;
+	return {
+		name: 'process-flip',
+		what: 'flipped bits in the files of the real process, half of them while it runs',
+		goals: [{ count: 'flips', least: 200 }],
+		share: 1,
+		async run(seed) {
+			subject ??= await ProcessFlipSubject.make(1);
+			return { counts: { ...(await subject.run(new Prng(seed), PROCESS_FLIPS_OF_A_COPY)) } };
+		},
+		async end() {
+			await subject?.remove();
+		},
+	};
+}
+
+function soakRow(): Row {
+	return {
+		name: 'soak',
+		what: 'the real process under a steady mixed load: memory, handles and p99 within a tenth of those of the first sixth of the time',
+		goals: [{ count: 'minutes', least: SOAK_MINUTES }],
+		share: 6,
+		async run(seed, { signal, endMs, say }) {
+			const seconds = Math.max(1, Math.min(SOAK_MINUTES * 60, (endMs - performance.now()) / 1000));
+			const notes: string[] = [];
+			const onWindow = (window: SoakWindow, number: number): void => {
+				notes.push(`${Math.round((number * seconds) / SOAK_WINDOWS)} s: ${windowText(window)}`);
+				say(notes.at(-1) ?? '');
+			};
+			const { windows, ...counts } = await runSoak({ seed, seconds, signal, onWindow });
+			const minutes = Math.floor(counts.seconds / 60);
+			const grown = minutes >= SOAK_MINUTES ? growthOf(windows) : [];
+			if (grown.length > 0) throw new Violation(`${grown.join(', ')}; ${notes.join('; ')}`);
+			return { counts: { minutes, ...counts }, notes };
+		},
 	};
 }

@@ -94,7 +94,11 @@ function readPlan(): Plan | string {
 async function replay(rows: readonly Row[], seed: number): Promise<number> {
 	for (const row of rows) {
 		try {
-			console.log(row.name, seed, await row.run(seed, stop.signal));
+			console.log(
+				row.name,
+				seed,
+				await row.run(seed, { signal: stop.signal, endMs: Number.POSITIVE_INFINITY, say: console.log }),
+			);
 		} catch (error) {
 			console.error(row.name, seed, error);
 			return FAILED;
@@ -136,6 +140,7 @@ class RowRun {
 	readonly #failures: Failure[];
 	readonly #startMs = performance.now();
 	#seeds: number;
+	#notes: readonly string[];
 	#savedMs = performance.now();
 
 	/** Goes on from `before`, a result of the same build. */
@@ -154,16 +159,21 @@ class RowRun {
 			named: {},
 			goals: row.goals.map(({ count, least }) => ({ count, least: count === 'names' ? least : least * times })),
 			failures: [],
+			notes: [],
 		};
 		this.#counts = { ...before?.counts };
 		this.#named = { ...before?.named };
 		this.#failures = [...(before?.failures ?? [])];
 		this.#seeds = before?.seeds ?? 0;
+		this.#notes = before?.notes ?? [];
 	}
 
 	async runUntil(endMs: number): Promise<RowResult> {
-		while (!isComplete(this.result()) && performance.now() < endMs && this.#failures.length < FAILURES_KEPT) {
-			await this.#runSeed(this.#before.firstSeed + this.#seeds);
+		// One seed at least, however short the time: a run that did nothing would say nothing.
+		const seedsBefore = this.#seeds;
+		const isDue = (): boolean => performance.now() < endMs || this.#seeds === seedsBefore;
+		while (!isComplete(this.result()) && isDue() && this.#failures.length < FAILURES_KEPT) {
+			await this.#runSeed(this.#before.firstSeed + this.#seeds, endMs);
 			if (stop.signal.aborted) break;
 			this.#seeds++;
 			if (performance.now() - this.#savedMs > SAVE_MS) this.#save();
@@ -183,14 +193,20 @@ class RowRun {
 			counts: this.#counts,
 			named: this.#named,
 			failures: this.#failures,
+			notes: this.#notes,
 		};
 	}
 
-	async #runSeed(seed: number): Promise<void> {
+	async #runSeed(seed: number, endMs: number): Promise<void> {
 		try {
-			const { counts, named = {} } = await this.#row.run(seed, stop.signal);
+			const {
+				counts,
+				named = {},
+				notes,
+			} = await this.#row.run(seed, { signal: stop.signal, endMs, say: (line) => console.log(`  ${line}`) });
 			addTally(this.#counts, counts);
 			addTally(this.#named, named);
+			if (notes) this.#notes = notes;
 		} catch (error) {
 			if (stop.signal.aborted) return;
 			this.#failures.push({ seed, message: error instanceof Error ? error.message : String(error) });

@@ -27,6 +27,7 @@ export interface RowResult {
 	readonly named: Counts;
 	readonly goals: readonly Goal[];
 	readonly failures: readonly Failure[];
+	readonly notes: readonly string[];
 }
 
 const DIRECTORY = 'reports';
@@ -116,11 +117,12 @@ function pageOf(results: readonly RowResult[]): string {
 			({ seed, message }) => `- ${row}: ${message.split('\n')[0]}  \n  again: \`${againCommand(row, seed)}\``,
 		),
 	);
-	const named: string[] = [];
-	for (const { row, named: names } of results) {
+	const details: string[] = [];
+	for (const { row, named: names, notes } of results) {
+		if (notes.length > 0) details.push('', `## Course of \`${row}\``, '', ...notes.map((note) => `- ${note}`));
 		if (Object.keys(names).length === 0) continue;
-		named.push('', `## Named points of \`${row}\``, '', '| point | hit |', '|---|---|');
-		for (const name of Object.keys(names).sort()) named.push(`| ${name} | ${names[name]} |`);
+		details.push('', `## Named points of \`${row}\``, '', '| point | hit |', '|---|---|');
+		for (const name of Object.keys(names).sort()) details.push(`| ${name} | ${names[name]} |`);
 	}
 	const machines = [...new Set(results.map(({ machine }) => machine))];
 	return [
@@ -134,7 +136,7 @@ function pageOf(results: readonly RowResult[]): string {
 		'|---|---|---|---|---|---|---|---|---|---|',
 		...table,
 		...(failed.length > 0 ? ['', '## Failures', '', ...failed] : []),
-		...named,
+		...details,
 		'',
 	].join('\n');
 }

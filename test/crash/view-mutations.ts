@@ -189,10 +189,10 @@ export class ViewSubject {
 			const store = await this.#open(directory, told);
 			const { refused, missing } = await readAll(store, readsFirst || start > 1 ? acknowledged : []);
 			await store.close();
-			if (missing > 0) throw new Violation(`${missing} files are missing`);
+			if (missing.size > 0) throw new Violation(`${missing.size} files are missing`);
 			if (told.damaged.length > 0)
 				throw new Violation(`damage of the log is reported: ${JSON.stringify(told.damaged)}`);
-			const dump = refused > 0 ? undefined : await this.#dump(directory);
+			const dump = refused.size > 0 ? undefined : await this.#dump(directory);
 			if (dump) {
 				const difference = firstDifference(dump, rows);
 				if (difference) throw new Violation(`the view differs from a rebuilt one: ${difference}`);

@@ -1,0 +1,59 @@
+/**
+ * Refuses a data directory that a later version has written, before anything in it is touched (docs/format.md §9). Of each lane the newest log
+ * file is looked at: no process writes to the file of another, so whoever wrote a later format began a new one.
+ */
+import { decodeFileStart, FIRST_GROUP_OFFSET } from '../append-log/format.js';
+import { parseLogFileName } from '../append-log/log-files.js';
+import type { Checksums, Lane } from '../append-log/types.js';
+import type { StorageIo } from '../io/storage-io.js';
+import { readFileIfThere } from './checkpoint.js';
+import { assertKnownFormat, IDENTITY_MAX_BYTES, IDENTITY_NAME } from './store-identity.js';
+import { logDirectory } from './volumes.js';
+
+/** Errors: FORMAT_UNKNOWN, naming the file or directory. */
+export async function refuseLaterFormat(io: StorageIo, checksums: Checksums, dataDir: string): Promise<void> {
+	try {
+		await assertKnownFormats(io, checksums, dataDir);
+	} catch (error) {
+		// A file in the place of a directory has no format; whoever opens the volumes says what is wrong with it.
+		if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
+	}
+}
+
+async function assertKnownFormats(io: StorageIo, checksums: Checksums, dataDir: string): Promise<void> {
+	const identity = await readFileIfThere(io, `${dataDir}/${IDENTITY_NAME}`, IDENTITY_MAX_BYTES);
+	const format = identity && formatIn(identity.toString());
+	if (format !== undefined) assertKnownFormat(dataDir, format);
+	const newest = new Map<Lane, { readonly fileNo: number; readonly path: string }>();
+	for (const name of await io.list(logDirectory(dataDir))) {
+		const parsed = parseLogFileName(name);
+		if (parsed && parsed.fileNo > (newest.get(parsed.lane)?.fileNo ?? 0))
+			newest.set(parsed.lane, { fileNo: parsed.fileNo, path: `${logDirectory(dataDir)}/${name}` });
+	}
+	for (const { path } of newest.values()) {
+		const start = await readStart(io, path);
+		const header = decodeFileStart(start, checksums);
+		if (header) assertKnownFormat(path, header.version);
+	}
+}
+
+/** Whatever else a later version keeps in this file, its format stands there as a number. */
+function formatIn(text: string): number | undefined {
+	try {
+		const { format } = JSON.parse(text) as { readonly format?: unknown };
+		return typeof format === 'number' ? format : undefined;
+	} catch {
+		// A damaged file says nothing; the log files name their format too.
+		return undefined;
+	}
+}
+
+async function readStart(io: StorageIo, path: string): Promise<Uint8Array> {
+	const file = await io.open(path, 'read');
+	try {
+		const start = Buffer.alloc(FIRST_GROUP_OFFSET);
+		return start.subarray(0, await file.read(start, 0));
+	} finally {
+		await file.close();
+	}
+}

@@ -1,0 +1,20 @@
+/** Every rule that is taken out of the compiled code makes its guard fail. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { MUTANTS, MutantSite } from './mutants.js';
+
+describe('a guard notices when this rule is taken out:', () => {
+	let site: MutantSite;
+	before(async () => {
+		site = await MutantSite.make();
+	});
+	after(() => site.remove());
+
+	for (const mutant of MUTANTS) {
+		it(mutant.rule, async (t) => {
+			const failure = await site.failureOf(mutant);
+			assert.ok(failure !== undefined, `"${mutant.guard}" of ${mutant.test} passes without this rule`);
+			t.diagnostic(failure.slice(0, 160));
+		});
+	}
+});

@@ -1,0 +1,181 @@
+/**
+ * Rules of the store that no wrapper around it can switch off: each is taken out of a copy of the compiled code, and the test that guards it must
+ * fail there.
+ */
+import { spawn } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface Mutant {
+	/** The rule that is taken out. */
+	readonly rule: string;
+	/** Compiled file below dist/src. */
+	readonly file: string;
+	/** Stands in the file exactly once. */
+	readonly find: string;
+	readonly replace: string;
+	/** Test file below dist/test, and the part of a test's name that picks the guard. */
+	readonly test: string;
+	readonly guard: string;
+}
+
+const RECOVERY = 'unit/append-log/recovery.test.js';
+const FLIPS = 'crash/flips.test.js';
+const MUSEUM = 'museum/lost-data.test.js';
+
+export const MUTANTS: readonly Mutant[] = [
+	{
+		rule: 'no byte of a file leaves the node before the checksum of its block was compared',
+		file: 'log-layer/object-reader.js',
+		find: 'if (checkBlocksBytes(',
+		replace: 'if (false && checkBlocksBytes(',
+		test: FLIPS,
+		guard: 'finds every flip',
+	},
+	{
+		rule: 'a row of the view is compared with its checksum at every read',
+		file: 'db/row-checksum.js',
+		find: 'if (crc32c(row.subarray(0, end)) >>> 0 !== stored.readUInt32LE(valueBytes))',
+		replace: 'if (false)',
+		test: 'unit/db/rocks.test.js',
+		guard: '',
+	},
+	{
+		rule: 'a damaged block of the journal is read from its second copy',
+		file: 'append-log/file-scan.js',
+		find: 'if (record.mirrorOffset === undefined)',
+		replace: 'if (true)',
+		test: RECOVERY,
+		guard: 'heals a flipped bit of a payload',
+	},
+	{
+		rule: 'a group whose header is damaged is read by its trailer',
+		file: 'append-log/file-scan.js',
+		find: 'if (claim?.trailerAt !== at',
+		replace: 'if (true || claim?.trailerAt !== at',
+		test: FLIPS,
+		guard: 'finds every flip',
+	},
+	{
+		rule: 'a group counts only in the incarnation of its file',
+		file: 'append-log/format.js',
+		find: 'if (!bytes.subarray(48, 64).equals(identity.incarnation))',
+		replace: 'if (false)',
+		test: RECOVERY,
+		guard: 'never pass',
+	},
+	{
+		rule: 'what a later group confirms is damage when it cannot be read, never doubt',
+		file: 'append-log/file-scan.js',
+		find: 'confirmed = Math.max(confirmed, scanned.group.confirmed);',
+		replace: ';',
+		test: RECOVERY,
+		guard: 'that a later one confirms',
+	},
+	{
+		rule: 'the journal takes no group behind one that is in doubt',
+		file: 'append-log/file-scan.js',
+		find: 'else if (broken || invalid.length > 0) {',
+		replace: 'else if (invalid.length > 0) {',
+		test: RECOVERY,
+		guard: 'takes no group behind one that is in doubt',
+	},
+	{
+		rule: 'no sequence number is given twice',
+		file: 'append-log/append-log.js',
+		find: 'shared.nextLsn += options.isIncomplete === true ? INCOMPLETE_LSN_MARGIN : LSN_MARGIN;',
+		replace: ';',
+		test: RECOVERY,
+		guard: 'gives no sequence number twice',
+	},
+	{
+		rule: 'what is read behind a confirmed end is written again before it is used',
+		file: 'append-log/replay.js',
+		find: 'if (part.length > 0 && (await file.writev([part], at)) < part.length)',
+		replace: 'if (false)',
+		test: MUSEUM,
+		guard: 'acknowledged uploads, built on',
+	},
+	{
+		rule: 'no checkpoint passes a verdict that is not stated',
+		file: 'log-layer/store.js',
+		find: 'await this.log.stateVerdicts();',
+		replace: ';',
+		test: MUSEUM,
+		guard: 'the verdict on a torn group',
+	},
+	{
+		rule: 'a repeated upload trusts what is held only after it was read',
+		file: 'log-layer/file-store.js',
+		find: "const wasHeld = state === 'intact';",
+		replace: 'const wasHeld = row?.object !== undefined;',
+		test: MUSEUM,
+		guard: 'one flipped bit, sent again',
+	},
+	{
+		rule: 'a directory of a later format is refused before it is touched',
+		file: 'log-layer/format-guard.js',
+		find: 'assertKnownFormat(path, header.version);',
+		replace: ';',
+		test: 'e2e/upgrade.test.js',
+		guard: 'in a small file',
+	},
+];
+
+/** A copy of the compiled code in which one rule at a time can be taken out. */
+export class MutantSite {
+	readonly #home: string;
+
+	private constructor(home: string) {
+		this.#home = home;
+	}
+
+	static async make(): Promise<MutantSite> {
+		const root = fileURLToPath(new URL('../../../', import.meta.url));
+		const home = await mkdtemp(join(tmpdir(), 'perigee-mutants-'));
+		await cp(join(root, 'dist'), join(home, 'dist'), { recursive: true });
+		for (const name of ['native', 'node_modules', 'test', 'package.json'])
+			await symlink(join(root, name), join(home, name));
+		return new MutantSite(home);
+	}
+
+	async remove(): Promise<void> {
+		await rm(this.#home, { recursive: true, force: true });
+	}
+
+	/**
+	 * What the guard of a mutant says with the rule taken out: the first failure it reports; undefined when it passes. Errors: when the rule's
+	 * line is not found, and when the mutant cannot even be loaded.
+	 */
+	async failureOf(mutant: Mutant): Promise<string | undefined> {
+		const path = join(this.#home, 'dist/src', mutant.file);
+		const whole = await readFile(path, 'utf8');
+		const parts = whole.split(mutant.find);
+		if (parts.length !== 2)
+			throw new Error(`${mutant.file} has the line of this rule ${parts.length - 1} times: ${mutant.find}`);
+		await writeFile(path, parts.join(mutant.replace));
+		try {
+			const output = await this.#runGuard(mutant);
+			if (/SyntaxError|ERR_MODULE_NOT_FOUND/.test(output)) throw new Error(`the mutant cannot be loaded: ${output}`);
+			if (!/^# tests [1-9]/m.test(output)) throw new Error(`no test is called ${mutant.guard}: ${output}`);
+			return /^# fail 0$/m.test(output) ? undefined : (/error: (.*(?:\n\s{8,}.*)?)/.exec(output)?.[1] ?? output);
+		} finally {
+			await writeFile(path, whole);
+		}
+	}
+
+	async #runGuard({ test, guard }: Mutant): Promise<string> {
+		const pattern = guard === '' ? [] : ['--test-name-pattern', guard];
+		const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+		const child = spawn(
+			process.execPath,
+			['--test', '--test-reporter', 'tap', ...pattern, join(this.#home, 'dist/test', test)],
+			{ cwd: this.#home, env, stdio: ['ignore', 'pipe', 'inherit'] },
+		);
+		let output = '';
+		for await (const chunk of child.stdout) output += String(chunk);
+		return output;
+	}
+}

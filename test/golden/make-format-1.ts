@@ -1,0 +1,117 @@
+/**
+ * Writes the golden data directory of format 1: `node scripts/run.cjs test/golden/make-format-1.js <new directory>`. It follows from its seed alone,
+ * so the same version writes the same bytes again. A released directory is never written anew: a later format gets a generator and a directory of
+ * its own beside it.
+ *
+ * It holds what a store meets in its life: small files and large ones, the same content twice, an upload that was broken off, a journal group whose
+ * bodies are payloads with second copies, rolled files with close marks, a crash with what recovery states about it, idle time, a clean close.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
+import { type Content, makeContent, Oracle } from '../crash/oracle.js';
+import { DATA_DIR, SimulatedMachine } from '../crash/simulated-machine.js';
+import { inTurns } from '../crash/turns.js';
+import { upload } from '../crash/workload.js';
+import { Prng } from '../support/prng.js';
+
+const SEED = 20_261_122;
+const CROWD = 48;
+
+/** What a golden directory holds, as its own version answered. */
+export interface GoldenExpectation {
+	readonly files: readonly {
+		readonly txSeq: number;
+		readonly root: string;
+		readonly sizeBytes: number;
+		readonly name: string;
+		readonly sha256: string;
+	}[];
+	readonly flow: { readonly submissions: number; readonly lengthSectors: string; readonly root: string };
+	readonly stateHash: string;
+}
+
+class Author {
+	readonly #prng = new Prng(SEED);
+	readonly #oracle = new Oracle();
+	readonly #machine = new SimulatedMachine({ seed: SEED, rollBytes: 80_000 });
+
+	async write(directory: string): Promise<void> {
+		await this.#machine.prepare();
+		await this.#firstLife();
+		await this.#crash();
+		const expected = await this.#lastLife();
+		for (const path of this.#machine.io.files()) {
+			const name = path.slice(DATA_DIR.length + 1);
+			if (name.startsWith('view/')) continue;
+			const target = join(directory, 'data', name);
+			mkdirSync(dirname(target), { recursive: true });
+			writeFileSync(target, this.#machine.io.contents(path), { flag: 'wx' });
+		}
+		writeFileSync(join(directory, 'expected.json'), `${JSON.stringify(expected, undefined, '\t')}\n`, { flag: 'wx' });
+	}
+
+	async #firstLife(): Promise<void> {
+		const { store } = await this.#run(this.#machine.start());
+		const put = (content: Content): Promise<void> => upload(this.#machine, store, this.#oracle, this.#prng, content);
+		const sized = (sizeBytes: number): Content => makeContent(this.#prng, sizeBytes);
+		const twice = sized(4097);
+		const uploads = async (): Promise<void> => {
+			for (const sizeBytes of [1, 256, 4096, 30_000]) await put(sized(sizeBytes));
+			await put(twice);
+			await put(sized(SEGMENT_BYTES + 700));
+			await put(twice);
+			const broken = store.files.beginUpload({ name: 'broken off', contentType: '' });
+			await broken.write(sized(5000).bytes);
+			await broken.abort();
+			await Promise.all(Array.from({ length: CROWD }, (_, index) => put(sized(100 + index))));
+			await store.checkpoint();
+		};
+		await this.#run(uploads());
+		// Idle time is written down by itself.
+		this.#machine.clock.advance(31 * 60_000);
+		await this.#run(put(sized(50_000)));
+	}
+
+	/** An upload is on its way when the power fails. */
+	async #crash(): Promise<void> {
+		const { store } = await this.#run(this.#machine.start());
+		this.#machine.faults = (call) =>
+			call.kind === 'fdatasync' && call.path.includes('/small-') ? { type: 'crash' } : undefined;
+		const cut = upload(this.#machine, store, this.#oracle, this.#prng, makeContent(this.#prng, 9000));
+		await inTurns(cut, 'an upload', () => this.#machine.io.crashed);
+		this.#machine.powerCut();
+	}
+
+	async #lastLife(): Promise<GoldenExpectation> {
+		const { store } = await this.#run(this.#machine.start());
+		await this.#run(upload(this.#machine, store, this.#oracle, this.#prng, makeContent(this.#prng, 777)));
+		const { submissions, lengthSectors, root } = store.files.flow();
+		const files: GoldenExpectation['files'][number][] = [];
+		for (let txSeq = 0; txSeq < submissions; txSeq++) {
+			const file = await this.#run(store.files.fileBySeq(txSeq as TxSeq));
+			const content = file && this.#oracle.contentOf(file.root, file.sizeBytes);
+			if (!content) throw new Error(`submission ${txSeq} is unknown`);
+			const sha256 = createHash('sha256').update(content.bytes).digest('hex');
+			files.push({ txSeq, root: file.root, sizeBytes: file.sizeBytes, name: file.name, sha256 });
+		}
+		await this.#run(store.close());
+		return {
+			files,
+			flow: { submissions, lengthSectors: String(lengthSectors), root: Buffer.from(root).toString('hex') },
+			stateHash: Buffer.from(store.settlement.flow().stateHash).toString('hex'),
+		};
+	}
+
+	async #run<T>(work: Promise<T>): Promise<T> {
+		const done = await inTurns(work, 'writing the golden directory', () => false);
+		if (!done) throw new Error('the machine stopped');
+		return done.value;
+	}
+}
+
+const [directory] = process.argv.slice(2);
+if (directory === undefined)
+	throw new Error('usage: node scripts/run.cjs test/golden/make-format-1.js <new directory>');
+await new Author().write(directory);

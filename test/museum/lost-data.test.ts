@@ -1,0 +1,155 @@
+/**
+ * The museum: one test for each way in which a version of this store once lost data, or forgot that it had. The name says what was lost, and how.
+ * Nothing here is ever removed; a new bug of this kind gets its test here before it is mended.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { SEGMENT_BYTES } from '../../src/units.js';
+import { Prng } from '../support/prng.js';
+import { faultAt } from '../support/simulated-io.js';
+import { type Content, makeContent, Oracle } from '../crash/oracle.js';
+import { type Process, SimulatedMachine } from '../crash/simulated-machine.js';
+import { inTurns } from '../crash/turns.js';
+import { checkFile, verifyAcknowledged, verifyStore } from '../crash/verify.js';
+import { upload } from '../crash/workload.js';
+
+const SMALL_LOG = '/data/log/small-0000000001.log';
+const ROOT_TABLE = 0x03;
+
+/** A machine with a store that runs, and what its clients know. */
+class Exhibit {
+	readonly machine: SimulatedMachine;
+	readonly oracle = new Oracle();
+	readonly prng: Prng;
+	process!: Process;
+
+	private constructor(seed: number) {
+		this.machine = new SimulatedMachine({ seed, rollBytes: 2 ** 30 });
+		this.prng = new Prng(seed);
+	}
+
+	static async open(seed = 1): Promise<Exhibit> {
+		const exhibit = new Exhibit(seed);
+		await exhibit.machine.prepare();
+		await exhibit.start();
+		return exhibit;
+	}
+
+	async start(rebuild = false): Promise<void> {
+		this.process = await this.run(this.machine.start(rebuild));
+	}
+
+	async run<T>(work: Promise<T>): Promise<T> {
+		const done = await inTurns(work, 'the exhibit', () => false);
+		if (!done) throw new Error('the machine stopped');
+		return done.value;
+	}
+
+	/** Uploads a content; it counts as answered once this resolves. */
+	upload(content: Content): Promise<void> {
+		return this.run(upload(this.machine, this.process.store, this.oracle, this.prng, content));
+	}
+
+	/** Starts an upload that the machine does not live to answer. */
+	async uploadUntilCrash(content: Content): Promise<void> {
+		const { machine, process, oracle, prng } = this;
+		await inTurns(upload(machine, process.store, oracle, prng, content), 'an upload', () => machine.io.crashed);
+	}
+
+	content(sizeBytes: number): Content {
+		return makeContent(this.prng, sizeBytes);
+	}
+
+	/** Every promise holds: docs/reliability.md. */
+	verify(): Promise<void> {
+		return this.run(verifyStore(this.machine, this.process, this.oracle));
+	}
+}
+
+describe('once lost:', () => {
+	it('acknowledged uploads, built on a group whose sync had failed: after a restart the page cache still showed it, recovery took it for durable, and a power cut took it away', async () => {
+		for (let seed = 1; seed <= 20; seed++) {
+			const exhibit = await Exhibit.open(seed);
+			const { machine } = exhibit;
+			await exhibit.upload(exhibit.content(900));
+			machine.faults = faultAt('fdatasync', 0, { type: 'error', code: 'EIO' }, /small-/);
+			await assert.rejects(exhibit.upload(exhibit.content(5000)), { code: 'READ_ONLY' });
+			machine.kill();
+			await exhibit.start();
+			await exhibit.upload(exhibit.content(700));
+			machine.powerCut();
+			await exhibit.start();
+			await exhibit.verify();
+		}
+	});
+
+	it('the verdict on a torn group, because there was no room to state it when it was found: a checkpoint passed the group, and a later rebuild called it damage', async () => {
+		let inDoubt = 0;
+		for (let seed = 1; seed <= 40; seed++) {
+			const exhibit = await Exhibit.open(seed);
+			const { machine } = exhibit;
+			await exhibit.upload(exhibit.content(SEGMENT_BYTES + 900));
+			// Without it the next open would need room for a new view.
+			await exhibit.run(exhibit.process.store.checkpoint());
+			machine.faults = faultAt('fdatasync', 0, { type: 'crash' }, /bulk-/);
+			await exhibit.uploadUntilCrash(exhibit.content(3 * SEGMENT_BYTES));
+			machine.powerCut();
+			machine.faults = (call) =>
+				call.mode === 'create' && call.path.endsWith('.log') ? { type: 'error', code: 'ENOSPC' } : undefined;
+			await exhibit.start();
+			inDoubt += exhibit.process.told.inDoubt;
+			await exhibit.run(exhibit.process.store.checkpoint().catch(() => undefined));
+			machine.kill();
+			await exhibit.start();
+			await exhibit.upload(exhibit.content(SEGMENT_BYTES + 5));
+			await exhibit.run(exhibit.process.store.close());
+			machine.kill();
+			await exhibit.start(true);
+			assert.deepEqual(exhibit.process.told.damaged, [], `seed ${seed}`);
+			await exhibit.verify();
+		}
+		assert.ok(inDoubt > 0, 'no group was ever in doubt');
+	});
+
+	it('rows of the view, found damaged at run time and forgotten at the close: a new checkpoint vouched for them, and nothing rebuilt them', async () => {
+		const exhibit = await Exhibit.open();
+		const { machine } = exhibit;
+		const content = exhibit.content(3000);
+		await exhibit.upload(content);
+		await exhibit.run(exhibit.process.store.checkpoint());
+		machine.database?.damage(Buffer.concat([Buffer.of(ROOT_TABLE), Buffer.from(content.root.slice(2), 'hex')]));
+		machine.kill();
+		await exhibit.start();
+		await assert.rejects(exhibit.run(exhibit.process.store.files.fileByRoot(content.root)), { code: 'DATA_DAMAGED' });
+		await exhibit.upload(exhibit.content(400)).catch(() => undefined);
+		await exhibit.run(exhibit.process.store.close());
+		machine.kill();
+		await exhibit.start();
+		assert.equal(exhibit.process.told.rebuilt.length, 1);
+		await exhibit.verify();
+	});
+
+	for (const fate of ['one flipped bit', 'a log file that is gone'] as const) {
+		it(`a file with ${fate}, sent again after a restart: the upload was answered as already there, and healed nothing`, async () => {
+			const exhibit = await Exhibit.open();
+			const { machine } = exhibit;
+			const content = exhibit.content(9000);
+			await exhibit.upload(content);
+			await exhibit.run(exhibit.process.store.close());
+			machine.kill();
+			if (fate === 'one flipped bit') {
+				const at = Buffer.from(machine.io.contents(SMALL_LOG)).indexOf(content.bytes.subarray(5000, 5100));
+				assert.ok(at > 0);
+				machine.io.corrupt(SMALL_LOG, at, 3);
+			} else await machine.io.unlink(SMALL_LOG);
+			await exhibit.start();
+			await exhibit.upload(content);
+			const healed = await exhibit.run(exhibit.process.store.files.fileByRoot(content.root));
+			await exhibit.run(checkFile(exhibit.process.store, healed, content));
+			await exhibit.run(exhibit.process.store.close());
+			machine.kill();
+			await exhibit.start(true);
+			await exhibit.run(verifyAcknowledged(exhibit.process.store, exhibit.oracle));
+		});
+	}
+});
