@@ -22,6 +22,8 @@ import {
 
 const NAME = 'volume.json';
 const MAX_BYTES = 64 * 1024;
+/** What a directory answers in which nothing of ours can have been made: it may not be read, or not be written. */
+const UNTOUCHABLE: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS']);
 
 export interface MissingVolume extends KnownVolume {
 	readonly reason: string;
@@ -46,11 +48,16 @@ export function logDirectory(dataDir: string): string {
 	return `${dataDir}/log`;
 }
 
-/** Makes a data directory, if it is missing, with a name that survives a crash. */
+/**
+ * Makes a data directory, if it is missing, with a name that survives a crash. One that is there may have been made by a process that was
+ * killed before its name was durable: the name is synced in any case, where the directory above may be read.
+ */
 export async function makeDataDir(io: StorageIo, dataDir: string): Promise<void> {
-	if (await io.stat(dataDir)) return;
-	await io.makeDir(dataDir);
-	await io.syncDir(dirname(dataDir));
+	const isThere = (await io.stat(dataDir)) !== undefined;
+	if (!isThere) await io.makeDir(dataDir);
+	await io.syncDir(dirname(dataDir)).catch((error: unknown) => {
+		if (!isThere || !UNTOUCHABLE.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+	});
 }
 
 /** Refuses a data directory that is a further volume of some store: its journal lies elsewhere. Errors: VOLUME_CONFLICT. */
@@ -168,11 +175,10 @@ class VolumeOpening {
 		return { present: [{ number: 0, directory: logDirectory(this.#options.dataDir) }, ...present], missing };
 	}
 
-	/** A crash may have kept a volume's identity and lost the name of this directory. */
+	/** A crash may have kept a volume's identity and lost the name of this directory; a killed process may have made it and not synced its name. */
 	async #ensureLogDirectory(dataDir: string): Promise<void> {
 		const { io } = this.#options;
-		if (await io.stat(logDirectory(dataDir))) return;
-		await io.makeDir(logDirectory(dataDir));
+		if (!(await io.stat(logDirectory(dataDir)))) await io.makeDir(logDirectory(dataDir));
 		await io.syncDir(dataDir);
 	}
 

@@ -8,6 +8,7 @@ import { Purge } from '../../src/log-layer/purge.js';
 import { RECORDS } from '../../src/log-layer/records.js';
 import { RootLocks } from '../../src/log-layer/root-locks.js';
 import { Retirement } from '../../src/log-layer/retirement.js';
+import { runPurgeSeed } from './purge-life.js';
 import type { Breakage } from './simulated-machine.js';
 
 export interface Canary {
@@ -16,6 +17,8 @@ export interface Canary {
 	readonly breakage: Breakage;
 	/** For rules that no wrapper reaches: puts a broken part in and answers what takes it out. */
 	readonly install?: () => () => void;
+	/** Runs a seed; absent: one of the crash suite. */
+	readonly run?: (seed: number) => Promise<unknown>;
 }
 
 export const CANARIES: readonly Canary[] = [
@@ -66,13 +69,14 @@ export const CANARIES: readonly Canary[] = [
 		install: () =>
 			replaced(
 				Purge.prototype,
-				'add',
-				(add) =>
-					function (this: Purge, objectId) {
-						add.call(this, objectId);
+				'wake',
+				(wake) =>
+					function (this: Purge) {
+						wake.call(this);
 						void this.idle().then(() => this.finish(this.removed), ignoreFaults);
 					},
 			),
+		run: runPurgeSeed,
 	},
 	{
 		rule: 'work on one root takes turns',

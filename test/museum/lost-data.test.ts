@@ -23,16 +23,27 @@ class Exhibit {
 	readonly prng: Prng;
 	process!: Process;
 
-	private constructor(seed: number) {
-		this.machine = new SimulatedMachine({ seed, rollBytes: 2 ** 30 });
+	private constructor(seed: number, furtherVolumes: number) {
+		this.machine = new SimulatedMachine({ seed, rollBytes: 2 ** 30, furtherVolumes });
 		this.prng = new Prng(seed);
 	}
 
 	static async open(seed = 1): Promise<Exhibit> {
-		const exhibit = new Exhibit(seed);
-		await exhibit.machine.prepare();
+		const exhibit = await Exhibit.prepare(seed);
 		await exhibit.start();
 		return exhibit;
+	}
+
+	/** A machine on which nothing has run yet. */
+	static async prepare(seed: number, furtherVolumes = 0): Promise<Exhibit> {
+		const exhibit = new Exhibit(seed, furtherVolumes);
+		await exhibit.machine.prepare();
+		return exhibit;
+	}
+
+	/** Starts a process that does not live to be ready. */
+	async startUntilCrash(): Promise<void> {
+		await inTurns(this.machine.start(), 'a start', () => this.machine.io.crashed);
 	}
 
 	async start(rebuild = false): Promise<void> {
@@ -127,6 +138,27 @@ describe('once lost:', () => {
 		await exhibit.start();
 		assert.equal(exhibit.process.told.rebuilt.length, 1);
 		await exhibit.verify();
+	});
+
+	it('a whole volume: the process that made its directory was killed before the name was durable, the next one found the directory there and did not sync it, and a power cut took it with all its files', async () => {
+		for (let seed = 1; seed <= 10; seed++) {
+			const exhibit = await Exhibit.prepare(seed, 1);
+			const { machine } = exhibit;
+			let isMade = false;
+			machine.faults = ({ kind, path }) => {
+				if (isMade) return { type: 'crash' };
+				isMade = kind === 'makeDir' && path === '/disk1';
+				return undefined;
+			};
+			await exhibit.startUntilCrash();
+			assert.ok(isMade, 'the volume was never made');
+			machine.kill();
+			await exhibit.start();
+			for (const sizeBytes of [900, 2 * SEGMENT_BYTES, 40_000]) await exhibit.upload(exhibit.content(sizeBytes));
+			machine.powerCut();
+			await exhibit.start();
+			await exhibit.verify();
+		}
 	});
 
 	for (const fate of ['one flipped bit', 'a log file that is gone'] as const) {
