@@ -19,7 +19,7 @@ import { LIMITS } from './limits.js';
 import { STORE_FORMAT, replaceFile } from './log-layer/checkpoint.js';
 import { HealingStore } from './log-layer/healing-store.js';
 import { openStore, type StoreOptions, type StoreObserver } from './log-layer/store.js';
-import { makeDataDir } from './log-layer/volumes.js';
+import { logDirectory, makeDataDir } from './log-layer/volumes.js';
 import { healingObserver, scrubObserver } from './node/observers.js';
 import { refreshStoreMetrics } from './node/store-metrics.js';
 import { createMetrics, type Metrics } from './metrics/metrics.js';
@@ -146,6 +146,9 @@ export async function rebuildView(
 	const site = openSite(config);
 	const startMs = performance.now();
 	let records = 0;
+	const { dataDir } = config;
+	if (!(await site.io.stat(logDirectory(dataDir))) && !(await site.io.stat(`${dataDir}/store.json`)))
+		throw new PerigeeError('CONFIG_INVALID', `${dataDir} holds no store: nothing to rebuild`);
 	try {
 		const { healing } = await buildStore(site, {
 			rebuild: true,

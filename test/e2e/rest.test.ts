@@ -184,6 +184,14 @@ test('node.json says where the node listens; a second node on the directory is r
 	assert.equal(rebuild.code, 1);
 });
 
+test('rebuild of a directory without a store is refused and leaves nothing there', async (t) => {
+	const dataDir = join(temporaryDirectory(t), 'nothing');
+	const rebuild = await runCli(['rebuild', '--data-dir', dataDir]);
+	assert.equal(rebuild.code, 2);
+	assert.match(rebuild.stderr, /holds no store/);
+	assert.equal(existsSync(dataDir), false);
+});
+
 test('the command line works against a real node, and rebuild restores its view', async (t) => {
 	const directory = temporaryDirectory(t);
 	const dataDir = join(directory, 'data');
