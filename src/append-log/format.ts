@@ -106,13 +106,11 @@ export interface GroupHeader {
 	readonly records: readonly LogRecord[];
 }
 
-/** The groups of the lanes of large payloads are whole blocks, for writes past the page cache. */
-export function isBlockAligned(lane: Lane): boolean {
-	return lane === 'bulk' || lane === 'sealed';
-}
-
-/** Whether a lane writes its next group while the one before it is on its way to the disk. Else what waits meanwhile shares a group. */
-export function isPipelined(lane: Lane): boolean {
+/**
+ * Whether a lane is for large payloads: its groups are whole blocks, for writes past the page cache, and it writes the next one while the one
+ * before it is on its way to the disk. In the other lanes what waits meanwhile shares a group.
+ */
+export function isForLargePayloads(lane: Lane): boolean {
 	return lane === 'bulk' || lane === 'sealed';
 }
 
@@ -160,7 +158,7 @@ export function encodeGroup(
 	const places = inputs.map((input) => body.add(input.payload));
 	const mirrors = inputs.map((input) => (input.mirror ? body.add(input.payload) : 0));
 	// A close mark stands where the end of the file says: it is never padded.
-	const alignBytes = inputs.length > 0 && isBlockAligned(identity.lane) ? BLOCK_BYTES : GROUP_ALIGN_BYTES;
+	const alignBytes = inputs.length > 0 && isForLargePayloads(identity.lane) ? BLOCK_BYTES : GROUP_ALIGN_BYTES;
 	const bodySpan = body.finish(headerSpan, alignBytes);
 	const groupBytes = bodySpan + headerSpan;
 	const records: LogRecord[] = [];

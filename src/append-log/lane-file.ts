@@ -7,8 +7,7 @@ import {
 	FORMAT_VERSION,
 	encodeFileStart,
 	encodeGroup,
-	isBlockAligned,
-	isPipelined,
+	isForLargePayloads,
 	type EncodedGroup,
 } from './format.js';
 import type { LogShared } from './log-shared.js';
@@ -51,8 +50,8 @@ export class LaneFile {
 		let file: StorageFile;
 		try {
 			file = await shared.io.open(path, 'create', {
-				direct: isBlockAligned(lane),
-				writeThrough: !isPipelined(lane),
+				direct: isForLargePayloads(lane),
+				writeThrough: !isForLargePayloads(lane),
 			});
 		} catch (error) {
 			shared.files.forget(lane, fileNo);
@@ -112,7 +111,7 @@ export class LaneFile {
 	/** Seconds that it took, with the write before it in a lane that is not pipelined; undefined after a failure, which is final. */
 	async sync(): Promise<number | undefined> {
 		const seconds = await this.#shared.sync(this.#lane, this.#file);
-		return seconds === undefined || isPipelined(this.#lane) ? seconds : seconds + this.#writeSeconds;
+		return seconds === undefined || isForLargePayloads(this.#lane) ? seconds : seconds + this.#writeSeconds;
 	}
 
 	/** Writes the close mark and closes. The caller has seen to it that everything in the file is durable. */

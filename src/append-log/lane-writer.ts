@@ -12,7 +12,7 @@
 import { deferred, type Deferred } from '../deferred.js';
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import { groupBytesBound, FIRST_GROUP_OFFSET, isPipelined, type EncodedGroup } from './format.js';
+import { groupBytesBound, FIRST_GROUP_OFFSET, isForLargePayloads, type EncodedGroup } from './format.js';
 import { LaneFile } from './lane-file.js';
 import type { LogShared } from './log-shared.js';
 import { RECOVERED } from './recovered.js';
@@ -75,7 +75,7 @@ export class LaneWriter {
 		this.#options = options;
 		this.#shared = options.shared;
 		this.#lane = options.lane;
-		this.#pipelined = isPipelined(options.lane);
+		this.#pipelined = isForLargePayloads(options.lane);
 		options.shared.onFailure(() => this.#wakeWaiters());
 		this.#lastFileNo = options.lastFileNo + options.skippedFileNumbers;
 		this.#previousFileNo = options.lastFileNo;
