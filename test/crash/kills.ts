@@ -18,6 +18,9 @@ const CLIENTS = 6;
 const CHECKS_AT_ONCE = 8;
 /** Files of earlier rounds that are read again after a restart; all are at the end. */
 const OLD_CHECKS = 40;
+/** Every how many rounds the end is a clean stop that is cut off, and a start is cut off. */
+const STOP_EVERY = 7;
+const START_EVERY = 5;
 
 /** What the clients know of a content. `unsure`: a request about it was under way when the process ended. */
 type Standing = 'held' | 'deleted' | 'unsure';
@@ -70,8 +73,10 @@ class KillRun {
 	async run(kills: number): Promise<KillOutcome> {
 		let client = new RestClient(await this.#node.start());
 		for (let done = 0; done < kills; done++) {
-			await this.#loadAndKill(client);
-			while (this.#prng.chance(0.2)) await this.#killWhileStarting();
+			await this.#loadAndKill(client, done);
+			if (done % START_EVERY === START_EVERY - 1)
+				do await this.#killWhileStarting();
+				while (this.#prng.chance(0.2));
 			await verifyViewOf(this.#node.dataDir);
 			client = new RestClient(await this.#node.start());
 			const all = [...this.#standings.keys()];
@@ -88,12 +93,13 @@ class KillRun {
 		return this.#node.end();
 	}
 
-	async #loadAndKill(client: RestClient): Promise<void> {
+	async #loadAndKill(client: RestClient, round: number): Promise<void> {
 		const stop = new AbortController();
 		const clients = Array.from({ length: CLIENTS }, () => this.#load(client, this.#prng.fork(), stop.signal));
 		await delay(30 + this.#prng.below(350));
-		if (this.#prng.chance(0.15)) {
-			if (!(await this.#node.stop(this.#prng.below(120)))) this.#counts.stopsKilled++;
+		if (round % STOP_EVERY === STOP_EVERY - 1) {
+			// The first at once, so that each run cuts one off; a stop that was quick enough is one more kind of end.
+			if (!(await this.#node.stop(this.#counts.stopsKilled === 0 ? 0 : this.#prng.below(120)))) this.#counts.stopsKilled++;
 		} else await this.#node.kill();
 		stop.abort();
 		await Promise.all(clients);
