@@ -192,14 +192,15 @@ async function applyDeleted(turn: ViewTurn, record: LogRecord, { trees, pending,
 	if (Buffer.from(root).equals(NO_ROOT)) return;
 	const dataRoot = rootFromBytes(root);
 	const key = rowKeys.root(dataRoot);
-	const { object, deleted, submissions } = await rootRow(turn, key);
-	const isNewest = (object?.objectId ?? 0n) <= objectId && (deleted ?? 0n) <= objectId;
+	const { object, ended, submissions } = await rootRow(turn, key);
+	const isNewest = (object?.objectId ?? 0n) <= objectId && (ended?.objectId ?? 0n) <= objectId;
 	if (!isNewest) return;
 	pending.settled(dataRoot);
 	live.moved(key, object?.place, undefined);
-	const marker = cause === DELETED_BECAUSE.unwanted ? { deleted: objectId } : {};
+	const isDeleted = cause === DELETED_BECAUSE.unwanted;
+	const marker = isDeleted || cause === DELETED_BECAUSE.dropped ? { ended: { objectId, isDeleted } } : {};
 	const rest: RootRow = submissions ? { ...marker, submissions } : marker;
-	if (rest.deleted === undefined && !submissions) turn.del(key);
+	if (!rest.ended && !submissions) turn.del(key);
 	else turn.put(key, encodeRootRow(rest));
 }
 
@@ -240,9 +241,8 @@ function setObject(
 ): Promise<void> | undefined {
 	const key = rowKeys.root(root);
 	const put = (row: Uint8Array | undefined): void => {
-		const { object: current, deleted, submissions }: RootRow = row ? decodeRootRow(row) : {};
-		if ((current && current.objectId > object.objectId) || (deleted !== undefined && deleted >= object.objectId))
-			return;
+		const { object: current, ended, submissions }: RootRow = row ? decodeRootRow(row) : {};
+		if ((current && current.objectId > object.objectId) || (ended && ended.objectId >= object.objectId)) return;
 		if (!submissions) pending.unnamed(root, object.objectId);
 		live.moved(key, current?.place, object.place);
 		const value = encodeRootRow(submissions ? { object, submissions } : { object });

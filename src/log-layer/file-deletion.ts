@@ -37,20 +37,18 @@ export class FileDeletion {
 	/** See FileStore.deleteFile. */
 	async deleteFile(root: DataRoot): Promise<void> {
 		await this.#parts.locks.run(root, async () => {
-			const { object, deleted } = await this.#knownRow(root);
-			if (!object && deleted !== undefined) return;
+			const { object, ended } = await this.#knownRow(root);
+			if (!object && ended?.isDeleted) return;
 			if (!object) throw new PerigeeError('NOT_HELD');
-			const { objectId } = object;
-			const fact = objectDeleted({ objectId, root: bytesOfHex(root), cause: DELETED_BECAUSE.unwanted });
-			await this.#end(object, fact);
+			await this.#end(object, root, DELETED_BECAUSE.unwanted);
 		});
 	}
 
 	/** See FileStore.dropSegments. */
 	async dropSegments(root: DataRoot, range: SegmentRange): Promise<void> {
 		await this.#parts.locks.run(root, async () => {
-			const { object, deleted } = await this.#knownRow(root);
-			if (!object) throw new PerigeeError(deleted === undefined ? 'NOT_HELD' : 'GONE');
+			const { object, ended } = await this.#knownRow(root);
+			if (!object) throw new PerigeeError(ended?.isDeleted ? 'GONE' : 'NOT_HELD');
 			const segments = Number(fileGeometry(BigInt(object.sizeBytes)).segments);
 			if (range.count < 1 || range.first + range.count > segments)
 				throw new PerigeeError('BAD_REQUEST', `the file has ${segments} segments`);
@@ -60,14 +58,15 @@ export class FileDeletion {
 				throw new PerigeeError('BAD_REQUEST', `more than ${LIMITS.droppedRanges} ranges of this file would be dropped`);
 			// An object without any segment is of no use.
 			if (overlapCount(dropped, { first: 0, count: segments }) === segments)
-				await this.#end(object, spent(object, root));
+				await this.#end(object, root, DELETED_BECAUSE.dropped);
 			else await this.#drop(object, root, range);
 		});
 	}
 
-	async #end(object: RootObject, fact: RecordInput): Promise<void> {
-		await this.#parts.log.write(laneOf(object.sizeBytes), [fact]).applied;
-		this.#parts.damage.forget(object.objectId);
+	async #end({ objectId, sizeBytes }: RootObject, root: DataRoot, cause: number): Promise<void> {
+		const fact = objectDeleted({ objectId, root: bytesOfHex(root), cause });
+		await this.#parts.log.write(laneOf(sizeBytes), [fact]).applied;
+		this.#parts.damage.forget(objectId);
 	}
 
 	/** In facts of bounded effect, so that others have their turn between them. */

@@ -379,7 +379,7 @@ export class LogFileStore implements FileStore {
 			contentType: upload?.contentType ?? '',
 			uploadedAtMs: upload?.timeMs ?? submission.timeMs,
 			finalized: heldSegments === segments,
-			deleted: row.deleted !== undefined,
+			deleted: row.ended?.isDeleted === true,
 			heldSegments,
 			submitter: hexOf(submission.submitter),
 			tags: submission.tags,

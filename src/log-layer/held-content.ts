@@ -58,7 +58,7 @@ export class HeldContent {
 	async object(root: DataRoot): Promise<RootedObject> {
 		const row = await this.rootRow(root);
 		if (row?.object) return { ...row.object, root };
-		throw new PerigeeError(row?.deleted === undefined ? 'NOT_HELD' : 'GONE');
+		throw new PerigeeError(row?.ended?.isDeleted ? 'GONE' : 'NOT_HELD');
 	}
 
 	/** The object that holds the root's content, if none of the bytes [from, to) was dropped. Errors: GONE, NOT_HELD. */

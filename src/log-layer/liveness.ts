@@ -141,7 +141,7 @@ function deletedQuestion(record: LogRecord, mayOlderHold: OlderFiles): Question 
 		objectId,
 		keys: [rowKeys.object(objectId), rowKeys.root(rootFromBytes(root))],
 		fate([object, row]) {
-			const isRemembered = row !== undefined && decodeRootRow(row).deleted === objectId;
+			const isRemembered = row !== undefined && decodeRootRow(row).ended?.objectId === objectId;
 			const isBeingRemoved = object !== undefined && decodeObjectRow(object).state === OBJECT_DELETED;
 			return isRemembered || isBeingRemoved || mayOlderHold(objectId, record.origin) ? 'live' : 'dead';
 		},

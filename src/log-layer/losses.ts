@@ -35,11 +35,12 @@ export interface KnownFiles {
 /** Which log files the view knows, while the store runs. */
 export class FileLedger {
 	readonly #files = new Map<Lane, FileRanges>();
-	#lost: LaneFiles;
+	/** Missing files that the view has up to some place only: the lane's position lies in them. */
+	readonly #begun = new Map<Lane, number>();
+	#lost: readonly MissingFile[] = [];
 
 	constructor(known: KnownFiles | undefined) {
 		for (const lane of LANE_NAMES) this.#files.set(lane, known?.files[lane] ?? []);
-		this.#lost = known?.lost ?? {};
 	}
 
 	/** The view takes what this file holds. */
@@ -49,16 +50,28 @@ export class FileLedger {
 		if (after !== before) this.#files.set(lane, after);
 	}
 
-	/** Sets the view's losses: files that it knows of and does not hold. */
-	setLost(lost: readonly MissingFile[]): void {
-		this.#lost = byLane(lost.filter(({ lane, fileNo }) => !isInRanges(this.#files.get(lane) ?? [], fileNo)));
+	/** Says which files are missing. `positions`: whence the lanes were replayed. */
+	setLost(lost: readonly MissingFile[], positions: Partial<Record<Lane, LanePosition>>): void {
+		this.#lost = lost;
+		for (const { lane, fileNo } of lost) if (positions[lane]?.fileNo === fileNo) this.#begun.set(lane, fileNo);
 	}
 
 	/** For the checkpoint; what was given up since is left out. */
 	save(isRetired: (lane: Lane, fileNo: number) => boolean): KnownFiles {
-		for (const [lane, ranges] of this.#files)
-			this.#files.set(lane, rangesOf([...numbersOf(ranges)].filter((fileNo) => !isRetired(lane, fileNo))));
-		return { files: Object.fromEntries(this.#files), lost: this.#lost };
+		const files: Partial<Record<Lane, FileRanges>> = {};
+		for (const [lane, ranges] of this.#files) {
+			const leftBehind = this.#leftBehind(lane, ranges);
+			files[lane] = rangesOf(
+				[...numbersOf(ranges)].filter((fileNo) => fileNo !== leftBehind && !isRetired(lane, fileNo)),
+			);
+		}
+		return { files, lost: byLane(this.#lost.filter(({ lane, fileNo }) => !isInRanges(files[lane] ?? [], fileNo))) };
+	}
+
+	/** A missing file that the view has in part, once the lane has gone on: no replay would take the rest when it returns. */
+	#leftBehind(lane: Lane, ranges: FileRanges): number | undefined {
+		const begun = this.#begun.get(lane);
+		return begun !== undefined && begun < (ranges.at(-1)?.[1] ?? 0) ? begun : undefined;
 	}
 }
 

@@ -102,6 +102,8 @@ export const DELETED_BECAUSE = {
 	spent: 0,
 	/** An operator wanted its content gone; the root remembers that. */
 	unwanted: 1,
+	/** All its segments were dropped; the root remembers that it held something, so that nothing older counts again. */
+	dropped: 2,
 } as const;
 
 export interface DeletedRecord {

@@ -34,8 +34,8 @@ export interface PlainPlace extends Place {
 export interface RootRow {
 	/** Written by the lane of the payload. Absent: no data under this root is held. */
 	readonly object?: RootObject;
-	/** Written by the lane of the payload, never beside `object`: the object an operator deleted, and no newer one has come. */
-	readonly deleted?: ObjectId;
+	/** Written by the lane of the payload, never beside `object`: the object that an operator ended, and no newer one has come. */
+	readonly ended?: EndedObject;
 	/** Written by the journal. Absent: no submission names this root. */
 	readonly submissions?: RootSubmissions;
 }
@@ -48,6 +48,12 @@ export interface RootObject {
 	readonly place?: PlainPlace;
 	/** Some of its segments were dropped: the object's row tells which. */
 	readonly isPruned?: true;
+}
+
+/** An object that an operator deleted, or dropped all segments of. */
+export interface EndedObject {
+	readonly objectId: ObjectId;
+	readonly isDeleted: boolean;
 }
 
 /** An object with the root that it is held under. */
@@ -160,14 +166,15 @@ const ROOT_MORE = 8;
 const ROOT_NEWEST = 16;
 const ROOT_DELETED = 32;
 const ROOT_PRUNED = 64;
+const ROOT_DROPPED = 128;
 
 export function encodeRootRow(row: RootRow): Uint8Array {
-	const { object, deleted, submissions } = row;
+	const { object, ended, submissions } = row;
 	const flags =
 		(object ? ROOT_OBJECT : 0) |
 		(object?.place ? ROOT_PLACE : 0) |
 		(object?.isPruned ? ROOT_PRUNED : 0) |
-		(deleted === undefined ? 0 : ROOT_DELETED) |
+		endedFlag(ended) |
 		(submissions ? ROOT_SUBMISSIONS : 0) |
 		(submissions?.more ? ROOT_MORE : 0) |
 		(submissions?.newest ? ROOT_NEWEST : 0);
@@ -176,7 +183,7 @@ export function encodeRootRow(row: RootRow): Uint8Array {
 		out.varint(object.objectId).varint(object.sizeBytes);
 		if (object.place) putPlace(out, object.place);
 	}
-	if (deleted !== undefined) out.varint(deleted);
+	if (ended) out.varint(ended.objectId);
 	if (submissions) {
 		out.varint(submissions.flowId).varint(submissions.firstSeq);
 		if (submissions.newest) putUpload(out, submissions.newest);
@@ -187,7 +194,7 @@ export function encodeRootRow(row: RootRow): Uint8Array {
 export function decodeRootRow(bytes: Uint8Array): RootRow {
 	const reader = new ByteReader(bytes, 'a root row');
 	const flags = reader.u8('flags');
-	const row: { object?: RootObject; deleted?: ObjectId; submissions?: RootSubmissions } = {};
+	const row: { object?: RootObject; ended?: EndedObject; submissions?: RootSubmissions } = {};
 	if (flags & ROOT_OBJECT) {
 		const object = { objectId: reader.varint('object'), sizeBytes: reader.safeVarint('size') };
 		row.object = {
@@ -196,7 +203,8 @@ export function decodeRootRow(bytes: Uint8Array): RootRow {
 			...(flags & ROOT_PRUNED ? { isPruned: true } : {}),
 		};
 	}
-	if (flags & ROOT_DELETED) row.deleted = reader.varint('deleted object');
+	if (flags & (ROOT_DELETED | ROOT_DROPPED))
+		row.ended = { objectId: reader.varint('ended object'), isDeleted: (flags & ROOT_DELETED) !== 0 };
 	if (flags & ROOT_SUBMISSIONS) {
 		const submissions = {
 			flowId: reader.safeVarint('flow id') as FlowId,
@@ -206,6 +214,11 @@ export function decodeRootRow(bytes: Uint8Array): RootRow {
 		row.submissions = flags & ROOT_NEWEST ? { ...submissions, newest: takeUpload(reader) } : submissions;
 	}
 	return row;
+}
+
+function endedFlag(ended: EndedObject | undefined): number {
+	if (!ended) return 0;
+	return ended.isDeleted ? ROOT_DELETED : ROOT_DROPPED;
 }
 
 const SUBMISSION_TAGS = 1;

@@ -271,7 +271,7 @@ class OpenStore implements Store {
 					options.rollBytes ?? Math.min(ROLL_MOST_BYTES, Math.max(ROLL_LEAST_BYTES, disk.leastReserveBytes / 4)),
 			});
 			const missing = missingFiles(site.known, log.missing, isPresent, retiredFiles(journal));
-			parts.ledger.setLost(missing);
+			parts.ledger.setLost(missing, checkpoint?.lanes ?? {});
 			if (missing.length > 0 || volumes.missing.length > 0) files.markIncomplete();
 			if (missing.length > 0) options.observer.filesMissing(missing);
 			parts.useLog(log);

@@ -99,7 +99,8 @@ class KillRun {
 		await delay(30 + this.#prng.below(350));
 		if (round % STOP_EVERY === STOP_EVERY - 1) {
 			// The first at once, so that each run cuts one off; a stop that was quick enough is one more kind of end.
-			if (!(await this.#node.stop(this.#counts.stopsKilled === 0 ? 0 : this.#prng.below(120)))) this.#counts.stopsKilled++;
+			if (!(await this.#node.stop(this.#counts.stopsKilled === 0 ? 0 : this.#prng.below(120))))
+				this.#counts.stopsKilled++;
 		} else await this.#node.kill();
 		stop.abort();
 		await Promise.all(clients);

@@ -8,10 +8,10 @@ import { SEGMENT_BYTES } from '../../src/units.js';
 import { Prng } from '../support/prng.js';
 import { faultAt } from '../support/simulated-io.js';
 import { type Content, makeContent, Oracle } from '../crash/oracle.js';
-import { type Process, SimulatedMachine } from '../crash/simulated-machine.js';
+import { type MachineOptions, type Process, SimulatedMachine } from '../crash/simulated-machine.js';
 import { inTurns } from '../crash/turns.js';
 import { checkFile, verifyAcknowledged, verifyStore } from '../crash/verify.js';
-import { upload } from '../crash/workload.js';
+import { removeFile, upload } from '../crash/workload.js';
 
 const SMALL_LOG = '/data/log/small-0000000001.log';
 const ROOT_TABLE = 0x03;
@@ -23,20 +23,20 @@ class Exhibit {
 	readonly prng: Prng;
 	process!: Process;
 
-	private constructor(seed: number, furtherVolumes: number) {
-		this.machine = new SimulatedMachine({ seed, rollBytes: 2 ** 30, furtherVolumes });
+	private constructor(seed: number, options: Partial<MachineOptions>) {
+		this.machine = new SimulatedMachine({ seed, rollBytes: 2 ** 30, ...options });
 		this.prng = new Prng(seed);
 	}
 
-	static async open(seed = 1): Promise<Exhibit> {
-		const exhibit = await Exhibit.prepare(seed);
+	static async open(seed = 1, options: Partial<MachineOptions> = {}): Promise<Exhibit> {
+		const exhibit = await Exhibit.prepare(seed, options);
 		await exhibit.start();
 		return exhibit;
 	}
 
 	/** A machine on which nothing has run yet. */
-	static async prepare(seed: number, furtherVolumes = 0): Promise<Exhibit> {
-		const exhibit = new Exhibit(seed, furtherVolumes);
+	static async prepare(seed: number, options: Partial<MachineOptions> = {}): Promise<Exhibit> {
+		const exhibit = new Exhibit(seed, options);
 		await exhibit.machine.prepare();
 		return exhibit;
 	}
@@ -142,7 +142,7 @@ describe('once lost:', () => {
 
 	it('a whole volume: the process that made its directory was killed before the name was durable, the next one found the directory there and did not sync it, and a power cut took it with all its files', async () => {
 		for (let seed = 1; seed <= 10; seed++) {
-			const exhibit = await Exhibit.prepare(seed, 1);
+			const exhibit = await Exhibit.prepare(seed, { furtherVolumes: 1 });
 			const { machine } = exhibit;
 			let isMade = false;
 			machine.faults = ({ kind, path }) => {
@@ -184,4 +184,51 @@ describe('once lost:', () => {
 			await exhibit.run(verifyAcknowledged(exhibit.process.store, exhibit.oracle));
 		});
 	}
+
+	it('the end of a log file that was away for a while: the checkpoint stood in the middle of it, the lane went on without it, and nothing took the rest when it was back', async () => {
+		for (let seed = 1; seed <= 10; seed++) {
+			const exhibit = await Exhibit.open(seed);
+			const { machine } = exhibit;
+			await exhibit.upload(exhibit.content(9000));
+			await exhibit.run(exhibit.process.store.checkpoint());
+			await exhibit.upload(exhibit.content(1000));
+			machine.powerCut();
+			await machine.io.rename(SMALL_LOG, '/away');
+			for (let starts = 0; starts < 2; starts++) {
+				await exhibit.start();
+				await exhibit.upload(exhibit.content(700));
+				await exhibit.run(exhibit.process.store.close());
+				machine.kill();
+			}
+			await machine.io.rename('/away', SMALL_LOG);
+			await exhibit.start();
+			await exhibit.verify();
+		}
+	});
+
+	it('that a file is not deleted: it was, then sent again, then pruned segment by segment; compaction forgot the pruning, and the old deletion counted again', async () => {
+		const exhibit = await Exhibit.open(1, { rollBytes: 61 * SEGMENT_BYTES });
+		const { machine, oracle, process } = exhibit;
+		const { files, compaction } = process.store;
+		const [content, dead] = [exhibit.content(2 * SEGMENT_BYTES), exhibit.content(60 * SEGMENT_BYTES)];
+		// The first log file holds the beginning of the first object, and stays; the second one holds all facts about the second object, and goes.
+		await exhibit.upload(exhibit.content(60 * SEGMENT_BYTES));
+		await exhibit.upload(content);
+		await exhibit.run(removeFile(machine, process.store, oracle, content));
+		await exhibit.upload(content);
+		const pruning = oracle.states.begin(content.root, 'pruned');
+		await exhibit.run(files.dropSegments(content.root, 0, 2));
+		oracle.states.answered(pruning);
+		await exhibit.upload(dead);
+		await exhibit.run(removeFile(machine, process.store, oracle, dead));
+		await exhibit.upload(exhibit.content(2 * SEGMENT_BYTES));
+		await exhibit.run(process.store.settle());
+		await exhibit.run(process.store.checkpoint());
+		await exhibit.run(compaction.start().then(() => compaction.settled()));
+		const left = machine.io.files().filter((path) => /bulk-000000000[12]/.test(path));
+		assert.deepEqual(left, ['/data/log/bulk-0000000001.log']);
+		machine.kill();
+		await exhibit.start(true);
+		await exhibit.verify();
+	});
 });

@@ -48,7 +48,7 @@ const rootRow: fc.Arbitrary<RootRow> = fc.record(
 		}).map(({ place: found, isPruned, ...object }) =>
 			Object.assign(object, found ? { place: found } : {}, isPruned ? { isPruned } : {}),
 		),
-		deleted: u64,
+		ended: record({ objectId: u64, isDeleted: fc.boolean() }),
 		submissions: record({
 			flowId: fc.nat().map((value) => value as FlowId),
 			firstSeq: safe.map((value) => value as TxSeq),
