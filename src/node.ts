@@ -51,6 +51,11 @@ export interface RebuildSummary {
 	readonly records: number;
 	readonly submissions: number;
 	readonly damagedRanges: number;
+	/** Log files and volumes that were not there. */
+	readonly missingFiles: number;
+	readonly missingVolumes: number;
+	/** What was missing or could not be read is given up. */
+	readonly givenUp: boolean;
 	readonly seconds: number;
 }
 
@@ -137,11 +142,12 @@ async function startAdmin({ config, metrics, log, closers }: Site, admin: Healin
 
 /**
  * Throws the view away and builds it anew from the log. No node may run on the directory. Errors as of `startNode`, and JOURNAL_DAMAGED,
- * with which the view stays.
+ * with which the view stays. `givesUp`: what is missing or cannot be read no longer belongs to the store, for good.
  */
 export async function rebuildView(
 	config: Config,
 	onProgress: (progress: ReplayProgress) => void,
+	givesUp = false,
 ): Promise<RebuildSummary> {
 	const site = openSite(config);
 	const startMs = performance.now();
@@ -158,9 +164,17 @@ export async function rebuildView(
 			onProgress,
 		});
 		const store = healing.store();
+		if (givesUp) await store.giveUpLosses();
 		const { submissions } = store.files.flow();
-		const seconds = (performance.now() - startMs) / 1000;
-		return { records, submissions, damagedRanges: store.log.damage.length, seconds };
+		return {
+			records,
+			submissions,
+			damagedRanges: store.log.damage.length,
+			missingFiles: store.losses.files.length,
+			missingVolumes: store.losses.volumes.length,
+			givenUp: givesUp,
+			seconds: (performance.now() - startMs) / 1000,
+		};
 	} finally {
 		await closeSite(site);
 	}
@@ -354,7 +368,10 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 				log.error({ range }, 'a stretch of the log cannot be read');
 			},
 			spareCopy: (path) =>
-				log.warn({ path }, 'this copy of a log file is not used: another volume has the same bytes; remove it'),
+				log.warn(
+					{ path },
+					'this log file is not used: another volume has the same bytes, or it was given up; remove it',
+				),
 			inDoubt: (lane, records) => metrics.logInDoubtRecords.inc({ lane }, records),
 		},
 		view: {

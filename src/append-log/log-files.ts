@@ -24,6 +24,9 @@ export class LogFileGoneError extends Error {
 	}
 }
 
+/** The file was given up for good: whatever has its name is no part of the log. */
+export type IsGivenUp = (lane: Lane, fileNo: number) => boolean;
+
 interface OpenFile {
 	readonly file: Promise<StorageFile>;
 	users: number;
@@ -38,10 +41,11 @@ interface OpenFile {
 export class LogFiles {
 	/** At least one; the first holds the journal. */
 	readonly volumes: readonly LogVolume[];
-	/** Paths of second copies of a file that were found and are left alone. */
+	/** Paths that were found and are left alone: second copies of a file, and files that were given up. */
 	readonly spareCopies: readonly string[];
 	readonly #io: StorageIo;
 	readonly #maxOpen: number;
+	readonly #isGivenUp: IsGivenUp;
 	readonly #volumeOf: Map<number, LogVolume>;
 	#isIncomplete = false;
 	/** In order of last use: a Map keeps insertion order, and a hit is inserted anew. */
@@ -56,25 +60,36 @@ export class LogFiles {
 		maxOpen: number,
 		volumeOf: Map<number, LogVolume>,
 		spareCopies: readonly string[],
+		isGivenUp: IsGivenUp,
 	) {
 		this.#io = io;
 		this.volumes = volumes;
 		this.#maxOpen = maxOpen;
 		this.#volumeOf = volumeOf;
 		this.spareCopies = spareCopies;
+		this.#isGivenUp = isGivenUp;
 	}
 
 	/**
 	 * Finds all log files of the volumes. A file that lies on two of them counts once if one copy is a beginning of the other, as a move
-	 * that was broken off leaves it. Errors: VOLUME_CONFLICT when they differ, and those of StorageIo.
+	 * that was broken off leaves it. Files that were given up are left alone. Errors: VOLUME_CONFLICT when copies differ, and those of StorageIo.
 	 */
-	static async open(io: StorageIo, volumes: readonly LogVolume[], maxOpen: number): Promise<LogFiles> {
+	static async open(
+		io: StorageIo,
+		volumes: readonly LogVolume[],
+		maxOpen: number,
+		isGivenUp: IsGivenUp = () => false,
+	): Promise<LogFiles> {
 		const volumeOf = new Map<number, LogVolume>();
 		const spareCopies: string[] = [];
 		for (const volume of volumes) {
 			for (const name of await io.list(volume.directory)) {
 				const found = parseLogFileName(name);
 				if (!found) continue;
+				if (isGivenUp(found.lane, found.fileNo)) {
+					spareCopies.push(`${volume.directory}/${name}`);
+					continue;
+				}
 				const key = keyOf(found.lane, found.fileNo);
 				const other = volumeOf.get(key);
 				if (!other) {
@@ -86,7 +101,7 @@ export class LogFiles {
 				spareCopies.push(spare);
 			}
 		}
-		return new LogFiles(io, volumes, maxOpen, volumeOf, spareCopies);
+		return new LogFiles(io, volumes, maxOpen, volumeOf, spareCopies, isGivenUp);
 	}
 
 	/** Numbers of the lane's files, ascending. */
@@ -131,6 +146,8 @@ export class LogFiles {
 
 	/** Notes a file that is begun on a volume; answers its path. */
 	add(lane: Lane, fileNo: number, volume: LogVolume): string {
+		if (this.#isGivenUp(lane, fileNo))
+			throw new Error(`file ${fileNo} of lane ${lane} was given up and is begun again`);
 		this.#volumeOf.set(keyOf(lane, fileNo), volume);
 		return this.path(lane, fileNo);
 	}

@@ -92,6 +92,7 @@ function addOperatorVerbs(program: Command): void {
 		.description('make the view anew from the log files; the node must be stopped')
 		.option('--data-dir <dir>', 'where the node keeps its data; repeat it for further disks', collect)
 		.option('--config <file>', 'configuration file (TOML)')
+		.option('--give-up-lost', 'log files, disks and stretches that are lost no longer count as missing, for good')
 		.action(async (options: RebuildVerbOptions) => (await import('./rebuild.js')).rebuild(options));
 	admin(program.command('scrub'))
 		.description('check everything that a running node stores against its checksums, in the background')

@@ -7,6 +7,7 @@ import { configOf } from './start.js';
 export interface RebuildVerbOptions extends OutputOptions {
 	readonly dataDir?: readonly string[];
 	readonly config?: string;
+	readonly giveUpLost?: boolean;
 }
 
 export async function rebuild(options: RebuildVerbOptions): Promise<void> {
@@ -15,7 +16,7 @@ export async function rebuild(options: RebuildVerbOptions): Promise<void> {
 	const bar = startReplayBar(options);
 	let summary: RebuildSummary;
 	try {
-		summary = await rebuildView(config, (progress) => bar.show(progress));
+		summary = await rebuildView(config, (progress) => bar.show(progress), options.giveUpLost);
 	} finally {
 		await bar.stop();
 	}

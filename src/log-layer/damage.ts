@@ -49,7 +49,7 @@ export interface DamagedStretch {
 /** An entry as it is listed: `id` rises with time and is never given twice while the list lives. */
 export type DamageEntry = { readonly id: number; readonly foundMs: number } & (
 	| { readonly segment: DamagedSegment }
-	| { readonly stretch: DamagedStretch }
+	| { readonly stretch: DamagedStretch; readonly isGivenUp?: true }
 );
 
 type SegmentEntry = Extract<DamageEntry, { segment: DamagedSegment }>;
@@ -87,9 +87,16 @@ export class DamageList {
 		return this.#count;
 	}
 
-	/** Stretches of which no good copy is left. */
+	/** Stretches of which no good copy is left, and that nobody has given up. */
 	get lostStretches(): readonly DamagedStretch[] {
-		return this.stretches.filter(({ reason }) => reason !== 'copy');
+		return [...this.#stretches.values()].filter(isLost).map(({ stretch }) => stretch);
+	}
+
+	/** What cannot be read now is given up for good: it stays in the list and counts no longer. */
+	giveUpStretches(): void {
+		for (const [name, entry] of this.#stretches)
+			if (isLost(entry)) this.#stretches.set(name, { ...entry, isGivenUp: true });
+		this.onChange();
 	}
 
 	get stretches(): readonly DamagedStretch[] {
@@ -279,6 +286,10 @@ export interface SavedDamage {
 
 function savedSegment({ id, foundMs, segment }: SegmentEntry): SavedDamage['entries'][number] {
 	return { id, foundMs, segment: { ...segment, objectId: String(segment.objectId) } };
+}
+
+function isLost({ stretch, isGivenUp }: StretchEntry): boolean {
+	return stretch.reason !== 'copy' && !isGivenUp;
 }
 
 function suspectName({ objectId, segment }: { readonly objectId: ObjectId; readonly segment: number }): string {

@@ -47,7 +47,7 @@ export function healthReasons({ log, disk, damage, view, losses, overdueFiles }:
 
 function logReasons(damage: DamageList): HealthReason[] {
 	const lost = damage.lostStretches.length;
-	const halved = damage.stretches.length - lost;
+	const halved = damage.stretches.filter(({ reason }) => reason === 'copy').length;
 	return [
 		...(lost > 0 ? [{ code: 'LOG_DAMAGED', message: `${lost} stretches of the log cannot be read`, ready: true }] : []),
 		...(halved > 0

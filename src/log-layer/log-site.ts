@@ -12,8 +12,9 @@ import type { Randomness } from '../io/randomness.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
 import { readCheckpoint } from './checkpoint.js';
+import { isGivenUp, type GivenUp } from './given-up.js';
 import type { KnownFiles } from './losses.js';
-import { openIdentity } from './store-identity.js';
+import { openIdentity, type StoreIdentity } from './store-identity.js';
 import { assertFirstVolume, logDirectory, openVolumes, type Volumes } from './volumes.js';
 
 export interface LogSiteOptions {
@@ -31,11 +32,18 @@ export class LogSite {
 	readonly volumes: Volumes;
 	/** Log files that the last checkpoint knew, also when its view is no longer trusted. */
 	readonly known: KnownFiles | undefined;
+	readonly givenUp: GivenUp;
 	readonly #options: LogSiteOptions;
 
-	private constructor(options: LogSiteOptions, storeId: Uint8Array, volumes: Volumes, known: KnownFiles | undefined) {
+	private constructor(
+		options: LogSiteOptions,
+		{ storeId, givenUp }: StoreIdentity,
+		volumes: Volumes,
+		known: KnownFiles | undefined,
+	) {
 		this.#options = options;
 		this.storeId = storeId;
+		this.givenUp = givenUp;
 		this.volumes = volumes;
 		this.known = known;
 	}
@@ -50,12 +58,14 @@ export class LogSite {
 		const volumes = await openVolumes(options, identity);
 		const checkpoint = await readCheckpoint(io, dataDir);
 		const isOurs = checkpoint?.storeId === Buffer.from(identity.storeId).toString('hex');
-		return new LogSite(options, identity.storeId, volumes, isOurs ? checkpoint.known : undefined);
+		return new LogSite(options, identity, volumes, isOurs ? checkpoint.known : undefined);
 	}
 
 	/** The log files as they lie now. Errors: VOLUME_CONFLICT. */
 	async openFiles(): Promise<LogFiles> {
-		return LogFiles.open(this.#options.io, this.volumes.present, LIMITS.openLogFiles);
+		return LogFiles.open(this.#options.io, this.volumes.present, LIMITS.openLogFiles, (lane, fileNo) =>
+			isGivenUp(this.givenUp, lane, fileNo),
+		);
 	}
 
 	/**

@@ -11,6 +11,7 @@ import {
 	type FileRanges,
 } from '../append-log/file-ranges.js';
 import type { Journal } from '../settlement/journal.js';
+import { isGivenUp, type GivenUp } from './given-up.js';
 import type { HealthReason } from './types.js';
 import type { MissingVolume } from './volumes.js';
 import { LANE_NAMES, type Lane, type LanePosition, type MissingFile } from '../append-log/types.js';
@@ -80,14 +81,14 @@ export function missingFiles(
 	known: KnownFiles | undefined,
 	found: readonly MissingFile[],
 	isPresent: (lane: Lane, fileNo: number) => boolean,
-	isRetired: (lane: Lane, fileNo: number) => boolean,
+	isUnmissed: (lane: Lane, fileNo: number) => boolean,
 ): readonly MissingFile[] {
 	const missing: MissingFile[] = [];
 	for (const lane of LANE_NAMES) {
 		const named = found.filter((file) => file.lane === lane).map(({ fileNo }) => fileNo);
 		const numbers = [...numbersOf(known?.files[lane] ?? []), ...numbersOf(known?.lost[lane] ?? []), ...named];
 		for (const fileNo of numbersOf(rangesOf(numbers)))
-			if (!isPresent(lane, fileNo) && !isRetired(lane, fileNo)) missing.push({ lane, fileNo });
+			if (!isPresent(lane, fileNo) && !isUnmissed(lane, fileNo)) missing.push({ lane, fileNo });
 	}
 	return missing;
 }
@@ -117,14 +118,20 @@ function byLane(files: readonly MissingFile[]): LaneFiles {
 	return lanes;
 }
 
-/** The highest number of each lane, missing files included. */
-export function lastKnownFiles(known: KnownFiles | undefined): Partial<Record<Lane, number>> {
+/** The highest number of each lane, files included that are missing or were given up. */
+export function lastKnownFiles(known: KnownFiles | undefined, givenUp: GivenUp): Partial<Record<Lane, number>> {
 	const last: Partial<Record<Lane, number>> = {};
 	for (const lane of LANE_NAMES) {
-		const ends = [known?.files[lane], known?.lost[lane]].map((ranges) => ranges?.at(-1)?.[1] ?? 0);
+		const ends = [known?.files[lane], known?.lost[lane], givenUp.files[lane]].map((ranges) => ranges?.at(-1)?.[1] ?? 0);
 		last[lane] = Math.max(...ends);
 	}
 	return last;
+}
+
+/** Files that nobody misses: unlinked on purpose, as the journal tells (docs/format.md §6), or given up. */
+export function unmissedFiles(journal: Journal, givenUp: GivenUp): (lane: Lane, fileNo: number) => boolean {
+	const isRetired = retiredFiles(journal);
+	return (lane, fileNo) => isRetired(lane, fileNo) || isGivenUp(givenUp, lane, fileNo);
 }
 
 /** Files that were unlinked on purpose, as the journal tells (docs/format.md §6). */

@@ -7,6 +7,8 @@ import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { readFileIfThere, replaceFile, STORE_FORMAT } from './checkpoint.js';
+import { NOTHING_GIVEN_UP, parseGivenUp, withGivenUp, type GivenUp } from './given-up.js';
+import type { Losses } from './losses.js';
 
 export const IDENTITY_NAME = 'store.json';
 export const IDENTITY_MAX_BYTES = 64 * 1024;
@@ -17,6 +19,7 @@ export interface StoreIdentity {
 	readonly createdMs: number;
 	/** Volumes beside the data directory that were ever taken into use and not given up. */
 	readonly volumes: readonly KnownVolume[];
+	readonly givenUp: GivenUp;
 }
 
 export interface KnownVolume {
@@ -37,7 +40,12 @@ export async function openIdentity(
 	const known = await readIdentity(io, dataDir);
 	if (known) return known;
 	const header = await headerOfLog(io, checksums, `${dataDir}/log`);
-	const identity = { storeId: header?.storeId ?? randomness.bytes(16), createdMs: clock.nowMs(), volumes: [] };
+	const identity: StoreIdentity = {
+		storeId: header?.storeId ?? randomness.bytes(16),
+		createdMs: clock.nowMs(),
+		volumes: [],
+		givenUp: NOTHING_GIVEN_UP,
+	};
 	await writeIdentity(io, dataDir, identity);
 	return identity;
 }
@@ -50,7 +58,7 @@ async function readIdentity(io: StorageIo, dataDir: string): Promise<StoreIdenti
 	assertKnownFormat(dataDir, fields.format);
 	const volumes = Array.isArray(fields['volumes']) ? fields['volumes'].filter(isKnownVolume) : [];
 	const createdMs = typeof fields['createdMs'] === 'number' ? fields['createdMs'] : 0;
-	return { storeId: fields.storeId, createdMs, volumes };
+	return { storeId: fields.storeId, createdMs, volumes, givenUp: parseGivenUp(fields['givenUp']) };
 }
 
 /** Replaces store.json durably. */
@@ -60,8 +68,21 @@ export async function writeIdentity(io: StorageIo, dataDir: string, identity: St
 		storeId: Buffer.from(identity.storeId).toString('hex'),
 		createdMs: identity.createdMs,
 		...(identity.volumes.length > 0 ? { volumes: identity.volumes } : {}),
+		...(identity.givenUp === NOTHING_GIVEN_UP ? {} : { givenUp: identity.givenUp }),
 	};
 	await replaceFile(io, dataDir, IDENTITY_NAME, Buffer.from(`${JSON.stringify(fields)}\n`));
+}
+
+/** From the next open on, what is missing now does not belong to the store any more. */
+export async function giveUp(io: StorageIo, dataDir: string, { files, volumes }: Losses): Promise<void> {
+	const identity = await readIdentity(io, dataDir);
+	if (!identity) throw new Error('an open store without store.json');
+	const lost = new Set(volumes.map(({ volume }) => volume));
+	await writeIdentity(io, dataDir, {
+		...identity,
+		volumes: identity.volumes.filter(({ volume }) => !lost.has(volume)),
+		givenUp: withGivenUp(identity.givenUp, files, volumes),
+	});
 }
 
 /** Fields of a JSON file that names format and store; undefined when it is none: log files name the store too. */

@@ -27,10 +27,19 @@ import type { LogFileStore } from './file-store.js';
 import { refuseLaterFormat } from './format-guard.js';
 import { FullDisk } from './full-disk.js';
 import { LogSite } from './log-site.js';
-import { doubtOf, filesUpTo, lastKnownFiles, missingFiles, retiredFiles, returnedFile, type Losses } from './losses.js';
+import {
+	doubtOf,
+	filesUpTo,
+	lastKnownFiles,
+	missingFiles,
+	returnedFile,
+	unmissedFiles,
+	type Losses,
+} from './losses.js';
 import { rowKeys } from './rows.js';
 import type { Scrub, ScrubObserver, ScrubSettings } from './scrub.js';
 import { StoreCore } from './store-core.js';
+import { giveUp } from './store-identity.js';
 import { noteDamagedRecord, openServices, type StoreServices } from './store-services.js';
 import type { MissingVolume } from './volumes.js';
 import type { ViewObserver } from './view.js';
@@ -121,6 +130,11 @@ export interface Store {
 	/** What was missing when the store was opened. */
 	readonly losses: Losses;
 	readonly compaction: Compaction;
+	/**
+	 * What is missing or cannot be read no longer counts as part of the store, from the next open on and for good. Only after `rebuild`: the
+	 * view must not point to it.
+	 */
+	giveUpLosses(): Promise<void>;
 	/** Makes a checkpoint now. */
 	checkpoint(): Promise<void>;
 	/** Ends uploads, makes everything durable, makes a checkpoint, closes all files. */
@@ -259,10 +273,11 @@ class OpenStore implements Store {
 				files,
 				placement: disk,
 				isIncomplete:
-					volumes.missing.length > 0 || missingFiles(site.known, [], isPresent, retiredFiles(journal)).length > 0,
+					volumes.missing.length > 0 ||
+					missingFiles(site.known, [], isPresent, unmissedFiles(journal, site.givenUp)).length > 0,
 				storeId,
 				from: parts.applied,
-				lastKnown: lastKnownFiles(site.known),
+				lastKnown: lastKnownFiles(site.known, site.givenUp),
 				nextLsn: checkpoint?.nextLsn ?? (1n as Lsn),
 				consumer: parts.consume,
 				journalHead: () => journal.headRecords(),
@@ -270,7 +285,7 @@ class OpenStore implements Store {
 				rollBytes:
 					options.rollBytes ?? Math.min(ROLL_MOST_BYTES, Math.max(ROLL_LEAST_BYTES, disk.leastReserveBytes / 4)),
 			});
-			const missing = missingFiles(site.known, log.missing, isPresent, retiredFiles(journal));
+			const missing = missingFiles(site.known, log.missing, isPresent, unmissedFiles(journal, site.givenUp));
 			parts.ledger.setLost(missing, checkpoint?.lanes ?? {});
 			if (missing.length > 0 || volumes.missing.length > 0) files.markIncomplete();
 			if (missing.length > 0) options.observer.filesMissing(missing);
@@ -305,6 +320,12 @@ class OpenStore implements Store {
 	async settle(): Promise<void> {
 		await this.log.flush();
 		await this.#housekeeping.settle();
+	}
+
+	async giveUpLosses(): Promise<void> {
+		if (!this.#options.rebuild) throw new Error('losses are given up only after a rebuild');
+		await giveUp(this.#options.io, this.#options.dataDir, this.losses);
+		this.damage.giveUpStretches();
 	}
 
 	get viewDamage(): Error | undefined {

@@ -148,7 +148,7 @@ class VolumeOpening {
 
 	/** A number that no volume had. */
 	nextNumber(): number {
-		return 1 + Math.max(0, ...this.#known.keys(), ...this.#found.keys());
+		return 1 + Math.max(0, ...this.#known.keys(), ...this.#found.keys(), ...this.#identity.givenUp.volumes);
 	}
 
 	/** Keeps in store.json which volumes there are, so that one that is gone can be named. */
@@ -184,10 +184,16 @@ class VolumeOpening {
 
 	/** Of a volume whose identity is lost: what its files say, if no other volume has that number. */
 	#numberOf(volume: number): number {
+		// One that was given up is refused by its number.
 		return volume > 0 && !this.#known.has(volume) && !this.#found.has(volume) ? volume : this.nextNumber();
 	}
 
 	#add(volume: number, dataDir: string): void {
+		if (this.#identity.givenUp.volumes.includes(volume))
+			throw new PerigeeError(
+				'VOLUME_CONFLICT',
+				`${dataDir} holds volume ${volume}, which was given up: its log files no longer belong to the store. Name an empty directory instead`,
+			);
 		const other = this.#found.get(volume);
 		if (other !== undefined || !Number.isSafeInteger(volume) || volume < 1) {
 			const twice = other === undefined ? 'is no number of a volume' : `is in ${other} too`;

@@ -45,6 +45,7 @@ const DAMAGED = Type.Object(
 		file: Type.Integer({ description: 'Number of the log file.' }),
 		from: Type.Integer({ description: 'First byte of the segment, or of the stretch, in the log file.' }),
 		to: Type.Optional(Type.Integer({ description: 'End of a stretch.' })),
+		givenUp: Type.Optional(Type.Boolean({ description: 'An operator has given the stretch up.' })),
 		foundBy: Type.String({ description: 'read, scrub, or open.' }),
 		foundAt: time('When.'),
 	},

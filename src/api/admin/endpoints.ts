@@ -95,7 +95,8 @@ function damagedBodyOf(entry: DamageEntry): Static<typeof DAMAGE_PAGE>['errors']
 		return { id, kind: 'segment', reason, root, segment, lane, file: fileNo, from: offset, foundBy, foundAt };
 	}
 	const { reason, lane, fileNo, from, to, foundBy } = entry.stretch;
-	return { id, kind: 'stretch', reason, lane, file: fileNo, from, to, foundBy, foundAt };
+	const givenUp = entry.isGivenUp ? { givenUp: true } : {};
+	return { id, kind: 'stretch', reason, lane, file: fileNo, from, to, ...givenUp, foundBy, foundAt };
 }
 
 function isoTime(ms: number): string {

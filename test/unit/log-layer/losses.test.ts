@@ -3,6 +3,7 @@ import { cp, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { PerigeeError } from '../../../src/errors.js';
+import type { DataRoot } from '../../../src/units.js';
 import { flipBit } from '../../support/damage.js';
 import { Prng } from '../../support/prng.js';
 import { dumpView, put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
@@ -56,6 +57,12 @@ async function contentsOf(directory: string): Promise<Map<string, string>> {
 		if (entry.isFile()) contents.set(path, (await readFile(path)).toString('base64'));
 	}
 	return contents;
+}
+
+async function rootOf(store: TestStore, txSeq: Stored['txSeq']): Promise<DataRoot> {
+	const file = await store.files.fileBySeq(txSeq);
+	assert.ok(file);
+	return file.root;
 }
 
 async function rejectsJournal(opening: Promise<unknown>): Promise<void> {
@@ -210,5 +217,99 @@ describe('a journal file that is missing at a start', () => {
 		assert.equal(await served(store, stored), stored.length);
 		await store.close();
 		await rm(dataDir, { recursive: true });
+	});
+});
+
+describe('losses that are given up', () => {
+	it('count as missing no longer; a returning file is left alone, and numbers are not used again', async () => {
+		let store = await stores.open(OPTIONS);
+		const { dataDir } = store;
+		const stored = await fill(store, 16);
+		await store.close();
+		const lost = ['bulk-0000000002.log', 'small-0000000001.log'].map((name) => join(dataDir, 'log', name));
+		for (const path of lost) await rename(path, `${path}.away`);
+		store = await stores.open({ ...OPTIONS, rebuild: true }, dataDir);
+		const whole = await served(store, stored);
+		assert.ok(whole > 0 && whole < stored.length);
+		await store.giveUpLosses();
+		await store.close();
+		store = await stores.open(OPTIONS, dataDir);
+		assert.deepEqual(reasons(store), []);
+		assert.equal(await served(store, stored), whole);
+		const since = await fill(store, 17);
+		for (const { content } of stored) await put(store, content);
+		assert.equal(await served(store, [...stored, ...since]), stored.length + since.length);
+		await store.close();
+		for (const path of lost) await rename(`${path}.away`, path);
+		store = await stores.open(OPTIONS, dataDir);
+		assert.equal(await served(store, [...stored, ...since]), stored.length + since.length);
+		const roots = await Promise.all(stored.map(({ txSeq }) => rootOf(store, txSeq)));
+		for (const root of roots) await store.files.deleteFile(root);
+		await store.settle();
+		await store.compaction.start({ everything: true });
+		await store.compaction.settled();
+		await store.close();
+		store = await stores.open({ ...OPTIONS, rebuild: true }, dataDir);
+		assert.deepEqual(reasons(store), []);
+		assert.equal(await served(store, since), since.length);
+		for (const root of roots) assert.equal((await store.files.fileByRoot(root))?.deleted, true);
+		await store.close();
+	});
+
+	it('a volume is refused when it returns, and its number is not used again', async () => {
+		const home = await stores.newDirectory();
+		const [first, second, third] = [join(home, '1'), join(home, '2'), join(home, '3')];
+		let store = await stores.open({ ...OPTIONS, dataDirs: [second] }, first);
+		const stored = await fill(store, 18);
+		await store.close();
+		store = await stores.open({ ...OPTIONS, rebuild: true }, first);
+		assert.ok(reasons(store).includes('VOLUME_MISSING'));
+		const whole = await served(store, stored);
+		await store.giveUpLosses();
+		await store.close();
+		await assert.rejects(stores.open({ ...OPTIONS, dataDirs: [second] }, first), (error) => {
+			return error instanceof PerigeeError && error.code === 'VOLUME_CONFLICT' && /was given up/.test(error.message);
+		});
+		await unlink(join(second, 'volume.json'));
+		await assert.rejects(stores.open({ ...OPTIONS, dataDirs: [second] }, first), { code: 'VOLUME_CONFLICT' });
+		store = await stores.open({ ...OPTIONS, dataDirs: [third] }, first);
+		assert.deepEqual(reasons(store), []);
+		assert.deepEqual(
+			store.disk.volumes.map(({ volume }) => volume),
+			[0, 2],
+		);
+		assert.equal(await served(store, stored), whole);
+		await store.close();
+	});
+
+	it('include stretches of the log that cannot be read: compaction goes on', async () => {
+		let store = await stores.open(OPTIONS);
+		const { dataDir } = store;
+		const stored = await fill(store, 19);
+		await store.close();
+		// Header and trailer of the first group of a lane.
+		const path = join(dataDir, 'log', 'small-0000000001.log');
+		const trailer = (await readFile(path)).indexOf('PGGT', 4096);
+		for (const at of [4096, trailer]) await flipBit(path, at + 20);
+		store = await stores.open({ ...OPTIONS, rebuild: true }, dataDir);
+		assert.deepEqual(reasons(store), ['LOG_DAMAGED']);
+		const whole = await served(store, stored);
+		await store.giveUpLosses();
+		await store.close();
+		for (const options of [OPTIONS, { ...OPTIONS, rebuild: true }]) {
+			store = await stores.open(options, dataDir);
+			assert.deepEqual(reasons(store), []);
+			assert.equal(await served(store, stored), whole);
+			await store.compaction.start({ everything: true });
+			await store.compaction.settled();
+			assert.equal(await served(store, stored), whole);
+			await store.close();
+		}
+	});
+
+	it('only right after a rebuild', async () => {
+		const store = await stores.open(OPTIONS);
+		await assert.rejects(store.giveUpLosses(), /only after a rebuild/);
+		await store.close();
 	});
 });
