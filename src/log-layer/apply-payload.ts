@@ -40,6 +40,7 @@ import {
 	type SegmentRow,
 } from './rows.js';
 import { withRange } from './segment-ranges.js';
+import { segmentRows } from './segment-rows.js';
 import type { ViewTurn } from './view.js';
 
 const PRESENT = Uint8Array.of(1);
@@ -186,7 +187,8 @@ async function applyDeleted(turn: ViewTurn, record: LogRecord, { trees, pending,
 	trees.forget(objectId);
 	pending.ended(objectId);
 	if (record.lane === 'bulk') {
-		putObjectRow(turn, objectId, { ...NEW_OBJECT, state: OBJECT_DELETED });
+		const { sizeBytes } = (await objectRow(turn, objectId)) ?? NEW_OBJECT;
+		putObjectRow(turn, objectId, { ...NEW_OBJECT, sizeBytes, state: OBJECT_DELETED });
 		turn.put(rowKeys.purge(objectId), PRESENT);
 	}
 	if (Buffer.from(root).equals(NO_ROOT)) return;
@@ -212,17 +214,15 @@ async function applyDropped(
 ): Promise<void> {
 	const known = (await objectRow(turn, objectId)) ?? NEW_OBJECT;
 	if (known.state === OBJECT_DELETED) return;
-	await turn.commit();
 	putObjectRow(turn, objectId, { ...known, dropped: withRange(known.dropped, range) });
 	const key = rowKeys.root(rootFromBytes(root));
 	const current = await rootRow(turn, key);
 	if (current.object?.objectId === objectId)
 		turn.put(key, encodeRootRow({ ...current, object: { ...current.object, isPruned: true } }));
-	const from = rowKeys.segment(objectId, range.first);
-	const to = rowKeys.segment(objectId, range.first + range.count);
-	for await (const rows of turn.scan({ from, to })) {
-		for (const { key: bytes, value } of rows) {
-			const segmentKey = Buffer.from(bytes);
+	for await (const { first, rows } of segmentRows(turn, objectId, range.first, range.first + range.count)) {
+		for (const [index, value] of rows.entries()) {
+			if (!value) continue;
+			const segmentKey = rowKeys.segment(objectId, first + index);
 			const row = decodeSegmentRow(value);
 			live.moved(segmentKey, row.place, undefined);
 			turn.put(segmentKey, encodeSegmentRow({ root: row.root }));

@@ -3,7 +3,8 @@ import type { Lane } from '../append-log/types.js';
 import { LIMITS } from '../limits.js';
 import { SEGMENT_BYTES } from '../units.js';
 import type { ObjectId } from './records.js';
-import { decodeSegmentRow, rowKeys, type RootObject } from './rows.js';
+import { decodeSegmentRow, type RootObject } from './rows.js';
+import { segmentRows } from './segment-rows.js';
 import type { View } from './view.js';
 
 export class LostSegments {
@@ -23,12 +24,11 @@ export class LostSegments {
 		if (known !== undefined) return known;
 		// What was dropped is not lost. What has no row had its record in a missing file when the view was built.
 		let held = 0;
-		const from = rowKeys.segment(object.objectId, 0);
 		const segments = Math.ceil(object.sizeBytes / SEGMENT_BYTES);
-		for await (const rows of this.#view.scan({ from, to: rowKeys.segment(object.objectId, segments) })) {
-			for (const { value } of rows) {
-				const { place } = decodeSegmentRow(value);
-				if (!place || !this.#isLost(place.lane, place.fileNo)) held++;
+		for await (const { rows } of segmentRows(this.#view, object.objectId, 0, segments)) {
+			for (const row of rows) {
+				const place = row && decodeSegmentRow(row).place;
+				if (row && !(place && this.#isLost(place.lane, place.fileNo))) held++;
 			}
 		}
 		if (this.#counts.size >= LIMITS.cachedRows) this.#counts.clear();

@@ -9,7 +9,8 @@ import { fileGeometry } from '../native/addon.js';
 import { ObjectTreeBuilder, zeroSegmentRoot } from './object-tree.js';
 import type { OpenTrees } from './open-trees.js';
 import type { ObjectId } from './records.js';
-import { decodeSegmentRow, rowKeys, type ObjectRow } from './rows.js';
+import { decodeSegmentRow, type ObjectRow } from './rows.js';
+import { segmentRows } from './segment-rows.js';
 import type { ViewTurn } from './view.js';
 
 /** Roots of zero segments that are added at once: a file has up to a sixteenth of its segments as padding. */
@@ -50,28 +51,20 @@ export function segmentsOf({ sizeBytes }: ObjectRow): number {
 
 /** The first segment from `from` on that is missing; `segments` when none is. */
 async function countFrom(turn: ViewTurn, objectId: ObjectId, from: number, segments: number): Promise<number> {
-	await turn.commit();
-	let next = from;
-	for await (const rows of turn.scan({
-		from: rowKeys.segment(objectId, from),
-		to: rowKeys.segment(objectId, segments),
-	})) {
-		for (const { key } of rows) {
-			if (!rowKeys.segment(objectId, next).equals(key)) return next;
-			next++;
-		}
+	for await (const { first, rows } of segmentRows(turn, objectId, from, segments)) {
+		const missing = rows.indexOf(undefined);
+		if (missing >= 0) return first + missing;
 	}
-	return next;
+	return segments;
 }
 
 /** The tree over the segments that have rows, up to the first hole: an object with one was never acknowledged, is damaged, or the rest is still to come. */
 async function treeOfRows(turn: ViewTurn, objectId: ObjectId, segments: number): Promise<ObjectTreeBuilder> {
-	await turn.commit();
 	const tree = new ObjectTreeBuilder();
-	for await (const rows of turn.scan({ from: rowKeys.segment(objectId, 0), to: rowKeys.segment(objectId, segments) })) {
-		for (const { key, value } of rows) {
-			if (!rowKeys.segment(objectId, tree.count).equals(key)) return tree;
-			tree.push(decodeSegmentRow(value).root);
+	for await (const { rows } of segmentRows(turn, objectId, 0, segments)) {
+		for (const row of rows) {
+			if (!row) return tree;
+			tree.push(decodeSegmentRow(row).root);
 		}
 	}
 	return tree;

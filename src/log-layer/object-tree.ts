@@ -153,6 +153,15 @@ function rowPlace(band: number, row: number, segmentsPadded: number): RowPlace {
 	return { band, row, first, count: Math.min(leavesOf(band), ofBand - first) };
 }
 
+/** Keys of all rows of the upper bands of an object. */
+export function* treeKeys(objectId: ObjectId, sizeBytes: bigint): Generator<Buffer> {
+	const segmentsPadded = Number(fileGeometry(sizeBytes).segmentsPadded);
+	for (let band = 1; segmentsPadded > 2 ** levelsBelow(band); band++) {
+		const rows = Math.ceil(segmentsPadded / 2 ** levelsBelow(band) / leavesOf(band));
+		for (let row = 0; row < rows; row++) yield rowKeys.objectNode(objectId, band, row);
+	}
+}
+
 /** The row of each band on the way from segment `index` to the root, from the bottom up. */
 function rowsOfProof(segmentsPadded: number, index: number): readonly RowPlace[] {
 	const rows: RowPlace[] = [];

@@ -6,12 +6,22 @@
  * checkpoint that covers the removal of all others.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Place } from '../append-log/types.js';
 import { TABLES } from '../db/tables.js';
 import { LIMITS } from '../limits.js';
+import { fileGeometry } from '../native/addon.js';
 import type { LiveBytes } from './live-bytes.js';
+import { treeKeys } from './object-tree.js';
 import type { ObjectId } from './records.js';
-import { decodeSegmentRow, rowKeys } from './rows.js';
+import { decodeObjectRow, decodeSegmentRow, rowKeys } from './rows.js';
+import { segmentRows } from './segment-rows.js';
 import type { View } from './view.js';
+
+interface RowToRemove {
+	readonly key: Buffer;
+	/** What a segment's row points to. */
+	readonly place: Place | undefined;
+}
 
 export class Purge {
 	readonly #view: View;
@@ -123,25 +133,53 @@ export class Purge {
 	}
 
 	async #remove(objectId: ObjectId): Promise<void> {
+		const row = await this.#view.get(rowKeys.object(objectId));
+		const sizeBytes = row ? decodeObjectRow(row).sizeBytes : 0n;
+		const chunks = sizeBytes > 0n ? this.#knownRows(objectId, sizeBytes) : this.#foundRows(objectId);
+		for await (const rows of chunks) {
+			// Others come first.
+			await nextTurn();
+			if (this.#isStopped) return;
+			await this.#view.change((turn) => {
+				for (const { key, place } of rows) {
+					if (place) this.#live.moved(key, place, undefined);
+					turn.del(key);
+				}
+				return Promise.resolve();
+			});
+		}
+		this.#removed.add(objectId);
+	}
+
+	/** Rows of an object whose size the view knows. */
+	async *#knownRows(objectId: ObjectId, sizeBytes: bigint): AsyncGenerator<readonly RowToRemove[]> {
+		const segments = Number(fileGeometry(sizeBytes).segments);
+		for await (const { first, rows } of segmentRows(this.#view, objectId, 0, segments)) {
+			yield rows.flatMap((value, index) =>
+				value ? [{ key: rowKeys.segment(objectId, first + index), place: decodeSegmentRow(value).place }] : [],
+			);
+		}
+		let nodes: RowToRemove[] = [];
+		for (const key of treeKeys(objectId, sizeBytes)) {
+			if (nodes.push({ key, place: undefined }) < LIMITS.kvChunkRows) continue;
+			yield nodes;
+			nodes = [];
+		}
+		yield nodes;
+	}
+
+	/** Rows of an object that was not closed, as far as the view knows: nothing tells how many segments it has. */
+	async *#foundRows(objectId: ObjectId): AsyncGenerator<readonly RowToRemove[]> {
 		const ranges = [
 			{ from: rowKeys.segment(objectId, 0), to: rowKeys.segment(objectId + 1n, 0) },
 			{ from: rowKeys.objectNode(objectId, 0, 0), to: rowKeys.objectNode(objectId + 1n, 0, 0) },
 		];
-		for (const range of ranges) {
-			for await (const rows of this.#view.scan(range)) {
-				// Others come first.
-				await nextTurn();
-				if (this.#isStopped) return;
-				await this.#view.change((turn) => {
-					for (const row of rows) {
-						const key = Buffer.from(row.key);
-						if (key[0] === TABLES.segment) this.#live.moved(key, decodeSegmentRow(row.value).place, undefined);
-						turn.del(key);
-					}
-					return Promise.resolve();
-				});
-			}
-		}
-		this.#removed.add(objectId);
+		for (const range of ranges)
+			for await (const rows of this.#view.scan(range))
+				yield rows.map(({ key, value }) => rowFound(Buffer.from(key), value));
 	}
+}
+
+function rowFound(key: Buffer, value: Uint8Array): RowToRemove {
+	return { key, place: key[0] === TABLES.segment ? decodeSegmentRow(value).place : undefined };
 }

@@ -1,6 +1,9 @@
 /** Deleting a file of many segments: at once for its readers, in the background for its rows, over stops. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { KvEngine } from '../../../src/db/kv-engine.js';
+import { TABLES } from '../../../src/db/tables.js';
+import { SEGMENT_BYTES } from '../../../src/units.js';
 import { Prng } from '../../support/prng.js';
 import { makeSyntheticFile, type SyntheticFile } from '../../support/synthetic-file.js';
 import { dumpView, put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
@@ -47,5 +50,27 @@ describe('a file of many segments', () => {
 			await assert.rejects(store.files.segmentProof(known, segment), { code: 'NOT_HELD' });
 		for (const segment of [0, 99, 9_100, SEGMENTS - 1]) await store.files.segmentProof(known, segment);
 		await store.close();
+	});
+
+	it('is pruned and removed by the keys of its rows, without a scan of segments', async () => {
+		const wrapKv = (kv: KvEngine): KvEngine => ({
+			get: (key) => kv.get(key),
+			getMany: (keys) => kv.getMany(keys),
+			batch: (operations) => kv.batch(operations),
+			flush: () => kv.flush(),
+			close: () => kv.close(),
+			scan(range) {
+				assert.notEqual(range.from[0], TABLES.segment, 'rows of segments are scanned');
+				return kv.scan(range);
+			},
+		});
+		const store = await stores.open({ wrapKv });
+		const file = await put(store, new Prng(2).bytes(20 * SEGMENT_BYTES));
+		await store.files.dropSegments(file.root, 3, 2);
+		await store.files.deleteFile(file.root);
+		await store.settle();
+		await store.checkpoint();
+		await store.close();
+		assert.equal(await objectRows(store.dataDir), 0);
 	});
 });
