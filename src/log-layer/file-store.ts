@@ -180,12 +180,13 @@ export class LogFileStore implements FileStore {
 			throw new PerigeeError('NOT_FOUND', `the file has ${file.segments} segments`);
 		}
 		const from = index * SEGMENT_BYTES;
-		const bytes = await this.#held.small(file.root, from, Math.min(from + SEGMENT_BYTES, file.sizeBytes));
-		const object = await this.#held.object(file.root);
-		const root = bytesOfHex(file.root);
-		const proof = object.place
-			? { lemma: [root], path: [] }
-			: await objectProof(this.#parts.view, object.objectId, BigInt(object.sizeBytes), root, index);
+		// Side by side: the way into the engine's threads and the disk is most of both.
+		const [bytes, path] = await Promise.all([
+			this.#held.small(file.root, from, Math.min(from + SEGMENT_BYTES, file.sizeBytes)),
+			this.#segmentPath(file.root, index),
+		]);
+		// The object may have been replaced meanwhile; its successor, which the bytes then come from, has the same tree.
+		const proof = path ?? (await this.#segmentPath(file.root, index));
 		if (!proof) throw new PerigeeError('DATA_DAMAGED', 'rows of the proof are missing');
 		if (bytes.length === uploadBytes(bytes.length)) return { data: bytes, proof };
 		const data = new Uint8Array(uploadBytes(bytes.length));
@@ -385,6 +386,14 @@ export class LogFileStore implements FileStore {
 			tags: submission.tags,
 			nodes: submission.nodes,
 		};
+	}
+
+	/** Undefined when a row that it needs is missing. */
+	async #segmentPath(dataRoot: DataRoot, index: number): Promise<FileProof | undefined> {
+		const object = await this.#held.object(dataRoot);
+		const root = bytesOfHex(dataRoot);
+		if (object.place) return { lemma: [root], path: [] };
+		return objectProof(this.#parts.view, object.objectId, BigInt(object.sizeBytes), root, index);
 	}
 
 	async #objectOf(submission: SubmissionRow): Promise<RootedObject> {

@@ -7,7 +7,7 @@ import { hexOf, SEGMENT_BYTES } from '../../units.js';
 import { fileOfRoot, fileOfSeq, IMMUTABLE, isKnownToClient, refuseDeleted, sendBytes } from './content.js';
 import { ENDPOINTS, type MERKLE_PROOF, type SEGMENT_WITH_PROOF } from './definitions.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
-import { sendJson } from './json.js';
+import { sendJsonWithBytes } from './json.js';
 import { segmentIndexOf } from './params.js';
 
 export const fileSegment: Endpoint = {
@@ -46,16 +46,15 @@ async function sendSegment(
 	const caching = ['ETag', etag, 'Cache-Control', IMMUTABLE];
 	if (withProof) {
 		const { data, proof } = await context.store.segmentProof(file, index);
-		const body: Static<typeof SEGMENT_WITH_PROOF> = {
+		const body: Omit<Static<typeof SEGMENT_WITH_PROOF>, 'data'> = {
 			root: file.root,
 			txSeq: file.txSeq,
 			index,
 			size: file.sizeBytes,
-			data: Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64'),
 			proof: proofBodyOf(proof),
 		};
 		context.metrics.downloadBytes.inc(data.length);
-		sendJson(response, 200, body, caching);
+		sendJsonWithBytes(response, body, 'data', data, caching);
 		return;
 	}
 	const from = index * SEGMENT_BYTES;
