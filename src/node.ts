@@ -21,6 +21,7 @@ import { HealingStore } from './log-layer/healing-store.js';
 import { openStore, type StoreOptions, type StoreObserver } from './log-layer/store.js';
 import { logDirectory, makeDataDir } from './log-layer/volumes.js';
 import { healingObserver, scrubObserver } from './node/observers.js';
+import { rebuildSummary, type RebuildSummary } from './node/rebuild-summary.js';
 import { refreshStoreMetrics } from './node/store-metrics.js';
 import { createMetrics, type Metrics } from './metrics/metrics.js';
 import { watchProcess } from './metrics/process-metrics.js';
@@ -45,18 +46,6 @@ export interface RunningNode {
 	readonly listeners: { readonly http: string; readonly admin: string };
 	/** Stops intake, drains, commits, makes a checkpoint, closes. Safe to call twice. */
 	close(): Promise<void>;
-}
-
-export interface RebuildSummary {
-	readonly records: number;
-	readonly submissions: number;
-	readonly damagedRanges: number;
-	/** Log files and volumes that were not there. */
-	readonly missingFiles: number;
-	readonly missingVolumes: number;
-	/** What was missing or could not be read is given up. */
-	readonly givenUp: boolean;
-	readonly seconds: number;
 }
 
 /** What the rooms are built with, and what closes them again. */
@@ -165,16 +154,7 @@ export async function rebuildView(
 		});
 		const store = healing.store();
 		if (givesUp) await store.giveUpLosses();
-		const { submissions } = store.files.flow();
-		return {
-			records,
-			submissions,
-			damagedRanges: store.log.damage.length,
-			missingFiles: store.losses.files.length,
-			missingVolumes: store.losses.volumes.length,
-			givenUp: givesUp,
-			seconds: (performance.now() - startMs) / 1000,
-		};
+		return rebuildSummary(store, records, givesUp, startMs);
 	} finally {
 		await closeSite(site);
 	}

@@ -1,7 +1,7 @@
 /** `perigee rebuild`: makes the view anew from the log files of a stopped node. */
 import { type OutputOptions, printResult } from './output.js';
 import { type Progress, startProgress } from './progress.js';
-import type { RebuildSummary } from '../node.js';
+import type { RebuildSummary } from '../node/rebuild-summary.js';
 import { configOf } from './start.js';
 
 export interface RebuildVerbOptions extends OutputOptions {

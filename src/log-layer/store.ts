@@ -5,19 +5,18 @@
  * rebuilt from the log alone. A crash at any point of an open, checkpoint or close changes nothing of that.
  */
 import { AppendLog, findJournalDamage, type ReplayProgress } from '../append-log/append-log.js';
-import type { Checksums, Lane, LogObserver, MissingFile } from '../append-log/types.js';
+import type { Lane, LogObserver, MissingFile } from '../append-log/types.js';
 import { type KvEngine, ViewDamagedError } from '../db/kv-engine.js';
 import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
-import { checkBlocksBytes, crc32c, crc32cBlocks } from '../native/addon.js';
 import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
-import { BLOCK_BYTES, type Lsn } from '../units.js';
+import type { Lsn } from '../units.js';
 import { Ballast } from './ballast.js';
 import { dropCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
 import { Compaction, type CompactionObserver } from './compaction.js';
@@ -26,6 +25,7 @@ import { DiskSpace } from './disk-space.js';
 import type { LogFileStore } from './file-store.js';
 import { refuseLaterFormat } from './format-guard.js';
 import { FullDisk } from './full-disk.js';
+import { logChecksums } from './log-checksums.js';
 import { LogSite } from './log-site.js';
 import {
 	doubtOf,
@@ -143,17 +143,6 @@ export interface Store {
 
 const ROLL_MOST_BYTES = 2 ** 30;
 const ROLL_LEAST_BYTES = 32 * 2 ** 20;
-
-/** What the log needs of checksums, out of the addon. */
-export const logChecksums: Checksums = {
-	crc32c,
-	blockCrcs(bytes) {
-		const crcs = new Uint32Array(Math.ceil(bytes.length / BLOCK_BYTES));
-		crc32cBlocks(bytes, crcs);
-		return new Uint8Array(crcs.buffer);
-	},
-	firstBadBlock: checkBlocksBytes,
-};
 
 /** Errors: FORMAT_UNKNOWN, VOLUME_CONFLICT, JOURNAL_MISSING, JOURNAL_DAMAGED, DISK_FULL, and whatever the disk answers. */
 export async function openStore(options: StoreOptions): Promise<Store> {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, describe, it, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decodeFileStart, encodeFileStart } from '../../src/append-log/format.js';
-import { logChecksums } from '../../src/log-layer/store.js';
+import { logChecksums } from '../../src/log-layer/log-checksums.js';
 import type { TxSeq } from '../../src/units.js';
 import { RealNode } from '../crash/real-node.js';
 import type { GoldenExpectation } from '../golden/make-format-1.js';

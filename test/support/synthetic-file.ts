@@ -11,7 +11,7 @@ import { systemRandomness } from '../../src/io/randomness.js';
 import type { StorageFile, StorageIo } from '../../src/io/storage-io.js';
 import { objectClosed, objectOpened, segmentRecord } from '../../src/log-layer/records.js';
 import { openIdentity } from '../../src/log-layer/store-identity.js';
-import { logChecksums } from '../../src/log-layer/store.js';
+import { logChecksums } from '../../src/log-layer/log-checksums.js';
 import { LogFiles } from '../../src/append-log/log-files.js';
 import { logDirectory } from '../../src/log-layer/volumes.js';
 import * as addon from '../../src/native/addon.js';

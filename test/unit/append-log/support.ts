@@ -12,7 +12,7 @@ import type {
 	RecordInput,
 } from '../../../src/append-log/types.js';
 import type { StorageIo } from '../../../src/io/storage-io.js';
-import { logChecksums } from '../../../src/log-layer/store.js';
+import { logChecksums } from '../../../src/log-layer/log-checksums.js';
 import type { Lsn } from '../../../src/units.js';
 import { SeededRandomness, SimulatedClock } from '../../support/simulated-clock.js';
 import { SimulatedIo } from '../../support/simulated-io.js';

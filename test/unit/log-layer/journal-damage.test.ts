@@ -6,7 +6,7 @@ import { before, describe, it } from 'node:test';
 import { LogFileScan } from '../../../src/append-log/file-scan.js';
 import { FIRST_GROUP_OFFSET, type GroupHeader } from '../../../src/append-log/format.js';
 import { createNodeIo } from '../../../src/io/node-io.js';
-import { logChecksums } from '../../../src/log-layer/store.js';
+import { logChecksums } from '../../../src/log-layer/log-checksums.js';
 import { JOURNAL_RECORDS } from '../../../src/settlement/journal-records.js';
 import { logFiles } from '../../support/damage.js';
 import { Prng } from '../../support/prng.js';

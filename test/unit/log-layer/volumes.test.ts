@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { decodeFileStart, FIRST_GROUP_OFFSET } from '../../../src/append-log/format.js';
 import type { ErrorCode } from '../../../src/errors.js';
 import { PerigeeError } from '../../../src/errors.js';
-import { logChecksums } from '../../../src/log-layer/store.js';
+import { logChecksums } from '../../../src/log-layer/log-checksums.js';
 import type { UploadResult } from '../../../src/log-layer/types.js';
 import { flipBit } from '../../support/damage.js';
 import { Prng } from '../../support/prng.js';
