@@ -24,6 +24,7 @@ export interface Mutant {
 const RECOVERY = 'unit/append-log/recovery.test.js';
 const FLIPS = 'crash/flips.test.js';
 const MUSEUM = 'museum/lost-data.test.js';
+const LOSSES = 'unit/log-layer/losses.test.js';
 
 export const MUTANTS: readonly Mutant[] = [
 	{
@@ -105,6 +106,38 @@ export const MUTANTS: readonly Mutant[] = [
 		replace: ';',
 		test: MUSEUM,
 		guard: 'the verdict on a torn group',
+	},
+	{
+		rule: 'a file that a lane has gone on without is taken whole when it returns',
+		file: 'log-layer/losses.js',
+		find: 'return begun !== undefined && begun <',
+		replace: 'return false && begun <',
+		test: MUSEUM,
+		guard: 'the end of a log file that was away',
+	},
+	{
+		rule: 'a root remembers that all of it was dropped, so that no older deletion counts again',
+		file: 'log-layer/apply-payload.js',
+		find: 'isDeleted || cause === DELETED_BECAUSE.dropped',
+		replace: 'isDeleted',
+		test: MUSEUM,
+		guard: 'that a file is not deleted',
+	},
+	{
+		rule: 'a log file that was given up is no part of the log should it return',
+		file: 'append-log/log-files.js',
+		find: 'if (isGivenUp(found.lane, found.fileNo)) {',
+		replace: 'if (false) {',
+		test: LOSSES,
+		guard: 'count as missing no longer',
+	},
+	{
+		rule: 'a volume that was given up is refused should it return',
+		file: 'log-layer/volumes.js',
+		find: 'if (this.#identity.givenUp.volumes.includes(volume))',
+		replace: 'if (false)',
+		test: LOSSES,
+		guard: 'refused when it returns',
 	},
 	{
 		rule: 'a repeated upload trusts what is held only after it was read',

@@ -242,6 +242,8 @@ describe('losses that are given up', () => {
 		await store.close();
 		for (const path of lost) await rename(`${path}.away`, path);
 		store = await stores.open(OPTIONS, dataDir);
+		const names = store.log.listFiles().map(({ lane, fileNo }) => `${lane} ${fileNo}`);
+		for (const name of ['bulk 2', 'small 1']) assert.ok(!names.includes(name), name);
 		assert.equal(await served(store, [...stored, ...since]), stored.length + since.length);
 		const roots = await Promise.all(stored.map(({ txSeq }) => rootOf(store, txSeq)));
 		for (const root of roots) await store.files.deleteFile(root);
