@@ -15,6 +15,7 @@ const MOST_ROOM_BYTES = 12 * 2 ** 20;
 const POSITIONS = 100;
 const REFUSALS_WANTED = 4;
 const UPLOADS_MOST = 400;
+const MOST_UPLOAD_BYTES = 900_000;
 const ROOM_MS = 30_000;
 const POLL_MS = 100;
 
@@ -71,7 +72,7 @@ class FullDiskRun {
 		);
 		let refusals = 0;
 		for (let left = UPLOADS_MOST; left > 0 && refusals < REFUSALS_WANTED; left--) {
-			const sizeBytes = this.#prng.chance(0.5) ? 1 + this.#prng.below(9000) : 1 + this.#prng.below(900_000);
+			const sizeBytes = this.#prng.chance(0.5) ? 1 + this.#prng.below(9000) : 1 + this.#prng.below(MOST_UPLOAD_BYTES);
 			if (!(await this.#upload(sizeBytes))) refusals++;
 		}
 		if (refusals < REFUSALS_WANTED) throw new Violation('a full disk takes uploads');
@@ -85,8 +86,9 @@ class FullDiskRun {
 			await this.#verify();
 		}
 		await this.#disk.empty();
-		await this.#awaitRoom();
-		for (const sizeBytes of [2000, 600_000]) await this.#mustUpload(sizeBytes);
+		// What the node knew last may have had room for less.
+		await this.#awaitRoom(MOST_UPLOAD_BYTES);
+		for (const sizeBytes of [2000, MOST_UPLOAD_BYTES]) await this.#mustUpload(sizeBytes);
 		await this.#verify();
 		if (this.#prng.chance(0.5)) await this.#stop();
 		else await this.#kill();
@@ -140,7 +142,7 @@ class FullDiskRun {
 
 	async #mustUpload(sizeBytes: number): Promise<void> {
 		if (!(await this.#upload(sizeBytes)))
-			throw new Violation(`an upload is refused although there is room: ${this.#log}`);
+			throw new Violation(`an upload of ${sizeBytes} bytes is refused although there is room: ${this.#log}`);
 	}
 
 	/** False when it was refused because the disk is full. */
@@ -161,9 +163,9 @@ class FullDiskRun {
 	}
 
 	/** The node finds out by itself, without a restart. */
-	async #awaitRoom(): Promise<void> {
+	async #awaitRoom(sizeBytes: number): Promise<void> {
 		const endMs = performance.now() + ROOM_MS;
-		while (!(await this.#upload(100))) {
+		while (!(await this.#upload(sizeBytes))) {
 			if (performance.now() > endMs) throw new Violation(`room that came back is not used: ${this.#log}`);
 			await delay(POLL_MS);
 		}
