@@ -1,4 +1,7 @@
-/** Log files and volumes that are missing at a start: the rest is served, nothing is forgotten, and everything is there again once they are back. */
+/**
+ * Log files and volumes that are missing at a start: the rest is served, nothing is forgotten, and everything is there again once they are back,
+ * unless they were given up: then they are no part of the store any more.
+ */
 import { PerigeeError } from '../../src/errors.js';
 import { Prng } from '../support/prng.js';
 import { makeContent, Oracle } from './oracle.js';
@@ -15,6 +18,8 @@ export interface LossOutcome {
 	/** Files that could not be read while something was missing. */
 	readonly notHeld: number;
 	readonly refusedStarts: number;
+	/** 1 when what was missing was given up. */
+	readonly givenUp: number;
 }
 
 /** Runs a seed. Throws at the first broken promise. */
@@ -52,10 +57,32 @@ export async function runLossSeed(seed: number, breakage: Breakage = {}): Promis
 		if (prng.chance(0.5)) await work(machine, process.store.close(), 'a close while something is missing');
 		machine.kill();
 	}
-	await move(machine, AWAY, missing);
+	const isGivenUp = !isJournal(missing) && prng.chance(0.3);
+	if (isGivenUp) await giveUp(machine, missing, oracle, prng);
+	else await move(machine, AWAY, missing);
 	const process = await open(machine);
 	await work(machine, verifyStore(machine, process, oracle), 'the check once everything is back');
-	return outcome;
+	return { ...outcome, givenUp: isGivenUp ? 1 : 0 };
+}
+
+/** What is missing will not return: it is given up, all content is sent again, and then it turns up after all. */
+async function giveUp(machine: SimulatedMachine, missing: string, oracle: Oracle, prng: Prng): Promise<void> {
+	const rebuilt = await work(machine, machine.start(true), 'a rebuild without what is missing');
+	await work(machine, rebuilt.store.giveUpLosses(), 'giving up');
+	if (prng.chance(0.5)) await work(machine, rebuilt.store.close(), 'a close after giving up');
+	machine.kill();
+	const process = await open(machine);
+	const { files, volumes } = process.store.losses;
+	if (files.length + volumes.length > 0) throw new Violation(`${missing} was given up and is called missing`);
+	await work(machine, countNotHeld(process, oracle), 'reading after giving up');
+	// Also what was deleted: the fact may have lain in what is lost.
+	const contents = new Set(oracle.acknowledged.map(({ content }) => content));
+	for (const content of contents)
+		await work(machine, upload(machine, process.store, oracle, prng, content), 'an upload of what was lost');
+	if (prng.chance(0.5)) await work(machine, process.store.close(), 'a close before a return');
+	machine.kill();
+	// The place of a volume that was given up is a new volume's by now.
+	if (!VOLUMES.includes(missing)) await move(machine, AWAY, missing);
 }
 
 /** A volume; or a log file, if the last checkpoint knows it. */
@@ -63,6 +90,10 @@ function pickMissing(machine: SimulatedMachine, prng: Prng, isClosed: boolean): 
 	const files = machine.io.files().filter((path) => path.endsWith('.log'));
 	const choices = isClosed ? [...VOLUMES, ...files] : VOLUMES;
 	return prng.pick(choices);
+}
+
+function isJournal(path: string): boolean {
+	return path.startsWith(`${DATA_DIR}/log/journal`);
 }
 
 async function move(machine: SimulatedMachine, from: string, to: string): Promise<void> {
@@ -77,7 +108,6 @@ async function openWithout(
 	rebuild: boolean,
 	mustBeNamed: boolean,
 ): Promise<Process | undefined> {
-	const isJournal = missing.startsWith(`${DATA_DIR}/log/journal`);
 	try {
 		const process = await work(machine, machine.start(rebuild), 'an open');
 		const { files, volumes } = process.store.losses;
@@ -86,7 +116,7 @@ async function openWithout(
 			throw new Violation(`${missing} is missing, and nobody says so`);
 		return process;
 	} catch (error) {
-		if (!isJournal || !(error instanceof PerigeeError && error.code === 'JOURNAL_MISSING')) throw error;
+		if (!isJournal(missing) || !(error instanceof PerigeeError && error.code === 'JOURNAL_MISSING')) throw error;
 		machine.kill();
 		return undefined;
 	}

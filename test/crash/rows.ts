@@ -154,7 +154,7 @@ function fileSystemFullRow(): Row {
 function lossRow(): Row {
 	return {
 		name: 'missing',
-		what: 'a log file or a volume is missing at some starts, and comes back',
+		what: 'a log file or a volume is missing at some starts, and comes back or is given up',
 		goals: [{ count: 'stores', least: 300 }],
 		share: 1,
 		run: async (seed) => ({ counts: { stores: 1, ...(await runLossSeed(seed)) } }),
