@@ -190,7 +190,12 @@ export const ERRORS = {
 		false,
 		'The text says which rule it breaks (spec log-layer §2.2).',
 	),
-	CONFIG_INVALID: rule(400, 'The configuration cannot be used', false, 'The text names the place.'),
+	CONFIG_INVALID: rule(
+		400,
+		'The configuration cannot be used',
+		false,
+		'Correct it at the place that the text names; docs/configuration.md lists all settings with their ranges, and perigee start --help the flags.',
+	),
 	INTERNAL: rule(
 		500,
 		'Something went wrong inside the node',

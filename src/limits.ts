@@ -46,8 +46,6 @@ export const LIMITS = {
 	/** How long, and how far, a refused body is still read so that the client sees the answer. */
 	httpLingerMs: 2_000,
 	httpLingerBytes: 64 * 1024 * 1024,
-	/** How long running requests may go on once the node stops. */
-	httpCloseMs: 10_000,
 	/** Largest file that is answered with one write. */
 	httpSmallFileBytes: 65_536,
 	/** Bytes of a download handed to a socket and not yet taken by it. */

@@ -19,7 +19,9 @@ import { LIMITS } from './limits.js';
 import { STORE_FORMAT, replaceFile } from './log-layer/checkpoint.js';
 import { HealingStore } from './log-layer/healing-store.js';
 import { openStore, type StoreOptions, type StoreObserver } from './log-layer/store.js';
-import { logDirectory, makeDataDir } from './log-layer/volumes.js';
+import { logDirectory } from './log-layer/volumes.js';
+import { assertCanListen, makeFirstDataDir } from './node/data-dir.js';
+import { makeEmbedded } from './node/embedded.js';
 import { healingObserver, scrubObserver } from './node/observers.js';
 import { rebuildSummary, type RebuildSummary } from './node/rebuild-summary.js';
 import { refreshStoreMetrics } from './node/store-metrics.js';
@@ -28,12 +30,7 @@ import { watchProcess } from './metrics/process-metrics.js';
 import * as addon from './native/addon.js';
 import { HashPool, type HashPoolObserver } from './native/hash-pool.js';
 import { SlabRing } from './native/slab-ring.js';
-import { EmbeddedSettlement } from './settlement/embedded/embedded-settlement.js';
-import type { Journal } from './settlement/journal.js';
-import { createGenesis } from './settlement/embedded/genesis.js';
 
-/** Chain id of an embedded ledger; no public chain uses it. */
-const EMBEDDED_CHAIN_ID = 5_678_000n;
 const WRITE_BUFFER_BYTES = 4 * 2 ** 20;
 const PROGRESS_LINE_MS = 10_000;
 const NODE_FILE = 'node.json';
@@ -78,6 +75,7 @@ export async function startNode(config: Config): Promise<RunningNode> {
 	const site = openSite(config);
 	try {
 		const { log, metrics } = site;
+		await assertCanListen(site.io, config);
 		const { healing, refresh } = await buildStore(site, { rebuild: false });
 		const processWatch = watchProcess(metrics);
 		site.closers.push(() => processWatch.stop());
@@ -91,6 +89,7 @@ export async function startNode(config: Config): Promise<RunningNode> {
 				version: VERSION,
 				maxFileBytes: config.storage.maxFileBytes,
 				idleTimeoutMs: config.upload.idleTimeoutMs,
+				graceMs: config.shutdown.graceMs,
 			},
 			{ store: healing.files, metrics, refreshMetrics, clock: systemClock, randomness: systemRandomness, log },
 		);
@@ -116,13 +115,10 @@ export async function startNode(config: Config): Promise<RunningNode> {
 /** Opens the admin listener. Whoever reaches it may do everything, so a wider address than the loopback one is worth a warning. */
 async function startAdmin({ config, metrics, log, closers }: Site, admin: HealingStore): Promise<HttpServer> {
 	const listen = parseListenAddress(config.admin);
-	const server = await startAdminServer(listen, {
-		admin,
-		metrics,
-		clock: systemClock,
-		randomness: systemRandomness,
-		log,
-	});
+	const server = await startAdminServer(
+		{ listen, graceMs: config.shutdown.graceMs },
+		{ admin, metrics, clock: systemClock, randomness: systemRandomness, log },
+	);
 	closers.push(() => server.close());
 	if (!isLoopback(listen.host))
 		log.warn({ admin: server.url }, 'the admin listener can be reached from other machines and asks for no password');
@@ -171,7 +167,7 @@ async function buildStore(
 	choices: StoreChoices,
 ): Promise<{ readonly healing: HealingStore; readonly refresh: () => void }> {
 	const { config, io, metrics, log, closers } = site;
-	await makeDataDir(io, config.dataDir);
+	await makeFirstDataDir(io, config.dataDir);
 	const lock = lockDirectory(config.dataDir);
 	closers.push(() => lock.release());
 	// What a killed node left; a clean stop removes it last.
@@ -200,7 +196,7 @@ async function buildStore(
 				}),
 			destroy: destroyRocks,
 		},
-		makeSettlement: (journal) => makeEmbedded(site, journal),
+		makeSettlement: (journal) => makeEmbedded(config, journal, { metrics, log }),
 		ring,
 		pool,
 		observer: {
@@ -258,27 +254,6 @@ function logProgress(log: Logger): (progress: ReplayProgress) => void {
 		toldMs = nowMs;
 		log.info(progress, 'the view is brought up to date from the log');
 	};
-}
-
-function makeEmbedded({ config, log, metrics }: Site, journal: Journal): EmbeddedSettlement {
-	const { blocksPerEpoch, blockIntervalMs, pricePerSector } = config.embedded;
-	const choices = {
-		chainId: EMBEDDED_CHAIN_ID,
-		blocksPerEpoch,
-		blockIntervalMs,
-		pricePerSector: BigInt(pricePerSector),
-	};
-	return new EmbeddedSettlement({
-		journal,
-		clock: systemClock,
-		hashing: addon,
-		observer: {
-			committed: (_submissions, blocks) => metrics.ledgerBlocks.inc(blocks),
-			idleFailed: (error) =>
-				log.warn({ err: error }, 'idle time could not be written to the ledger; it is tried again'),
-		},
-		genesis: createGenesis(choices, systemClock, systemRandomness),
-	});
 }
 
 async function removeNodeFile({ io, config }: Site): Promise<void> {

@@ -1,6 +1,7 @@
 /** The HTTP listener: bounds, time limits, and a close that lets running requests finish. */
+import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { type ListenAddress, urlOfAddress } from '../config/listen-address.js';
@@ -24,6 +25,8 @@ export interface HttpServerOptions {
 	readonly maxFileBytes: number;
 	/** upload.idleTimeoutMs */
 	readonly idleTimeoutMs: number;
+	/** shutdown.graceMs */
+	readonly graceMs: number;
 }
 
 /** What every listener is built with. */
@@ -43,7 +46,7 @@ export interface HttpServerModules extends ServerModules {
 export interface HttpServer {
 	/** Where it listens, with the port that was really taken. */
 	readonly url: string;
-	/** Stops accepting, lets running requests finish for LIMITS.httpCloseMs, then cuts them. */
+	/** Stops accepting, lets running requests finish for the grace time, then cuts them. */
 	close(): Promise<void>;
 }
 
@@ -65,13 +68,31 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		answering: new WeakMap(),
 		uploads: new UploadWatch({ idleTimeoutMs: options.idleTimeoutMs, clock: modules.clock }),
 	};
-	return serve({ listen: options.listen, flag: '--http' }, modules, context, REST_ENDPOINTS);
+	return serve({ listen: options.listen, flag: '--http', graceMs: options.graceMs }, modules, context, REST_ENDPOINTS);
 }
 
 /** Where to listen, and the flag that says so. */
-interface ListenOptions {
+interface ListenPlace {
 	readonly listen: ListenAddress;
 	readonly flag: string;
+}
+
+interface ListenOptions extends ListenPlace {
+	/** How long running requests may go on once the listener closes. */
+	readonly graceMs: number;
+}
+
+/** Errors: CONFIG_INVALID when the address cannot be taken now. */
+export async function assertFree(place: ListenPlace): Promise<void> {
+	const server = createServer();
+	try {
+		server.listen(place.listen);
+		await once(server, 'listening');
+	} catch (error) {
+		throw addressError(place, error);
+	} finally {
+		server.close();
+	}
 }
 
 /** Builds a server for some endpoints and listens. Errors: CONFIG_INVALID when the address cannot be taken. */
@@ -108,7 +129,7 @@ export async function serve<C extends ServerContext>(
 		async close() {
 			// A connection on which nothing was asked yet waits for nothing.
 			for (const socket of connections) if (!context.answering.has(socket)) socket.destroy();
-			await close(app, modules.clock);
+			await close(app, modules.clock, options.graceMs);
 		},
 	};
 }
@@ -197,9 +218,9 @@ function reportRefusedConnections(server: Server, modules: ServerModules): void 
 	});
 }
 
-async function close(app: FastifyInstance, clock: Clock): Promise<void> {
+async function close(app: FastifyInstance, clock: Clock, graceMs: number): Promise<void> {
 	const { server } = app;
-	const cancelDeadline = clock.schedule(LIMITS.httpCloseMs, () => server.closeAllConnections());
+	const cancelDeadline = clock.schedule(graceMs, () => server.closeAllConnections());
 	let closed = false;
 	const look = (): void => {
 		if (closed) return;
@@ -213,7 +234,7 @@ async function close(app: FastifyInstance, clock: Clock): Promise<void> {
 	cancelDeadline();
 }
 
-function addressError({ listen: address, flag }: ListenOptions, error: unknown): unknown {
+function addressError({ listen: address, flag }: ListenPlace, error: unknown): unknown {
 	const { code } = error as NodeJS.ErrnoException;
 	const where = urlOfAddress(address).slice('http://'.length);
 	switch (code) {

@@ -1,7 +1,7 @@
 /** `perigee download <root>`: the file, checked against its root before anything has its name. */
 import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import type { DataRoot } from '../units.js';
+import { dirname, join, parse } from 'node:path';
+import { type DataRoot, SEGMENT_BYTES } from '../units.js';
 import { CliError } from './exit-codes.js';
 import { finishHash, rootArgument } from './local-file.js';
 import { NodeClient, type NodeOptions, nodeUrl } from './node-client.js';
@@ -15,6 +15,9 @@ export interface DownloadVerbOptions extends NodeOptions, OutputOptions {
 	readonly output?: string;
 	readonly force?: boolean;
 }
+
+/** A node reads so far ahead of what it has sent, and some more. */
+const SEGMENTS_ASKED = 16;
 
 interface FileAnswer {
 	readonly size: number;
@@ -52,7 +55,8 @@ interface Wanted {
 }
 
 async function fetchTo(target: string, wanted: Wanted, options: DownloadVerbOptions): Promise<void> {
-	const part = `${target}.part-${process.pid}`;
+	// Not the target's name and more: that may be as long as a name can be.
+	const part = join(dirname(target), `${wanted.root.slice(2, 18)}.part-${process.pid}`);
 	const file = await open(part, 'wx');
 	const removeOnSignal = (signal: NodeJS.Signals): void => {
 		void unlink(part).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
@@ -91,14 +95,35 @@ async function fill(file: FileHandle, wanted: Wanted, options: DownloadVerbOptio
 	} catch (error) {
 		if (error instanceof CliError || (error as NodeJS.ErrnoException).path !== undefined) throw error;
 		const { code, syscall } = error as NodeJS.ErrnoException;
-		throw syscall === 'write' && code !== 'EPIPE' ? error : client.unreachable(error);
+		if (syscall === 'write' && code !== 'EPIPE') throw error;
+		throw await brokenOff(wanted, hash.sizeBytes, error);
 	} finally {
 		progress.stop();
 	}
 	if (hash.sizeBytes < sizeBytes)
-		throw client.unreachable(new Error(`only ${hash.sizeBytes} of ${sizeBytes} bytes came`));
+		throw await brokenOff(wanted, hash.sizeBytes, new Error(`only ${hash.sizeBytes} of ${sizeBytes} bytes came`));
 	const { root: found } = finishHash(hash, root);
 	if (found !== root) throw wrongContent(root, `it has ${found}`);
+}
+
+/**
+ * Why a download ended before its end. A node that meets damage while it sends can only break the connection; asked for the segments where it
+ * broke off, it says what is wrong with them.
+ */
+async function brokenOff({ client, root, sizeBytes }: Wanted, gotBytes: number, cause: unknown): Promise<CliError> {
+	const from = Math.floor(gotBytes / SEGMENT_BYTES);
+	const end = Math.min(Math.ceil(sizeBytes / SEGMENT_BYTES), from + SEGMENTS_ASKED);
+	for (let segment = from; segment < end; segment++) {
+		try {
+			(await client.get(`/v1/files/${root}/segments/${segment}`)).resume();
+		} catch (error) {
+			if (!(error instanceof CliError) || error.code === undefined) break;
+			const { exit, message, hint, code } = error;
+			const what = `the node broke off after ${gotBytes} of ${sizeBytes} bytes: ${message}`;
+			return new CliError(exit, what, { code, ...(hint === undefined ? {} : { hint }) });
+		}
+	}
+	return client.unreachable(cause);
 }
 
 function wrongContent(root: DataRoot, what: string): CliError {
@@ -134,8 +159,26 @@ async function putInPlace(part: string, target: string, force: boolean): Promise
 async function targetOf(output: string | undefined, name: string, root: DataRoot): Promise<string> {
 	if (output !== undefined && !(await isDirectory(output))) return output;
 	// The name comes from whoever uploaded the file: no way out of the directory, nothing hidden.
-	const safe = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u.test(name) ? name : root;
+	const safe = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u.test(name) ? shortened(name) : root;
 	return join(output ?? '.', safe);
+}
+
+/** No file system that is in use takes a longer one. */
+const MOST_NAME_BYTES = 255;
+
+/** The name cut to what a file system takes, with its extension. */
+function shortened(name: string): string {
+	if (Buffer.byteLength(name) <= MOST_NAME_BYTES) return name;
+	const { ext } = parse(name);
+	const kept = Buffer.byteLength(ext) <= 32 ? ext : '';
+	let stem = '';
+	let bytes = Buffer.byteLength(kept);
+	for (const character of name.slice(0, name.length - kept.length)) {
+		bytes += Buffer.byteLength(character);
+		if (bytes > MOST_NAME_BYTES) break;
+		stem += character;
+	}
+	return stem + kept;
 }
 
 async function exists(path: string): Promise<boolean> {

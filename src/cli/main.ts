@@ -4,7 +4,7 @@ import { packageVersion } from '../config/version.js';
 import type { BenchVerbOptions } from './bench.js';
 import type { DownloadVerbOptions } from './download.js';
 import type { ErrorsVerbOptions } from './errors.js';
-import { EXIT_CODES } from './exit-codes.js';
+import { CliError, EXIT_CODES } from './exit-codes.js';
 import type { InfoVerbOptions } from './info.js';
 import { type OutputOptions, reportFailure } from './output.js';
 import type { RebuildVerbOptions } from './rebuild.js';
@@ -17,24 +17,36 @@ import type { UploadVerbOptions } from './upload.js';
 export async function main(argv: readonly string[]): Promise<void> {
 	// A reader that has seen enough (`| head`) is no failure of ours.
 	process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+	const json = isJsonWanted(argv);
 	try {
-		await buildProgram().parseAsync([...argv], { from: 'user' });
+		await buildProgram(json).parseAsync([...argv], { from: 'user' });
 	} catch (error) {
-		if (error instanceof CommanderError) {
-			// Commander has printed what it had to say.
-			process.exitCode = error.exitCode === 0 ? EXIT_CODES.ok.code : EXIT_CODES.usage.code;
-			return;
-		}
-		process.exitCode = reportFailure(error, argv.includes('--json'));
+		if (!(error instanceof CommanderError)) process.exitCode = reportFailure(error, json);
+		else if (error.exitCode === 0) process.exitCode = EXIT_CODES.ok.code;
+		else process.exitCode = json ? reportFailure(usageError(error), true) : EXIT_CODES.usage.code;
 	}
 }
 
-/** All verbs with their flags. */
-export function buildProgram(): Command {
+/** Asked for before the command line is understood: also what is wrong with it is then told as JSON. */
+function isJsonWanted(argv: readonly string[]): boolean {
+	const end = argv.indexOf('--');
+	return (end < 0 ? argv : argv.slice(0, end)).includes('--json');
+}
+
+function usageError({ code, message }: CommanderError): CliError {
+	const isHelp = code === 'commander.help' || code === 'commander.helpDisplayed';
+	return new CliError('usage', isHelp ? 'a verb is missing' : message.replace(/^error: /, ''), {
+		hint: 'perigee --help lists the verbs, perigee <verb> --help their flags.',
+	});
+}
+
+/** All verbs with their flags. `isQuiet`: what is wrong with a command line is not printed, only thrown. */
+export function buildProgram(isQuiet = false): Command {
 	const program = new Command('perigee')
 		.description('Storage node for AI data: durable, Merkle-committed files.')
 		.version(packageVersion())
 		.exitOverride()
+		.configureOutput(isQuiet ? { writeErr: () => undefined } : {})
 		.showHelpAfterError('(perigee <verb> --help tells more)')
 		.addHelpText('after', `\nExit codes:\n${exitCodeLines().join('\n')}`);
 	addNodeVerbs(program);

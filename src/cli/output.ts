@@ -42,6 +42,10 @@ function asCliError(error: unknown): CliError {
 		if (code === 'ENOENT') return new CliError('notFound', `${path}: no such file`);
 		if (code === 'EISDIR')
 			return new CliError('usage', `${path}: is a directory`, { hint: 'Name files, not directories.' });
+		if (code === 'ENAMETOOLONG')
+			return new CliError('usage', `${path}: the name is too long for this file system`, {
+				hint: 'Choose a shorter name; download takes it with -o.',
+			});
 		if (code === 'EACCES') return new CliError('failure', `${path}: permission denied`);
 		if (code === 'ENOSPC') return new CliError('failure', `${path}: no space left on the disk`);
 	}

@@ -90,6 +90,17 @@ export const CONFIG_SCHEMA = Type.Object(
 			},
 			strict,
 		),
+		shutdown: Type.Object(
+			{
+				graceMs: integer(
+					10_000,
+					0,
+					3_600_000,
+					'On SIGTERM or SIGINT requests that run may go on for so long, then their connections are cut. A second signal ends the process at once.',
+				),
+			},
+			strict,
+		),
 		log: Type.Object(
 			{
 				level: Type.Union(
@@ -115,7 +126,12 @@ export const CONFIG_SCHEMA = Type.Object(
 		),
 		embedded: Type.Object(
 			{
-				blockIntervalMs: integer(5_000, 10, 86_400_000, 'Time between ledger blocks of an idle embedded settlement.'),
+				blockIntervalMs: integer(
+					5_000,
+					10,
+					86_400_000,
+					'Time between ledger blocks of an idle embedded settlement. Fixed once a data directory exists.',
+				),
 				blocksPerEpoch: integer(200, 1, 2 ** 31, 'Ledger blocks of one epoch. Fixed once a data directory exists.'),
 				pricePerSector: integer(
 					0,

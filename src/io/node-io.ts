@@ -4,6 +4,7 @@
  * to another file right afterwards.
  */
 import * as fs from 'node:fs';
+import { dirname } from 'node:path';
 import { DirectWriter, type Misalignment } from './direct-writer.js';
 import type { OpenMode, StorageFile, StorageIo } from './storage-io.js';
 import { call, codeOf } from './system-call.js';
@@ -35,9 +36,7 @@ export function createNodeIo(options: NodeIoOptions = {}): StorageIo {
 		link: (from, to) => call<void>((done) => fs.link(from, to, done)),
 		stat,
 		list,
-		async makeDir(directory) {
-			await call<string | undefined>((done) => fs.mkdir(directory, { recursive: true }, done));
-		},
+		makeDir,
 		removeDir: (directory) => call<void>((done) => fs.rm(directory, { recursive: true, force: true }, done)),
 		syncDir,
 		space,
@@ -153,6 +152,30 @@ async function list(directory: string): Promise<string[]> {
 		if (codeOf(error) === 'ENOENT') return [];
 		throw error;
 	}
+}
+
+/**
+ * With what is missing above it, one step at a time: the system's own recursive call never ends where a directory is there and
+ * cannot hold another (/proc).
+ */
+async function makeDir(directory: string): Promise<void> {
+	try {
+		await call<void>((done) => fs.mkdir(directory, done));
+	} catch (error) {
+		const above = dirname(directory);
+		const isAboveMissing = codeOf(error) === 'ENOENT' && above !== directory && (await stat(above)) === undefined;
+		if (isAboveMissing) {
+			await makeDir(above);
+			await makeDir(directory);
+		} else if (!(await isDirectory(directory))) throw error;
+	}
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+	return call<fs.Stats>((done) => fs.stat(path, done)).then(
+		(stats) => stats.isDirectory(),
+		() => false,
+	);
 }
 
 async function syncDir(directory: string): Promise<void> {

@@ -73,6 +73,8 @@ export interface FileStoreParts {
 	readonly damage: DamageList;
 	readonly checked: CheckedObjects;
 	readonly losses: Losses;
+	/** Emptied log files that have waited for long for somebody who holds on to them. */
+	readonly overdueFiles: () => number;
 	readonly maxFileBytes: number;
 	readonly maxUploads: number;
 	/** In whose name this node submits; 20 bytes. */
@@ -83,8 +85,6 @@ const NO_TAGS = new Uint8Array(0);
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['DATA_DAMAGED', 'READ_FAILED', 'NOT_HELD']);
 
 export class LogFileStore implements FileStore {
-	/** Counts emptied log files that have waited for long for somebody who holds on to them; set by the compaction. */
-	overdueFiles: () => number = () => 0;
 	readonly #parts: FileStoreParts;
 	readonly #flowId: FlowId;
 	readonly #reader: ObjectReader;
@@ -227,7 +227,7 @@ export class LogFileStore implements FileStore {
 
 	health(): readonly HealthReason[] {
 		const closing = { code: 'SHUTTING_DOWN', message: 'the node is stopping', ready: false };
-		return [...healthReasons({ ...this.#parts, overdueFiles: this.overdueFiles }), ...(this.#closing ? [closing] : [])];
+		return [...healthReasons(this.#parts), ...(this.#closing ? [closing] : [])];
 	}
 
 	/** Takes no more uploads and breaks off those in progress. */

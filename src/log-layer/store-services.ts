@@ -1,16 +1,19 @@
 /** What works on an open log and its view: the file store, the list of damage, the scrub. */
 import type { AppendLog } from '../append-log/append-log.js';
+import type { Lane, LanePosition } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
 import { keccak256 } from '../native/addon.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
 import { rootFromBytes } from '../units.js';
 import { CheckedObjects } from './checked-objects.js';
+import { Compaction, type CompactionParts } from './compaction.js';
 import type { RecordDamagedError } from './copy-file.js';
 import { DamageFile } from './damage-file.js';
 import { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
 import { Expiry } from './expiry.js';
+import type { LiveBytes } from './live-bytes.js';
 import { LogFileStore } from './file-store.js';
 import { doubtOf, type Losses } from './losses.js';
 import { Housekeeping } from './housekeeping.js';
@@ -31,6 +34,7 @@ export interface StoreServices {
 	readonly damageFile: DamageFile;
 	readonly scrub: Scrub;
 	readonly housekeeping: Housekeeping;
+	readonly compaction: Compaction;
 }
 
 /** What the services share with the store. */
@@ -41,19 +45,39 @@ interface Core {
 	readonly storeId: Uint8Array;
 	readonly pending: PendingObjects;
 	readonly purge: Purge;
+	readonly live: LiveBytes;
+	/** Up to where each lane is in the view. */
+	readonly applied: Partial<Record<Lane, LanePosition>>;
 }
 
+/** `checkpoint`: makes one of everything applied by now and answers its positions; called once the store is open. */
 export async function openServices(
 	options: StoreOptions,
 	core: Core,
 	log: AppendLog,
 	disk: DiskSpace,
 	losses: Losses,
+	checkpoint: CompactionParts['checkpoint'],
 ): Promise<StoreServices> {
 	const { view, journal, settlement, pending, purge } = core;
 	const storeId = Buffer.from(core.storeId).toString('hex');
 	const { list: damage, file: damageFile } = await knownDamage(options, storeId, view, log);
 	const checked = new CheckedObjects(log, damage);
+	const compaction = new Compaction({
+		log,
+		disk,
+		view,
+		journal,
+		live: core.live,
+		clock: options.clock,
+		checkpoint,
+		position: (lane) => core.applied[lane],
+		damaged: (error) => noteDamagedRecord(view, damage, error),
+		doubt: () => doubtOf(losses, damage.lostStretches),
+		observer: options.observer.compaction,
+		tranquility: options.compactionTranquility,
+		deadPercent: options.compactionDeadPercent,
+	});
 	const submitter = keccak256(core.storeId).slice(-ADDRESS_BYTES);
 	const locks = new RootLocks();
 	const files = new LogFileStore({
@@ -67,6 +91,7 @@ export async function openServices(
 		damage,
 		checked,
 		losses,
+		overdueFiles: () => compaction.overdue().length,
 		submitter,
 	});
 	const expiry = new Expiry({
@@ -93,7 +118,7 @@ export async function openServices(
 		flow: () => ({ flowId: settlement.identity().flowId, submissions: settlement.flow().submissions }),
 		completeBelow: () => files.completeBelow,
 	});
-	return { files, damage, damageFile, scrub, housekeeping };
+	return { files, damage, damageFile, scrub, housekeeping, compaction };
 }
 
 interface KnownDamage {
@@ -139,7 +164,7 @@ async function objectsStillNamed(view: View, list: DamageList): Promise<Readonly
 }
 
 /** Puts a record that compaction found damaged into the list. The record of a small file names its root itself. */
-export async function noteDamagedRecord(view: View, list: DamageList, damaged: RecordDamagedError): Promise<void> {
+async function noteDamagedRecord(view: View, list: DamageList, damaged: RecordDamagedError): Promise<void> {
 	const { record, objectId, segment } = damaged;
 	const { place } = record;
 	if (!place) return;

@@ -19,7 +19,7 @@ import type { Settlement } from '../settlement/settlement.js';
 import type { Lsn } from '../units.js';
 import { Ballast } from './ballast.js';
 import { dropCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
-import { Compaction, type CompactionObserver } from './compaction.js';
+import type { Compaction, CompactionObserver } from './compaction.js';
 import type { DamageList, DamagedSegment, DamagedStretch } from './damage.js';
 import { DiskSpace } from './disk-space.js';
 import type { LogFileStore } from './file-store.js';
@@ -27,20 +27,12 @@ import { refuseLaterFormat } from './format-guard.js';
 import { FullDisk } from './full-disk.js';
 import { logChecksums } from './log-checksums.js';
 import { LogSite } from './log-site.js';
-import {
-	doubtOf,
-	filesUpTo,
-	lastKnownFiles,
-	missingFiles,
-	returnedFile,
-	unmissedFiles,
-	type Losses,
-} from './losses.js';
+import { filesUpTo, lastKnownFiles, missingFiles, returnedFile, unmissedFiles, type Losses } from './losses.js';
 import { rowKeys } from './rows.js';
 import type { Scrub, ScrubObserver, ScrubSettings } from './scrub.js';
 import { StoreCore } from './store-core.js';
 import { giveUp } from './store-identity.js';
-import { noteDamagedRecord, openServices, type StoreServices } from './store-services.js';
+import { openServices, type StoreServices } from './store-services.js';
 import type { MissingVolume } from './volumes.js';
 import type { ViewObserver } from './view.js';
 import { discardView, trustedCheckpoint, viewDirectory } from './view-trust.js';
@@ -200,7 +192,7 @@ class OpenStore implements Store {
 		disk: DiskSpace,
 		losses: Losses,
 		fullDisk: FullDisk,
-		{ files, scrub, damage, damageFile, housekeeping }: StoreServices,
+		{ files, scrub, damage, damageFile, housekeeping, compaction }: StoreServices,
 	) {
 		this.#options = options;
 		this.#parts = parts;
@@ -214,22 +206,7 @@ class OpenStore implements Store {
 		this.files = files;
 		this.scrub = scrub;
 		this.#housekeeping = housekeeping;
-		this.compaction = new Compaction({
-			log,
-			disk,
-			view: parts.view,
-			journal: parts.journal,
-			live: parts.live,
-			clock: options.clock,
-			checkpoint: () => this.#checkpointOfNow(),
-			position: (lane) => parts.applied[lane],
-			damaged: (error) => noteDamagedRecord(parts.view, damage, error),
-			doubt: () => doubtOf(losses, damage.lostStretches),
-			observer: options.observer.compaction,
-			tranquility: options.compactionTranquility,
-			deadPercent: options.compactionDeadPercent,
-		});
-		this.files.overdueFiles = () => this.compaction.overdue().length;
+		this.compaction = compaction;
 	}
 
 	static async open(options: StoreOptions, site: LogSite): Promise<Store> {
@@ -282,9 +259,10 @@ class OpenStore implements Store {
 			await parts.view.change((turn) => Promise.resolve(turn.settleLater()));
 			await parts.settlement.start();
 			const losses = { files: missing, volumes: volumes.missing };
-			const services = await openServices(options, parts, log, disk, losses);
+			// Nothing asks for a checkpoint before the store is there.
+			const services = await openServices(options, parts, log, disk, losses, () => store.#checkpointOfNow());
 			const fullDisk = new FullDisk(options.clock, ballast);
-			const store = new OpenStore(options, parts, log, disk, losses, fullDisk, services);
+			const store: OpenStore = new OpenStore(options, parts, log, disk, losses, fullDisk, services);
 			parts.view.waitOutFullDisk(() => fullDisk.waitForRoom());
 			await ballast.restore();
 			parts.onViewDamage = () => {

@@ -6,6 +6,7 @@ import { runCrashSeed } from './scenario.js';
 
 /** The suite must notice within so many seeds. */
 const SEEDS = 300;
+const OWN_SEEDS = 10;
 
 describe('the crash suite notices when this rule is broken:', () => {
 	for (const { rule, breakage, install, run = (seed: number) => runCrashSeed(seed, breakage) } of CANARIES) {
@@ -25,6 +26,15 @@ describe('the crash suite notices when this rule is broken:', () => {
 			} finally {
 				restore?.();
 			}
+		});
+	}
+});
+
+describe('with the rule in place nothing is broken in the life that was made for it:', () => {
+	for (const { rule, run } of CANARIES) {
+		if (!run) continue;
+		it(rule, async () => {
+			for (let seed = 1; seed <= OWN_SEEDS; seed++) await run(seed);
 		});
 	}
 });

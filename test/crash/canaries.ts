@@ -8,6 +8,7 @@ import { Purge } from '../../src/log-layer/purge.js';
 import { RECORDS } from '../../src/log-layer/records.js';
 import { RootLocks } from '../../src/log-layer/root-locks.js';
 import { Retirement } from '../../src/log-layer/retirement.js';
+import { runCompactionSeed } from './compaction-life.js';
 import { runPurgeSeed } from './purge-life.js';
 import type { Breakage } from './simulated-machine.js';
 
@@ -41,6 +42,12 @@ export const CANARIES: readonly Canary[] = [
 	},
 	{ rule: 'a short write is noticed', breakage: { io: withFiles(writeHalf) } },
 	{ rule: 'batches of the view reach it whole and in order', breakage: { kv: dropSomeBatches } },
+	{
+		rule: 'a log file goes behind a checkpoint that no longer needs it',
+		breakage: {},
+		install: () => replaced(Retirement.prototype, 'covered', () => (files) => Promise.resolve(files)),
+		run: runCompactionSeed,
+	},
 	{
 		rule: 'a log file is noted as retired before it goes',
 		breakage: {},

@@ -1,7 +1,10 @@
 /** Every rule that is taken out of the compiled code makes its guard fail. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { MUTANTS, MutantSite } from './mutants.js';
+import { DAMAGE_MUTANTS } from './damage-mutants.js';
+import { MutantSite } from './mutant-site.js';
+import { LOG_MUTANTS } from './mutants.js';
+import { UPKEEP_MUTANTS } from './upkeep-mutants.js';
 
 describe('a guard notices when this rule is taken out:', () => {
 	let site: MutantSite;
@@ -10,7 +13,7 @@ describe('a guard notices when this rule is taken out:', () => {
 	});
 	after(() => site.remove());
 
-	for (const mutant of MUTANTS) {
+	for (const mutant of [...LOG_MUTANTS, ...UPKEEP_MUTANTS, ...DAMAGE_MUTANTS]) {
 		it(mutant.rule, async (t) => {
 			const failure = await site.failureOf(mutant);
 			assert.ok(failure !== undefined, `"${mutant.guard}" of ${mutant.test} passes without this rule`);

@@ -1,32 +1,15 @@
 /**
- * Rules of the store that no wrapper around it can switch off: each is taken out of a copy of the compiled code, and the test that guards it must
- * fail there.
+ * Rules of the log, of its recovery and of the view that no wrapper around the store can switch off: each is taken out of a copy of the
+ * compiled code (mutant-site.ts), and the test that guards it must fail there. Others stand in upkeep-mutants.ts and damage-mutants.ts.
  */
-import { spawn } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-export interface Mutant {
-	/** The rule that is taken out. */
-	readonly rule: string;
-	/** Compiled file below dist/src. */
-	readonly file: string;
-	/** Stands in the file exactly once. */
-	readonly find: string;
-	readonly replace: string;
-	/** Test file below dist/test, and the part of a test's name that picks the guard. */
-	readonly test: string;
-	readonly guard: string;
-}
+import type { Mutant } from './mutant-site.js';
 
 const RECOVERY = 'unit/append-log/recovery.test.js';
 const FLIPS = 'crash/flips.test.js';
 const MUSEUM = 'museum/lost-data.test.js';
 const LOSSES = 'unit/log-layer/losses.test.js';
 
-export const MUTANTS: readonly Mutant[] = [
+export const LOG_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'no byte of a file leaves the node before the checksum of its block was compared',
 		file: 'log-layer/object-reader.js',
@@ -41,7 +24,7 @@ export const MUTANTS: readonly Mutant[] = [
 		find: 'if (crc32c(row.subarray(0, end)) >>> 0 !== stored.readUInt32LE(valueBytes))',
 		replace: 'if (false)',
 		test: 'unit/db/rocks.test.js',
-		guard: '',
+		guard: 'a row that turns up under the key of another one',
 	},
 	{
 		rule: 'a damaged block of the journal is read from its second copy',
@@ -148,6 +131,14 @@ export const MUTANTS: readonly Mutant[] = [
 		guard: 'one flipped bit, sent again',
 	},
 	{
+		rule: 'the names of log files are durable before a new file names them',
+		file: 'append-log/append-log.js',
+		find: 'await options.io.syncDir(directory);',
+		replace: ';',
+		test: RECOVERY,
+		guard: 'misses no file whose name a crash took away',
+	},
+	{
 		rule: 'a directory of a later format is refused before it is touched',
 		file: 'log-layer/format-guard.js',
 		find: 'assertKnownFormat(path, header.version);',
@@ -156,59 +147,3 @@ export const MUTANTS: readonly Mutant[] = [
 		guard: 'in a small file',
 	},
 ];
-
-/** A copy of the compiled code in which one rule at a time can be taken out. */
-export class MutantSite {
-	readonly #home: string;
-
-	private constructor(home: string) {
-		this.#home = home;
-	}
-
-	static async make(): Promise<MutantSite> {
-		const root = fileURLToPath(new URL('../../../', import.meta.url));
-		const home = await mkdtemp(join(tmpdir(), 'perigee-mutants-'));
-		await cp(join(root, 'dist'), join(home, 'dist'), { recursive: true });
-		for (const name of ['native', 'node_modules', 'test', 'package.json'])
-			await symlink(join(root, name), join(home, name));
-		return new MutantSite(home);
-	}
-
-	async remove(): Promise<void> {
-		await rm(this.#home, { recursive: true, force: true });
-	}
-
-	/**
-	 * What the guard of a mutant says with the rule taken out: the first failure it reports; undefined when it passes. Errors: when the rule's
-	 * line is not found, and when the mutant cannot even be loaded.
-	 */
-	async failureOf(mutant: Mutant): Promise<string | undefined> {
-		const path = join(this.#home, 'dist/src', mutant.file);
-		const whole = await readFile(path, 'utf8');
-		const parts = whole.split(mutant.find);
-		if (parts.length !== 2)
-			throw new Error(`${mutant.file} has the line of this rule ${parts.length - 1} times: ${mutant.find}`);
-		await writeFile(path, parts.join(mutant.replace));
-		try {
-			const output = await this.#runGuard(mutant);
-			if (/SyntaxError|ERR_MODULE_NOT_FOUND/.test(output)) throw new Error(`the mutant cannot be loaded: ${output}`);
-			if (!/^# tests [1-9]/m.test(output)) throw new Error(`no test is called ${mutant.guard}: ${output}`);
-			return /^# fail 0$/m.test(output) ? undefined : (/error: (.*(?:\n\s{8,}.*)?)/.exec(output)?.[1] ?? output);
-		} finally {
-			await writeFile(path, whole);
-		}
-	}
-
-	async #runGuard({ test, guard }: Mutant): Promise<string> {
-		const pattern = guard === '' ? [] : ['--test-name-pattern', guard];
-		const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-		const child = spawn(
-			process.execPath,
-			['--test', '--test-reporter', 'tap', ...pattern, join(this.#home, 'dist/test', test)],
-			{ cwd: this.#home, env, stdio: ['ignore', 'pipe', 'inherit'] },
-		);
-		let output = '';
-		for await (const chunk of child.stdout) output += String(chunk);
-		return output;
-	}
-}

@@ -43,6 +43,8 @@ export interface MachineOptions {
 /** What a store process has told its observers. */
 export interface Told {
 	readonly damaged: BadRange[];
+	/** Damaged places that were not known. */
+	found: number;
 	readonly missing: MissingFile[];
 	readonly failed: Error[];
 	readonly rebuilt: string[];
@@ -74,6 +76,8 @@ export class SimulatedMachine {
 	readonly clock = new SimulatedClock();
 	/** Decides about each call of the running process. */
 	faults: FaultHook | undefined;
+	/** Of the next process: how long content that nobody names is kept. */
+	uploadExpiryMs = 0;
 	/** Also those of earlier processes. */
 	totalCalls = 0;
 	/** Crashes beside calls that change the disk. */
@@ -140,7 +144,7 @@ export class SimulatedMachine {
 			compactionTranquility: 0,
 			compactionDeadPercent: 8,
 			maxUploads: 64,
-			uploadExpiryMs: 0,
+			uploadExpiryMs: this.uploadExpiryMs,
 			rollBytes: this.#options.rollBytes ?? this.#prng.pick(ROLL_CHOICES),
 			rebuild,
 		});
@@ -260,6 +264,7 @@ function killed(databases: ReadonlyMap<number, LossyKv>): Map<number, LossyKv> {
 export function toldNothing(): Told {
 	return {
 		damaged: [],
+		found: 0,
 		missing: [],
 		failed: [],
 		rebuilt: [],
@@ -308,7 +313,9 @@ export function observerOf(told: Told): StoreObserver {
 			told.checkpoints++;
 		},
 		checkpointFailed: (error) => told.checkpointErrors.push(error),
-		damageFound: () => undefined,
+		damageFound: () => {
+			told.found++;
+		},
 		volumeMissing: () => undefined,
 		filesMissing: (files) => told.missing.push(...files),
 		volumeRefused: () => undefined,

@@ -7,7 +7,13 @@ import { MemoryFileStore } from './memory-file-store.js';
 
 const store = new MemoryFileStore();
 const server = await startHttpServer(
-	{ listen: { host: '127.0.0.1', port: 0 }, version: '0.0.0', maxFileBytes: 2 ** 40, idleTimeoutMs: 60_000 },
+	{
+		listen: { host: '127.0.0.1', port: 0 },
+		version: '0.0.0',
+		maxFileBytes: 2 ** 40,
+		idleTimeoutMs: 60_000,
+		graceMs: 10_000,
+	},
 	{
 		store,
 		metrics: createMetrics(),

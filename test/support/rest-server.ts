@@ -36,6 +36,7 @@ export async function startRest(test: TestContext, options: RestServerOptions = 
 			version: '9.9.9',
 			maxFileBytes: options.maxFileBytes ?? 2 ** 30,
 			idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
+			graceMs: 10_000,
 		},
 		{
 			store,

@@ -10,7 +10,10 @@ export interface AdminServerModules extends ServerModules {
 }
 
 /** Errors: CONFIG_INVALID when the address cannot be taken. */
-export async function startAdminServer(listen: ListenAddress, modules: AdminServerModules): Promise<HttpServer> {
+export async function startAdminServer(
+	{ listen, graceMs }: { readonly listen: ListenAddress; readonly graceMs: number },
+	modules: AdminServerModules,
+): Promise<HttpServer> {
 	const context: AdminContext = { ...modules, answering: new WeakMap(), guard: guardAdmin(listen.host) };
-	return serve({ listen, flag: '--admin' }, modules, context, ADMIN_LISTENER);
+	return serve({ listen, flag: '--admin', graceMs }, modules, context, ADMIN_LISTENER);
 }

@@ -21,7 +21,7 @@ import type {
 	Submission,
 	UploadName,
 } from '../settlement.js';
-import { flowAddressOf, type LedgerGenesis } from './genesis.js';
+import { type ChoiceDifference, differentChoices, flowAddressOf, type LedgerGenesis } from './genesis.js';
 import type { LedgerHashing } from './hashing.js';
 import { type BlockDraft, Ledger, maxEmptyBlocks, type Transition } from './ledger.js';
 import { submissionBytes } from './ledger-entry.js';
@@ -42,6 +42,8 @@ export interface LedgerObserver {
 	committed(submissions: number, blocks: number): void;
 	/** Idle blocks could not be written; it is tried again after another `idleEntryMs`. */
 	idleFailed(error: unknown): void;
+	/** The ledger began with other parameters than those of the options, and keeps its own. */
+	choicesDiffer?(differences: readonly ChoiceDifference[]): void;
 }
 
 export interface EmbeddedSettlementOptions {
@@ -95,7 +97,10 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 
 	/** Begins the ledger if the journal held none, and lets time pass in it. Call it after the replay. Errors as of `submit`. */
 	async start(): Promise<void> {
-		if (!this.#confirmed) {
+		if (this.#confirmed) {
+			const different = differentChoices(this.#options.genesis, this.#confirmed.genesis);
+			if (different.length > 0) this.#options.observer?.choicesDiffer?.(different);
+		} else {
 			const transition = this.#ledger.begin(this.#options.genesis);
 			await this.#commit(transition, [], [this.#flowSetting()]);
 		}

@@ -26,6 +26,24 @@ export interface LedgerGenesis {
 /** What an operator chooses of a new ledger. */
 export type GenesisChoices = Pick<LedgerGenesis, 'chainId' | 'blocksPerEpoch' | 'blockIntervalMs' | 'pricePerSector'>;
 
+/** What is chosen now and what the ledger began with, where they differ. */
+export interface ChoiceDifference {
+	readonly choice: keyof GenesisChoices;
+	readonly chosen: bigint | number;
+	readonly inForce: bigint | number;
+}
+
+const CHOICES = ['chainId', 'blocksPerEpoch', 'blockIntervalMs', 'pricePerSector'] as const;
+
+/** A ledger never changes its parameters; whoever chooses others should know. */
+export function differentChoices(chosen: GenesisChoices, ledger: GenesisChoices): readonly ChoiceDifference[] {
+	return CHOICES.filter((choice) => chosen[choice] !== ledger[choice]).map((choice) => ({
+		choice,
+		chosen: chosen[choice],
+		inForce: ledger[choice],
+	}));
+}
+
 /** Bytes of an encoded genesis. */
 export const GENESIS_BYTES = 8 + 8 + 4 + 4 + 8 + 16 + HASH_BYTES;
 

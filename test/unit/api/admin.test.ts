@@ -30,7 +30,7 @@ async function startAdmin(t: TestContext) {
 		status,
 	};
 	const server = await startAdminServer(
-		{ host: '127.0.0.1', port: 0 },
+		{ listen: { host: '127.0.0.1', port: 0 }, graceMs: 10_000 },
 		{
 			admin: { scrub, damage: (after, most) => damage.entries(after, most) },
 			metrics: createMetrics(),

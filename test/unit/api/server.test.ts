@@ -156,7 +156,7 @@ test('closing cuts what does not end in time', async (t) => {
 	connection.send('PUT /v1/upload/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc');
 	await eventually(() => rest.store.openUploads === 1, 'the upload begins');
 	const closed = rest.server.close();
-	clock.advance(LIMITS.httpCloseMs);
+	clock.advance(10_000);
 	await closed;
 	await eventually(() => rest.store.abortedUploads === 1, 'the upload is given up');
 });
@@ -186,7 +186,13 @@ test('an address that is taken is a clear error', async (t) => {
 	const { systemRandomness } = await import('../../../src/io/randomness.js');
 	await assert.rejects(
 		startHttpServer(
-			{ listen: { host: '127.0.0.1', port: rest.port }, version: '0', maxFileBytes: 1, idleTimeoutMs: 1000 },
+			{
+				listen: { host: '127.0.0.1', port: rest.port },
+				version: '0',
+				maxFileBytes: 1,
+				idleTimeoutMs: 1000,
+				graceMs: 10_000,
+			},
 			{
 				store: rest.store,
 				metrics: createMetrics(),

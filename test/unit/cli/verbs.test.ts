@@ -91,6 +91,23 @@ describe('verbs without a node', () => {
 		assert.equal(ran.code, 3);
 	});
 
+	it('a command line that cannot be used is told as JSON too, when JSON was asked for', async () => {
+		for (const [args, reason] of [
+			[['nonsense', '--json'], /unknown command 'nonsense'/],
+			[['root', '--json'], /missing required argument 'file'/],
+			[['--json', 'root', '--nonsense', 'x'], /unknown option/],
+			[['scrub', 'nonsense', '--json'], /Allowed choices/],
+		] as const) {
+			const ran = await runCli(args);
+			assert.equal(ran.code, 2);
+			assert.equal(ran.stdout.length, 0);
+			const { error } = JSON.parse(ran.stderr) as { error: { message: string; hint: string; exitCode: number } };
+			assert.match(error.message, reason);
+			assert.match(error.hint, /--help/);
+			assert.equal(error.exitCode, 2);
+		}
+	});
+
 	it('a node that does not answer is 5 with a hint', async (t) => {
 		const path = join(temporaryDirectory(t), 'file');
 		writeFileSync(path, 'abc');
@@ -168,6 +185,28 @@ describe('verbs with a node', () => {
 		assert.equal((await cli(['download', root, '-o', target, '--force'])).code, 0);
 		assert.equal(readFileSync(target, 'utf8'), 'new');
 		assert.deepEqual(readdirSync(directory), ['target']);
+	});
+
+	it('download shortens a name that no file system takes, and keeps its extension', async (t) => {
+		const directory = temporaryDirectory(t);
+		const bytes = randomBytes(100);
+		for (const name of [`${'a'.repeat(300)}.tar`, `${'ü'.repeat(127)}.tar`]) {
+			const { root } = JSON.parse(
+				(await cli(['upload', '-', '--name', name, '--json'], { input: bytes })).stdout.toString(),
+			) as { root: string };
+			const into = join(directory, String(name.length));
+			mkdirSync(into);
+			const ran = await cli(['download', root, '-o', into]);
+			assert.equal(ran.code, 0, ran.stderr);
+			const [given = '', ...others] = readdirSync(into);
+			assert.deepEqual(others, []);
+			assert.match(given, /^(a+|ü+)\.tar$/);
+			assert.ok(Buffer.byteLength(given) > 250 && Buffer.byteLength(given) <= 255);
+			assert.ok(readFileSync(join(into, given)).equals(bytes));
+		}
+		const long = await cli(['download', rootOf(bytes), '-o', join(directory, 'a'.repeat(300))]);
+		assert.equal(long.code, 2);
+		assert.match(long.stderr, /name is too long/);
 	});
 
 	it('what the node does not know is 3, and leaves no file', async (t) => {

@@ -3,10 +3,17 @@ import assert from 'node:assert/strict';
 import { cp, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { decodeRecovered } from '../../../src/append-log/recovered.js';
 import type { Lane } from '../../../src/append-log/types.js';
+import type { KvEngine } from '../../../src/db/kv-engine.js';
+import { TABLES } from '../../../src/db/tables.js';
+import { deferred } from '../../../src/deferred.js';
+import type { StorageFile, StorageIo } from '../../../src/io/storage-io.js';
 import { RECORDS } from '../../../src/log-layer/records.js';
 import type { PlaceHolder } from '../../../src/log-layer/retirement.js';
-import { SEGMENT_BYTES } from '../../../src/units.js';
+import { fileRoot } from '../../../src/native/addon.js';
+import { rootFromBytes, SEGMENT_BYTES } from '../../../src/units.js';
 import { damageContent, logFiles } from '../../support/damage.js';
 import { Prng } from '../../support/prng.js';
 import { dumpView, put, readBack, useTestStores, type TestStore } from '../../support/test-store.js';
@@ -193,6 +200,166 @@ describe('compaction', () => {
 		}
 		assert.ok(!(await logNames(store, 'bulk')).includes('bulk-0000000001.log'));
 		assert.equal(await deleteFacts(store), 0);
+	});
+
+	it('keeps a delete fact for as long as rows of its object are left', async () => {
+		const store = await stores.open();
+		const broken = store.files.beginUpload({ name: '', contentType: '' });
+		for (const seed of [1, 2]) await broken.write(content(seed, SEGMENT_BYTES));
+		await broken.abort();
+		await store.settle();
+		// The object's own row goes behind the next checkpoint, which the first pass makes once it has judged the fact.
+		await store.compaction.start({ everything: true });
+		assert.equal(await deleteFacts(store), 1);
+		await store.compaction.start({ everything: true });
+		assert.equal(await deleteFacts(store), 0);
+	});
+
+	it('keeps a delete fact for as long as its root remembers the deletion', async () => {
+		const store = await stores.open();
+		const bytes = content(1, 3 * SEGMENT_BYTES);
+		const { root, txSeq } = await put(store, bytes);
+		await store.files.deleteFile(root);
+		for (let pass = 0; pass < 3; pass++) {
+			await store.settle();
+			await store.compaction.start({ everything: true });
+		}
+		await store.close();
+		const rebuilt = await stores.open({ rebuild: true }, store.dataDir);
+		assert.equal((await rebuilt.files.fileBySeq(txSeq))?.deleted, true);
+		await put(rebuilt, bytes);
+		for (let pass = 0; pass < 3; pass++) {
+			await rebuilt.settle();
+			await rebuilt.compaction.start({ everything: true });
+		}
+		assert.equal(await deleteFacts(rebuilt), 0);
+		await assertAll(rebuilt, [{ content: bytes, txSeq }]);
+	});
+
+	it('moves a file away under a reader, who looks its places up again', async () => {
+		const store = await stores.open();
+		const bytes = content(1, 6 * 2 ** 20);
+		const file = await store.files.fileBySeq((await put(store, bytes)).txSeq);
+		assert.ok(file);
+		const pieces: Buffer[] = [];
+		for await (const piece of store.files.read(file, 0, file.sizeBytes)) {
+			pieces.push(Buffer.from(piece.bytes));
+			piece.release();
+			if (pieces.length === 1) await store.compaction.start({ everything: true });
+		}
+		assert.ok(store.told.includes('removed bulk'));
+		assert.ok(Buffer.concat(pieces).equals(bytes));
+	});
+
+	it('leaves a file that holds a segment of a standing object whose row is missing', async () => {
+		let view: KvEngine | undefined;
+		const store = await stores.open({ wrapKv: (kv) => (view = kv) });
+		await put(store, content(1, 3 * SEGMENT_BYTES));
+		await store.checkpoint();
+		const range = { from: Buffer.of(TABLES.segment), to: Buffer.of(TABLES.segment + 1) };
+		const keys: Uint8Array[] = [];
+		for await (const rows of view?.scan(range) ?? []) keys.push(...rows.map(({ key }) => key));
+		await view?.batch([{ type: 'del', key: keys[1] as Uint8Array }]);
+		await store.compaction.start({ everything: true });
+		assert.match(store.compaction.status().kept[0]?.reason ?? '', /no row of segment 1/);
+		assert.ok((await logNames(store, 'bulk')).includes('bulk-0000000001.log'));
+	});
+
+	it('takes no file whose copies have no room beside a quarter of the reserve', async () => {
+		const roomy = await stores.open({ rollBytes: ROLL_BYTES });
+		const kept = [];
+		for (const seed of [1, 2]) {
+			const bytes = content(seed, 3 * SEGMENT_BYTES);
+			kept.push({ content: bytes, txSeq: (await put(roomy, bytes)).txSeq });
+		}
+		await roomy.close();
+		const space = { freeBytes: 2_050_000, totalBytes: 100_000_000 };
+		const wrapIo = (io: StorageIo): StorageIo => ({ ...io, space: () => Promise.resolve(space) });
+		const store = await stores.open({ rollBytes: ROLL_BYTES, reserveBytes: 8_000_000, wrapIo }, roomy.dataDir);
+		await store.compaction.start({ everything: true });
+		assert.deepEqual(
+			store.told.filter((line) => line.startsWith('removed')),
+			[],
+		);
+		await assertAll(store, kept);
+	});
+
+	it('copies nothing of an object behind a delete fact that is on its way through the log', async () => {
+		const gate = deferred();
+		let isCompacting = false;
+		let deletion: Promise<void> | undefined;
+		const bytes = content(1, 3 * SEGMENT_BYTES);
+		const wrapIo = (io: StorageIo): StorageIo => ({
+			...io,
+			async open(path, mode, hints) {
+				const file = await io.open(path, mode, hints);
+				const changes: Partial<StorageFile> = {
+					async fdatasync() {
+						if (deletion && path.includes('bulk-')) await gate.promise;
+						await file.fdatasync();
+					},
+					async read(buffer, at) {
+						// The records were judged alive and are being read; now the deletion comes, and its sync takes its time.
+						if (isCompacting && !deletion && path.includes('bulk-0000000001') && buffer.length >= SEGMENT_BYTES) {
+							deletion = store.files.deleteFile(rootFromBytes(fileRoot(bytes).root));
+							while ([...store.log.unapplied('bulk')].length === 0) await nextTurn();
+						}
+						return file.read(buffer, at);
+					},
+				};
+				return new Proxy(file, {
+					get(target, name) {
+						const own = (changes as Record<string | symbol, unknown>)[name];
+						const value = own ?? (Reflect.get(target, name, target) as unknown);
+						return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+					},
+				});
+			},
+		});
+		const store = await stores.open({ wrapIo });
+		await put(store, bytes);
+		const { write } = store.log;
+		store.log.write = (lane, records, urgent) => {
+			if (records.some(({ origin }) => origin !== undefined)) gate.resolve();
+			return write.call(store.log, lane, records, urgent);
+		};
+		isCompacting = true;
+		await store.compaction.start({ everything: true });
+		gate.resolve();
+		await deletion;
+		let isDeleted = false;
+		for (const fileNo of store.log.closedFiles.numbers('bulk')) {
+			const file = await store.log.closedFiles.open('bulk', fileNo);
+			for await (const records of file.groups())
+				for (const { type } of records) {
+					assert.ok(!(isDeleted && type === RECORDS.segment), 'a segment stands behind the fact');
+					isDeleted ||= type === RECORDS.objectDeleted;
+				}
+			await file.close();
+		}
+		assert.ok(isDeleted);
+	});
+
+	it('states a verdict again before the file that states it goes', async () => {
+		const first = await stores.open();
+		const bytes = content(1, 3 * SEGMENT_BYTES);
+		await put(first, bytes);
+		// Its group confirms what lies before it, so that damage there is damage and no doubt.
+		await put(first, content(2, 3 * SEGMENT_BYTES));
+		const killed = join(await stores.newDirectory(), 'killed');
+		await cp(first.dataDir, killed, { recursive: true });
+		await damageContent(killed, 'bulk', bytes, 700);
+		const store = await stores.open({}, killed);
+		for (let pass = 0; pass < 2; pass++) await store.compaction.start({ everything: true });
+		const names = await logNames(store, 'bulk');
+		assert.ok(names.includes('bulk-0000000001.log') && !names.includes('bulk-0000000002.log'), names.join());
+		const about: number[] = [];
+		for (const fileNo of store.log.closedFiles.numbers('bulk')) {
+			const file = await store.log.closedFiles.open('bulk', fileNo);
+			for (const { ext } of await file.verdicts()) about.push(decodeRecovered(ext).fileNo);
+			await file.close();
+		}
+		assert.ok(about.includes(1));
 	});
 
 	it('stops when it is told to, and does nothing by itself until it is started', async () => {

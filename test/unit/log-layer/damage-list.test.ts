@@ -66,10 +66,15 @@ describe('known damage', () => {
 
 	it('whose list cannot be read any more lets nothing pass for checked', async () => {
 		const first = await stores.open();
+		await put(first, CONTENT);
 		await first.close();
 		await writeFile(join(first.dataDir, 'damage.list'), '{"format":1}\ncrc32c=00000000\n');
 		const second = await stores.open({}, first.dataDir);
 		assert.ok(second.damage.hasOverflowed);
+		assert.equal((await put(second, CONTENT)).existed, true);
+		// It was read through a moment ago, and is read again all the same.
+		await damageContent(first.dataDir, 'bulk', CONTENT, 9);
+		assert.equal((await put(second, CONTENT)).existed, false);
 		await second.close();
 	});
 });

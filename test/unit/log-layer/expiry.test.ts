@@ -100,6 +100,32 @@ describe('content that no submission names', () => {
 		await store.close();
 	});
 
+	it('is not given up that a submission names by now, though it was due when the sweep began', async () => {
+		const clock = new SimulatedClock();
+		const store = await withUnnamed(clock);
+		const submit = store.settlement.submit.bind(store.settlement);
+		let submitted = (): void => undefined;
+		const isBinding = new Promise<void>((resolve) => {
+			store.settlement.submit = async (...args) => {
+				resolve();
+				await new Promise<void>((go) => {
+					submitted = go;
+				});
+				return submit(...args);
+			};
+		});
+		const upload = put(store, SMALL);
+		await isBinding;
+		clock.advance(EXPIRY_MS);
+		const sweep = store.settle();
+		await new Promise((resolve) => setImmediate(resolve));
+		submitted();
+		const result = await upload;
+		await sweep;
+		assert.ok((await readBack(store, result)).equals(SMALL));
+		await store.close();
+	});
+
 	it('is found again when the checkpoint has no list, and when there is no checkpoint', async () => {
 		for (const fate of ['no list', 'no checkpoint'] as const) {
 			const clock = new SimulatedClock();

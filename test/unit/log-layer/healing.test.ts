@@ -4,7 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { PerigeeError } from '../../../src/errors.js';
-import { systemClock } from '../../../src/io/clock.js';
+import { type Clock, systemClock } from '../../../src/io/clock.js';
 import { HealingStore } from '../../../src/log-layer/healing-store.js';
 import type { Store } from '../../../src/log-layer/store.js';
 import { SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
@@ -20,15 +20,21 @@ interface Subject {
 	readonly told: string[];
 	/** The store of now. */
 	current(): Store;
+	/** What the store of now does when it finds its view damaged. */
+	viewDamaged(): void;
 }
 
 /** Fails opens while it is above zero. */
-async function openHealing(failOpens = { left: 0 }): Promise<Subject> {
+async function openHealing(
+	failOpens = { left: 0 },
+	clock: Clock = { ...systemClock, schedule: soon },
+): Promise<Subject> {
 	const dataDir = await stores.newDirectory();
 	const told: string[] = [];
 	let opened: TestStore | undefined;
+	let tellDamage = (): void => undefined;
 	const healing = await HealingStore.open({
-		clock: { ...systemClock, schedule: soon },
+		clock,
 		observer: {
 			healing: () => void told.push('healing'),
 			healed: () => void told.push('healed'),
@@ -36,11 +42,12 @@ async function openHealing(failOpens = { left: 0 }): Promise<Subject> {
 		},
 		async open(onViewDamage) {
 			if (opened && failOpens.left-- > 0) throw new Error('no room for the view');
+			tellDamage = onViewDamage;
 			opened = await stores.open({ onViewDamage }, dataDir);
 			return opened;
 		},
 	});
-	return { healing, dataDir, told, current: () => opened as Store };
+	return { healing, dataDir, told, current: () => opened as Store, viewDamaged: () => tellDamage() };
 }
 
 /** Rings soon, however long it should take. */
@@ -140,6 +147,42 @@ describe('a view whose tables are damaged under a running store', () => {
 		await subject.healing.healed();
 		await assert.rejects(upload.finish(), { code: 'REBUILDING' });
 		assert.equal(subject.healing.files.flow().submissions, contents.length);
+		await subject.healing.close();
+	});
+
+	it('waits for calls that run before it closes the store', async () => {
+		const subject = await openHealing({ left: 0 }, { ...systemClock, schedule: () => () => undefined });
+		const contents = await filled(subject);
+		const store = subject.current();
+		const close = store.close.bind(store);
+		let isClosed = false;
+		Object.assign(store, {
+			close() {
+				isClosed = true;
+				return close();
+			},
+		});
+		const leave = subject.healing.enter();
+		await spoilTables(subject.dataDir);
+		await meetDamage(subject, contents.length);
+		while (!subject.told.includes('healing')) await new Promise((resolve) => setImmediate(resolve));
+		await new Promise((resolve) => setImmediate(resolve));
+		assert.equal(isClosed, false);
+		leave();
+		await subject.healing.healed();
+		assert.equal(isClosed, true);
+		await subject.healing.close();
+	});
+
+	it('is left alone when it was mended a short while ago', async () => {
+		const subject = await openHealing();
+		await filled(subject);
+		subject.viewDamaged();
+		await subject.healing.healed();
+		assert.deepEqual(subject.told, ['healing', 'healed']);
+		subject.viewDamaged();
+		await subject.healing.healed();
+		assert.deepEqual(subject.told, ['healing', 'healed']);
 		await subject.healing.close();
 	});
 

@@ -123,6 +123,30 @@ describe('a log file that is missing at a start', () => {
 		});
 	}
 
+	it('throws nothing away meanwhile: nothing expires, nothing is compacted', async () => {
+		let store = await stores.open(OPTIONS);
+		const { dataDir } = store;
+		await fill(store, 3);
+		const { submit } = store.settlement;
+		store.settlement.submit = () => Promise.reject(new Error('no'));
+		await assert.rejects(put(store, new Prng(4).bytes(5000)), /no/);
+		store.settlement.submit = submit;
+		await store.close();
+		const path = join(dataDir, 'log', 'bulk-0000000001.log');
+		await rename(path, `${dataDir}/away`);
+		store = await stores.open({ ...OPTIONS, uploadExpiryMs: 0 }, dataDir);
+		await assert.rejects(store.compaction.start({ everything: true }), { code: 'DATA_DAMAGED' });
+		await store.settle();
+		assert.equal(store.waiting.unnamed, 1);
+		await store.close();
+		await rename(`${dataDir}/away`, path);
+		store = await stores.open({ ...OPTIONS, uploadExpiryMs: 0 }, dataDir);
+		await store.settle();
+		assert.equal(store.waiting.unnamed, 0);
+		await store.compaction.start({ everything: true });
+		await store.close();
+	});
+
 	it('is replaced by uploading its content again', async () => {
 		let store = await stores.open(OPTIONS);
 		const { dataDir } = store;

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
+import type { StorageIo } from '../../../src/io/storage-io.js';
+import { LIMITS } from '../../../src/limits.js';
 import { fileRoot } from '../../../src/native/addon.js';
 import { type DataRoot, rootFromBytes, type TxSeq } from '../../../src/units.js';
 import { Prng } from '../../support/prng.js';
+import { SimulatedClock } from '../../support/simulated-clock.js';
 import { put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
 
 const stores = useTestStores();
@@ -220,6 +223,21 @@ describe('limits', () => {
 		);
 		assert.ok((await readBack(store, kept)).equals(SMALL));
 		assert.equal(store.files.flow().submissions, 1);
+		await store.close();
+	});
+
+	it('room that comes back on the disk is used without a restart', async () => {
+		const clock = new SimulatedClock();
+		const space = { freeBytes: 1000, totalBytes: 100_000_000 };
+		const wrapIo = (io: StorageIo): StorageIo => ({ ...io, space: () => Promise.resolve(space) });
+		const store = await stores.open({ reserveBytes: 1_000_000, clock, wrapIo });
+		await assert.rejects(put(store, SMALL), { code: 'DISK_FULL' });
+		space.freeBytes = 50_000_000;
+		clock.advance(LIMITS.diskLookMs);
+		// Whoever asks sees the old figure and begins another look.
+		assert.equal(store.disk.uploadableBytes, 0);
+		await new Promise((resolve) => setImmediate(resolve));
+		assert.ok((await readBack(store, await put(store, SMALL))).equals(SMALL));
 		await store.close();
 	});
 });

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { decodeFileStart, FIRST_GROUP_OFFSET } from '../../../src/append-log/format.js';
 import type { ErrorCode } from '../../../src/errors.js';
 import { PerigeeError } from '../../../src/errors.js';
+import type { StorageIo } from '../../../src/io/storage-io.js';
 import { logChecksums } from '../../../src/log-layer/log-checksums.js';
 import type { UploadResult } from '../../../src/log-layer/types.js';
 import { flipBit } from '../../support/damage.js';
@@ -139,6 +140,60 @@ describe('a store on several volumes', () => {
 			{ volume: 1, dataDir: disks.second },
 			{ volume: 2, dataDir: disks.third },
 		]);
+	});
+
+	it('takes no uploads when the first volume has less than half of its reserve, however much room others have', async () => {
+		const disks = await newDisks();
+		const free = { first: 4_000_000 };
+		const wrapIo = (io: StorageIo): StorageIo => ({
+			...io,
+			space: (path) =>
+				Promise.resolve({ freeBytes: path.startsWith(disks.first) ? free.first : 2 ** 30, totalBytes: 2 ** 31 }),
+		});
+		const options = { dataDirs: [disks.second], reserveBytes: 8_000_000, wrapIo };
+		let store = await stores.open(options, disks.first);
+		const content = new Prng(1).bytes(500_000);
+		assert.ok((await readBack(store, await put(store, content))).equals(content));
+		await store.close();
+		free.first = 3_999_999;
+		store = await stores.open(options, disks.first);
+		await assert.rejects(put(store, new Prng(2).bytes(500_000)), { code: 'DISK_FULL' });
+		await store.close();
+	});
+
+	it('goes on in a file on another volume when a group finds no room on its own', async () => {
+		const disks = await newDisks();
+		const full = { directory: '' };
+		const noRoom = (): Promise<never> => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' }));
+		const wrapIo = (io: StorageIo): StorageIo => ({
+			...io,
+			space: (path) =>
+				Promise.resolve({ freeBytes: path.startsWith(disks.first) ? 2 ** 27 : 2 ** 30, totalBytes: 2 ** 31 }),
+			async open(path, mode, hints) {
+				const file = await io.open(path, mode, hints);
+				const writev: typeof file.writev = (buffers, at) =>
+					full.directory !== '' && path.startsWith(full.directory) ? noRoom() : file.writev(buffers, at);
+				return new Proxy(file, {
+					get(target, name) {
+						if (name === 'writev') return writev;
+						const value = Reflect.get(target, name, target) as unknown;
+						return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+					},
+				});
+			},
+		});
+		const store = await stores.open({ dataDirs: [disks.second, disks.third], wrapIo }, disks.first);
+		const stored = await fill(store, 14);
+		const further = [disks.second, disks.third];
+		const used = await Promise.all(
+			further.map(async (directory) => (await logFiles(directory)).some((name) => name.startsWith('bulk'))),
+		);
+		full.directory = further[used.indexOf(true)] ?? '';
+		assert.notEqual(full.directory, '', 'the lane of large files is on a further volume');
+		stored.push(...(await fill(store, 15)));
+		await assertServed(store, stored);
+		assert.ok(store.told.some((line) => line.endsWith('refused')));
+		await store.close();
 	});
 
 	it('counts two copies of a file once when one is a beginning of the other', async () => {

@@ -1,0 +1,107 @@
+/** What an operator meets at the command line: a start that cannot be, settings that have no effect, damage, a stop that must not wait. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { SEGMENT_BYTES } from '../../src/units.js';
+import { damageContent } from '../support/damage.js';
+import { runCli, spawnCli, temporaryDirectory } from '../support/processes.js';
+import { ask, RawConnection } from '../support/rest-server.js';
+
+interface Node {
+	readonly port: number;
+	readonly url: string;
+	readonly logged: () => string;
+	/** Ends it with a signal; its exit code. */
+	end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+async function start(t: TestContext, dataDir: string, env: Readonly<Record<string, string>> = {}): Promise<Node> {
+	const child = spawnCli(['start', '--data-dir', dataDir, '--http', '127.0.0.1:0', '--json'], { env });
+	t.after(() => void child.kill('SIGKILL'));
+	let logged = '';
+	child.stderr?.on('data', (chunk: Buffer) => (logged += chunk.toString()));
+	const [said] = (await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')])) as [Buffer | number | null];
+	if (!Buffer.isBuffer(said)) throw new Error(`the node ended with ${said}: ${logged}`);
+	const { url } = JSON.parse(said.toString()) as { url: string };
+	return {
+		url,
+		port: Number(new URL(url).port),
+		logged: () => logged,
+		async end(signal) {
+			child.kill(signal);
+			const [code] = (await once(child, 'exit')) as [number | null];
+			return code;
+		},
+	};
+}
+
+test('a data directory that cannot be made is refused at once, with its name', {
+	skip: !existsSync('/proc/self'),
+}, async () => {
+	const ran = await runCli(['start', '--data-dir', '/proc/x', '--json']);
+	assert.equal(ran.code, 2);
+	const { error } = JSON.parse(ran.stderr) as { error: { message: string; hint: string; code: string } };
+	assert.match(error.message, /\/proc\/x cannot be made \(E[A-Z]+\); choose another/);
+	assert.equal(error.code, 'CONFIG_INVALID');
+	assert.match(error.hint, /docs\/configuration\.md/);
+});
+
+test('a start whose port is taken leaves no data directory behind', async (t) => {
+	const taken = createServer().listen(0, '127.0.0.1');
+	t.after(() => taken.close());
+	await once(taken, 'listening');
+	const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
+	const home = temporaryDirectory(t);
+	for (const [flag, other] of [
+		['--http', '--admin'],
+		['--admin', '--http'],
+	] as const) {
+		const ran = await runCli(['start', '--data-dir', join(home, 'data'), flag, address, other, '127.0.0.1:0']);
+		assert.equal(ran.code, 2);
+		assert.match(ran.stderr, new RegExp(`${address} is in use by another program; choose another with ${flag}`));
+		assert.deepEqual(readdirSync(home), []);
+	}
+});
+
+test('settings of a ledger that began with others have no effect, and the log says so', async (t) => {
+	const dataDir = join(temporaryDirectory(t), 'data');
+	let node = await start(t, dataDir);
+	assert.ok(!node.logged().includes('keeps it'));
+	assert.equal(await node.end('SIGTERM'), 0);
+	node = await start(t, dataDir, { PERIGEE_EMBEDDED_PRICE_PER_SECTOR: '7', PERIGEE_EMBEDDED_BLOCKS_PER_EPOCH: '10' });
+	assert.match(node.logged(), /embedded\.pricePerSector is 7 in the configuration, but the ledger .* began with 0/);
+	assert.match(node.logged(), /embedded\.blocksPerEpoch is 10 in the configuration, but the ledger .* began with 200/);
+	assert.equal(await node.end('SIGTERM'), 0);
+});
+
+test('a download that meets damage says what is damaged', async (t) => {
+	const dataDir = join(temporaryDirectory(t), 'data');
+	const node = await start(t, dataDir);
+	const body = randomBytes(20 * SEGMENT_BYTES);
+	const root = String((await ask(node, '/v1/upload/f', { method: 'PUT', body })).json['root']);
+	await damageContent(dataDir, 'bulk', body, 14 * SEGMENT_BYTES + 9);
+	const into = temporaryDirectory(t);
+	const ran = await runCli(['download', root, '-o', join(into, 'f'), '--node', node.url, '--json']);
+	const { error } = JSON.parse(ran.stderr) as { error: { message: string; hint: string; code: string } };
+	assert.equal(error.code, 'DATA_DAMAGED');
+	assert.match(error.message, /broke off after \d+ of 5242880 bytes: segment 14 is damaged/);
+	assert.equal(ran.code, 1);
+	assert.deepEqual(readdirSync(into), []);
+	assert.equal(await node.end('SIGTERM'), 0);
+});
+
+test('a stop waits for a slow upload as long as shutdown.graceMs says', async (t) => {
+	const dataDir = join(temporaryDirectory(t), 'data');
+	const node = await start(t, dataDir, { PERIGEE_SHUTDOWN_GRACE_MS: '0' });
+	const upload = await RawConnection.open(node);
+	upload.send('PUT /v1/upload/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nxy');
+	while (!(await ask(node, '/metrics')).text.includes('\nperigee_uploads_in_progress 1\n'))
+		await new Promise((resolve) => setImmediate(resolve));
+	assert.equal(await node.end('SIGTERM'), 0);
+	assert.ok(!existsSync(join(dataDir, 'node.json')));
+	assert.ok(readFileSync(join(dataDir, 'view.checkpoint')).length > 0);
+});
