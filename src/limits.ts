@@ -153,7 +153,7 @@ export const LIMITS = {
 	/** A file that waits longer for such a reader is reported. */
 	waitingFileMs: 10 * 60_000,
 	/** How often compaction looks whether there is work. */
-	compactionLookMs: 10_000,
+	compactionLookMs: 2_000,
 	/** Dead bytes of the whole log below which compaction does not begin by itself. */
 	compactionLeastBytes: 32 * 1024 * 1024,
 	/** Ranges in one setting of retired files. */

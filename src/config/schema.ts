@@ -54,7 +54,7 @@ export const CONFIG_SCHEMA = Type.Object(
 					2,
 					0,
 					1000,
-					'Compaction rests so many times as long as it has worked. 0: no rest. While the disk is short it does not rest either.',
+					'Compaction rests so many times as long as it has worked, less when more is dead than it begins at, not at all from twice that on or while the disk is short. 0: no rest.',
 				),
 				compactionDeadPercent: integer(
 					8,

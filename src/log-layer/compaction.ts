@@ -3,19 +3,20 @@
  *
  * Of the closed log files of the lanes `small` and `bulk` it takes those with the largest dead share, wholly dead ones first, copies what is
  * alive to the end of the lane (copy-file.ts), and takes the file away (retirement.ts). It works in the background, by turns with
- * everything else: a bounded stretch of a file, then a rest of `tranquility` times the work, none while the disk is short. A pass can be
+ * everything else: a bounded stretch of a file, then a rest of up to `tranquility` times the work, none while the disk is short. A pass can be
  * broken off at any point; what it has copied stays, and the file it was at is taken again later.
  */
 import { FileUnreadableError } from '../append-log/closed-files.js';
-import { FIRST_GROUP_OFFSET, GROUP_ALIGN_BYTES } from '../append-log/format.js';
+import { FIRST_GROUP_OFFSET } from '../append-log/format.js';
 import type { Lane, LanePosition } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
+import { COMPACTED_LANES, CompactedFiles, type CompactedFile } from './compacted-files.js';
 import { RecordDamagedError, copyLive, isPointedTo, type CopyParts } from './copy-file.js';
 import type { DiskSpace } from './disk-space.js';
 import { FileSpans } from './file-spans.js';
 import { ViewIncompleteError } from './liveness.js';
-import { Pacer } from './pacer.js';
+import { Pacer, restFactor } from './pacer.js';
 import {
 	type EmptiedFile,
 	type PlaceHolder,
@@ -76,14 +77,6 @@ export interface CompactionStatus {
 	readonly lastError?: string;
 }
 
-interface Candidate extends EmptiedFile {
-	readonly liveBytes: number;
-	readonly deadBytes: number;
-	/** Still written to, or the last one its lane has. */
-	readonly isCurrent: boolean;
-}
-
-const COMPACTED_LANES = ['small', 'bulk'] as const satisfies readonly Lane[];
 /** From a file with a smaller dead share nothing is to be gained: so much the padding of its groups takes. */
 const LEAST_DEAD_SHARE = 0.05;
 /** A pass that began by itself ends at this part of the dead share at which it began. */
@@ -97,15 +90,13 @@ export class Compaction {
 	readonly #parts: CompactionParts;
 	readonly #retirement: Retirement;
 	readonly #spans: FileSpans;
+	readonly #files: CompactedFiles;
 	/** Files that cannot be emptied, with the live bytes they had when that was found. */
 	readonly #kept = new Map<string, { lane: Lane; fileNo: number; reason: string; liveBytes: number }>();
-	/** Of closed files, which change no more. */
-	readonly #sizes = new Map<string, number>();
 	#stop = new AbortController();
 	#pass: Promise<void> | undefined;
 	#isPaused = false;
 	#isClosed = false;
-	#files: readonly Candidate[] = [];
 	#lastError: string | undefined;
 	#cancelTimer: () => void = () => undefined;
 
@@ -116,12 +107,13 @@ export class Compaction {
 			...parts,
 			removed: ({ lane, fileNo, sizeBytes }) => {
 				this.#spans.forget(lane, fileNo);
-				this.#sizes.delete(nameOf(lane, fileNo));
+				this.#files.forget(lane, fileNo);
 				this.#kept.delete(nameOf(lane, fileNo));
 				parts.observer.removed(lane, sizeBytes);
 			},
 			failed: (_file, error) => this.#fail(error),
 		});
+		this.#files = new CompactedFiles(parts, (lane, fileNo) => this.#retirement.has(lane, fileNo));
 	}
 
 	/** Looks from now on by itself whether there is work. */
@@ -156,9 +148,9 @@ export class Compaction {
 		return {
 			...(doubt === undefined ? {} : { doubt }),
 			state: this.#pass ? 'running' : this.#isPaused ? 'paused' : 'idle',
-			fileBytes: this.#files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-			liveBytes: this.#files.reduce((sum, { liveBytes }) => sum + liveBytes, 0),
-			deadBytes: this.#files.reduce((sum, { deadBytes }) => sum + deadBytes, 0),
+			fileBytes: this.#files.sum.sizeBytes,
+			liveBytes: this.#files.sum.liveBytes,
+			deadBytes: this.#files.sum.deadBytes,
 			waiting: this.#retirement.waiting,
 			kept: [...this.#kept.values()].map(({ lane, fileNo, reason }) => ({ lane, fileNo, reason })),
 			...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
@@ -211,7 +203,7 @@ export class Compaction {
 		if (this.#parts.doubt() !== undefined) return;
 		try {
 			await this.#begin(async () => {
-				await this.#survey();
+				await this.#files.look();
 				if (this.#debt() >= this.#parts.deadPercent / 100) await this.#compactWorst();
 			});
 		} catch (error) {
@@ -221,51 +213,69 @@ export class Compaction {
 
 	/** Dead share of all files; 0 while it is too little to begin for. */
 	#debt(): number {
-		const { fileBytes, deadBytes } = this.status();
-		return deadBytes < LIMITS.compactionLeastBytes ? 0 : deadBytes / fileBytes;
+		const { sizeBytes, deadBytes } = this.#files.sum;
+		return deadBytes < LIMITS.compactionLeastBytes ? 0 : deadBytes / sizeBytes;
 	}
 
 	async #compactWorst(): Promise<void> {
 		const goal = (this.#parts.deadPercent / 100) * GOAL;
-		const isWorthIt = (file: Candidate): boolean => hasGain(file) && file.deadBytes >= LIMITS.compactionLeastBytes;
+		const isWorthIt = (file: CompactedFile): boolean => hasGain(file) && file.deadBytes >= LIMITS.compactionLeastBytes;
 		await this.#compact(isWorthIt, hasGain, () => this.#debt() < goal);
 	}
 
 	async #compactAll(everything: boolean): Promise<void> {
-		const isWanted = everything ? (file: Candidate) => file.sizeBytes > FIRST_GROUP_OFFSET : hasGain;
+		const isWanted = everything ? (file: CompactedFile) => file.sizeBytes > FIRST_GROUP_OFFSET : hasGain;
 		await this.#compact(isWanted, isWanted, () => false);
 	}
 
-	/** One pass: ends the files being written that `mustRoll`, then takes the wanted ones, each once, until all are done or `isEnough`. */
+	/**
+	 * One pass: ends the files being written that `mustRoll`, then takes the wanted ones, each once, until all are done or `isEnough`. The
+	 * largest dead share is looked for anew before each file: a pass may last for hours, in which other files die.
+	 */
 	async #compact(
-		mustRoll: (file: Candidate) => boolean,
-		isWanted: (file: Candidate) => boolean,
+		mustRoll: (file: CompactedFile) => boolean,
+		isWanted: (file: CompactedFile) => boolean,
 		isEnough: () => boolean,
 	): Promise<void> {
 		const { live, view, log } = this.#parts;
-		const pacer = new Pacer(this.#parts.clock, this.#parts.tranquility, this.#stop.signal);
+		const { tranquility, deadPercent } = this.#parts;
+		const rest = (): number => restFactor(tranquility, this.#debt(), deadPercent / 100);
+		const pacer = new Pacer(this.#parts.clock, rest, this.#stop.signal);
 		const breathe = (): Promise<void> => (this.#isShort() ? pacer.sleep(0) : pacer.breathe());
 		if (!live.isExact) await live.recount(view, breathe);
-		await this.#survey();
-		const full = new Set(this.#files.filter((file) => file.isCurrent && mustRoll(file)).map(({ lane }) => lane));
+		await this.#files.look();
+		const full = new Set(this.#files.all.filter((file) => file.isCurrent && mustRoll(file)).map(({ lane }) => lane));
 		for (const lane of full) await log.roll(lane);
-		await this.#survey();
+		await this.#files.look();
 		await this.#updateSpans();
-		const wanted = this.#files.filter((file) => !file.isCurrent && isWanted(file) && !this.#isHopeless(file));
-		wanted.sort((a, b) => a.liveBytes / a.sizeBytes - b.liveBytes / b.sizeBytes || a.fileNo - b.fileNo);
+		// What is closed later waits for the next pass: under a steady load this one would never end.
+		const left = new Set(
+			this.#files.all.filter(({ isCurrent }) => !isCurrent).map(({ lane, fileNo }) => nameOf(lane, fileNo)),
+		);
 		const emptied: EmptiedFile[] = [];
-		for (const file of wanted) {
-			if (isEnough()) break;
-			if (!this.#fits(file)) continue;
+		for (; !isEnough(); await this.#files.look()) {
+			const file = this.#worst((each) => left.has(nameOf(each.lane, each.fileNo)) && isWanted(each));
+			if (!file) break;
+			left.delete(nameOf(file.lane, file.fileNo));
 			if (await this.#empty(file, breathe)) emptied.push(file);
 			if (emptied.length >= LIMITS.emptiedFiles || file.liveBytes > 0) await this.#release(emptied, breathe);
 		}
 		await this.#release(emptied, breathe);
-		await this.#survey();
+		await this.#files.look();
+	}
+
+	/** The file with the smallest live share of those that `isWanted` and that can be emptied. */
+	#worst(isWanted: (file: CompactedFile) => boolean): CompactedFile | undefined {
+		let worst: CompactedFile | undefined;
+		for (const file of this.#files.all) {
+			if (!isWanted(file) || this.#isHopeless(file) || !this.#fits(file)) continue;
+			if (!worst || file.liveBytes * worst.sizeBytes < worst.liveBytes * file.sizeBytes) worst = file;
+		}
+		return worst;
 	}
 
 	/** Copies what counts in a file; true when nothing in it counts any more. */
-	async #empty(file: Candidate, breathe: () => Promise<void>): Promise<boolean> {
+	async #empty(file: CompactedFile, breathe: () => Promise<void>): Promise<boolean> {
 		const { lane, fileNo } = file;
 		const { log, view, observer } = this.#parts;
 		const parts: CopyParts = {
@@ -307,27 +317,6 @@ export class Compaction {
 		}
 	}
 
-	/** Looks at all files, and how much in them is dead. */
-	async #survey(): Promise<void> {
-		const { log, live, position } = this.#parts;
-		const files: Candidate[] = [];
-		for (const lane of COMPACTED_LANES) {
-			const current = position(lane)?.fileNo ?? 0;
-			for (const fileNo of log.closedFiles.numbers(lane)) {
-				if (this.#retirement.has(lane, fileNo)) continue;
-				const isCurrent = fileNo >= current;
-				const name = nameOf(lane, fileNo);
-				const sizeBytes = this.#sizes.get(name) ?? (await log.closedFiles.sizeBytes(lane, fileNo));
-				if (!isCurrent) this.#sizes.set(name, sizeBytes);
-				const frame = FIRST_GROUP_OFFSET + 2 * GROUP_ALIGN_BYTES;
-				const liveBytes = live.of(lane, fileNo);
-				const deadBytes = Math.max(0, sizeBytes - frame - liveBytes);
-				files.push({ lane, fileNo, sizeBytes, liveBytes, deadBytes, isCurrent });
-			}
-		}
-		this.#files = files;
-	}
-
 	async #updateSpans(): Promise<void> {
 		for (const lane of COMPACTED_LANES) {
 			const there = this.#parts.log.closedFiles.numbers(lane);
@@ -338,12 +327,12 @@ export class Compaction {
 	}
 
 	/** Something in it cannot be read, and nothing has changed since that was found. */
-	#isHopeless({ lane, fileNo, liveBytes }: Candidate): boolean {
+	#isHopeless({ lane, fileNo, liveBytes }: CompactedFile): boolean {
 		return this.#kept.get(nameOf(lane, fileNo))?.liveBytes === liveBytes;
 	}
 
 	/** The copies must find room while the file is still there. */
-	#fits({ liveBytes }: Candidate): boolean {
+	#fits({ liveBytes }: CompactedFile): boolean {
 		const { disk } = this.#parts;
 		return liveBytes === 0 || liveBytes <= disk.freeBytes - disk.reserveBytes * KEPT_RESERVE;
 	}
@@ -372,7 +361,7 @@ function isUnreadable(error: unknown): error is Error {
 	);
 }
 
-function hasGain({ sizeBytes, deadBytes }: Candidate): boolean {
+function hasGain({ sizeBytes, deadBytes }: CompactedFile): boolean {
 	return deadBytes >= sizeBytes * LEAST_DEAD_SHARE && deadBytes > 0;
 }
 

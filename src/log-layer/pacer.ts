@@ -4,12 +4,12 @@ import { LIMITS } from '../limits.js';
 
 export class Pacer {
 	readonly #clock: Clock;
-	readonly #tranquility: number;
+	readonly #tranquility: () => number;
 	readonly #signal: AbortSignal;
 	#sinceMs: number;
 
-	/** `signal` ends every sleep, and lets `breathe` throw its reason. */
-	constructor(clock: Clock, tranquility: number, signal: AbortSignal) {
+	/** `tranquility` is asked before each rest; `signal` ends every sleep, and lets `breathe` throw its reason. */
+	constructor(clock: Clock, tranquility: () => number, signal: AbortSignal) {
 		this.#clock = clock;
 		this.#tranquility = tranquility;
 		this.#signal = signal;
@@ -19,7 +19,7 @@ export class Pacer {
 	/** Call it between two pieces of work: sleeps for the work since the last call, at least until the next turn of the event loop. */
 	async breathe(): Promise<void> {
 		const workMs = this.#clock.monotonicMs() - this.#sinceMs;
-		await this.sleep(Math.min(LIMITS.pacerSleepMs, workMs * this.#tranquility));
+		await this.sleep(Math.min(LIMITS.pacerSleepMs, workMs * this.#tranquility()));
 		this.#sinceMs = this.#clock.monotonicMs();
 	}
 
@@ -41,4 +41,13 @@ export class Pacer {
 		});
 		this.#signal.throwIfAborted();
 	}
+}
+
+/**
+ * How many times the work compaction rests, of at most `tranquility`: fully up to the dead share at which it begins (`beginShare`), not at all
+ * from twice that on. So the debt stays bounded as long as copying without a rest can bound it.
+ */
+export function restFactor(tranquility: number, deadShare: number, beginShare: number): number {
+	const excess = deadShare / beginShare - 1;
+	return tranquility * Math.min(1, Math.max(0, 1 - excess));
 }

@@ -201,7 +201,7 @@ export class Scrub implements ScrubControl {
 
 	async #pass(signal: AbortSignal): Promise<void> {
 		const { clock, settings, damage } = this.#parts;
-		const pacer = new Pacer(clock, settings.tranquility, signal);
+		const pacer = new Pacer(clock, () => settings.tranquility, signal);
 		await runScrubPass({ ...this.#parts, pacer, signal, progress: this.#progress() });
 		damage.overflowsSettled(this.#state.pass?.overflows ?? 0);
 		await this.#finish();

@@ -10,12 +10,14 @@ import type { KvEngine } from '../../../src/db/kv-engine.js';
 import { TABLES } from '../../../src/db/tables.js';
 import { deferred } from '../../../src/deferred.js';
 import type { StorageFile, StorageIo } from '../../../src/io/storage-io.js';
+import { LIMITS } from '../../../src/limits.js';
 import { RECORDS } from '../../../src/log-layer/records.js';
 import type { PlaceHolder } from '../../../src/log-layer/retirement.js';
 import { fileRoot } from '../../../src/native/addon.js';
 import { rootFromBytes, SEGMENT_BYTES } from '../../../src/units.js';
 import { damageContent, logFiles } from '../../support/damage.js';
 import { Prng } from '../../support/prng.js';
+import { SimulatedClock } from '../../support/simulated-clock.js';
 import { dumpView, put, readBack, useTestStores, type TestStore } from '../../support/test-store.js';
 
 const stores = useTestStores();
@@ -392,5 +394,27 @@ describe('compaction', () => {
 			await assertAll(again, kept);
 			await again.close();
 		}
+	});
+
+	it('begins by itself when enough is dead, looks for the worst file anew, and ends when little is', async () => {
+		const clock = new SimulatedClock();
+		const store = await stores.open({ rollBytes: ROLL_BYTES, clock });
+		// 3 of the 4 files in each of 16 log files go: 48 MiB.
+		const files = [];
+		for (let index = 0; index < 64; index++) {
+			const bytes = content(index % 4, 2 ** 20);
+			bytes.writeUInt32LE(index);
+			files.push({ content: bytes, ...(await put(store, bytes)) });
+		}
+		const kept = files.filter((_, index) => index % 4 === 3);
+		for (const file of files) if (!kept.includes(file)) await store.files.deleteFile(file.root);
+		const before = store.log.closedFiles.numbers('bulk').length;
+		clock.advance(LIMITS.compactionLookMs);
+		while (store.compaction.status().state === 'running') await nextTurn();
+		const { deadBytes } = store.compaction.status();
+		assert.ok(deadBytes < LIMITS.compactionLeastBytes && deadBytes > LIMITS.compactionLeastBytes / 2, `${deadBytes}`);
+		assert.ok(store.log.closedFiles.numbers('bulk').length > before / 2);
+		await assertAll(store, kept);
+		await store.close();
 	});
 });
