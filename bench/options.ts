@@ -22,6 +22,9 @@ export interface BenchSizes {
 	readonly scaleFiles: number;
 	/** Uploaded to a node of its own over 64 connections. */
 	readonly scaleLoggedFiles: number;
+	/** Of the load that deletes half of what it uploads. */
+	readonly churnSeconds: number;
+	readonly churnBytesPerSecond: number;
 }
 
 export const FULL_SIZES: BenchSizes = {
@@ -39,6 +42,8 @@ export const FULL_SIZES: BenchSizes = {
 	scaleProofs: 1000,
 	scaleFiles: 1_000_000,
 	scaleLoggedFiles: 64 * 300,
+	churnSeconds: 120,
+	churnBytesPerSecond: 32 * MIB,
 };
 
 const QUICK: BenchSizes = {
@@ -56,6 +61,8 @@ const QUICK: BenchSizes = {
 	scaleProofs: 100,
 	scaleFiles: 20_000,
 	scaleLoggedFiles: 64 * 30,
+	churnSeconds: 30,
+	churnBytesPerSecond: 16 * MIB,
 };
 
 export interface BenchOptions {

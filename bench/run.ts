@@ -12,9 +12,10 @@ import { kernelRows } from './rows/kernels.js';
 import { fileRows } from './rows/files.js';
 import { ledgerRow } from './rows/ledger.js';
 import { processRows } from './rows/process.js';
+import { compactionRow } from './rows/compaction.js';
 import { scaleRows } from './rows/scale.js';
 
-const ROWS: readonly Row[] = [...kernelRows, ...fileRows, ...processRows, ledgerRow, ...scaleRows];
+const ROWS: readonly Row[] = [...kernelRows, ...fileRows, ...processRows, ledgerRow, ...scaleRows, compactionRow];
 
 const argv = process.argv.slice(2);
 try {

@@ -1,12 +1,13 @@
 /**
  * One keep-alive HTTP connection that costs its process as little as possible: requests are bytes made beforehand, all reads
- * land in one buffer, and of an answer only status and length are looked at. Answers must carry Content-Length.
+ * land in one buffer, and of an answer only status and length are looked at. Answers must carry Content-Length, but for 204.
  */
 import { connect, type Socket } from 'node:net';
 
 const READ_BYTES = 1024 * 1024;
 const HEAD_END = Buffer.from('\r\n\r\n');
 const MAX_HEAD_BYTES = 65_536;
+const NO_CONTENT = 204;
 
 export interface AnswerHead {
 	readonly status: number;
@@ -102,9 +103,10 @@ export class HttpConnection {
 		}
 		this.#headBytes = Buffer.alloc(0);
 		const text = all.toString('latin1', 0, end);
-		const length = /^content-length: *(\d+)/im.exec(text)?.[1];
+		const status = Number(text.slice(9, 12));
+		const length = status === NO_CONTENT ? '0' : /^content-length: *(\d+)/im.exec(text)?.[1];
 		if (length === undefined) throw new Error(`an answer without Content-Length: ${text}`);
-		this.#head = { status: Number(text.slice(9, 12)), text };
+		this.#head = { status, text };
 		this.#bodyLeft = Number(length);
 		if (this.#bodyLeft === 0) this.#finish(this.#head);
 		return all.subarray(end + HEAD_END.length);

@@ -269,20 +269,28 @@ function quantile(sorted: Float64Array, share: number): number {
 	return sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN;
 }
 
-/** Bytes of log that each file costs a fresh node. */
+/** Bytes of log that each file costs a fresh node. Looked at while it is stopped: a stop cuts off the zeros that were written ahead. */
 async function loggedBytes(context: BenchContext, connections: number, count: number): Promise<number> {
 	const dataDir = await mkdtemp(join(context.workDir, 'logged-'));
+	try {
+		const log = join(dataDir, 'log');
+		await (await startPerigee({ dataDir })).stop();
+		const before = await fileBytes(log);
+		await putSmallFiles(dataDir, connections, count);
+		return ((await fileBytes(log)) - before) / count;
+	} finally {
+		await rm(dataDir, { recursive: true, force: true });
+	}
+}
+
+async function putSmallFiles(dataDir: string, connections: number, count: number): Promise<void> {
 	const server = await startPerigee({ dataDir });
 	const client = await startLoadClient();
 	try {
-		const log = join(dataDir, 'log');
-		const before = await fileBytes(log);
 		const { port } = server;
 		await client.run({ kind: 'small-puts', port, connections, count, sizeBytes: SMALL_FILE_BYTES, seed: connections });
-		return ((await fileBytes(log)) - before) / count;
 	} finally {
 		await client.stop();
 		await server.stop();
-		await rm(dataDir, { recursive: true, force: true });
 	}
 }

@@ -175,9 +175,13 @@ async function countRows(dataDir: string): Promise<number> {
 }
 
 /** Bytes that the files of a directory take, holes not counted. */
-async function diskBytes(directory: string): Promise<number> {
+export async function diskBytes(directory: string): Promise<number> {
 	let bytes = 0;
-	for (const name of await readdir(directory)) bytes += 512 * (await stat(join(directory, name))).blocks;
+	for (const name of await readdir(directory)) {
+		// A file may go at any time.
+		const found = await stat(join(directory, name)).catch(() => undefined);
+		if (found) bytes += 512 * found.blocks;
+	}
 	return bytes;
 }
 

@@ -20,10 +20,12 @@ export interface StartOptions {
 	readonly dataDir: string;
 	/** Flags of the runtime, for profiles. */
 	readonly nodeArgs?: readonly string[];
+	/** Further variables of the environment. */
+	readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A node on a free port. */
-export async function startPerigee({ dataDir, nodeArgs = [] }: StartOptions): Promise<ServerProcess> {
+export async function startPerigee({ dataDir, nodeArgs = [], env = {} }: StartOptions): Promise<ServerProcess> {
 	const args = [
 		'start',
 		'--data-dir',
@@ -36,7 +38,7 @@ export async function startPerigee({ dataDir, nodeArgs = [] }: StartOptions): Pr
 		'error',
 		'--json',
 	];
-	const child = startServer([...nodeArgs, moduleFile('../../../bin/perigee.cjs'), ...args]);
+	const child = startServer([...nodeArgs, moduleFile('../../../bin/perigee.cjs'), ...args], env);
 	const line = await firstLine(child);
 	const { url } = JSON.parse(line) as { readonly url: string };
 	return serverOf('perigee', child, Number(new URL(url).port));
@@ -89,10 +91,10 @@ export async function startLoadClient(): Promise<LoadClient> {
 	};
 }
 
-function startServer(args: readonly string[]): ChildProcess {
+function startServer(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
 	const child = spawn(process.execPath, args, {
 		stdio: ['ignore', 'pipe', 'inherit'],
-		env: { ...process.env, UV_THREADPOOL_SIZE: THREADPOOL_SIZE },
+		env: { ...process.env, ...env, UV_THREADPOOL_SIZE: THREADPOOL_SIZE },
 	});
 	// A bench that is broken off leaves no server behind.
 	const kill = (): void => {
