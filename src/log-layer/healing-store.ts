@@ -272,9 +272,9 @@ class HealingUpload implements UploadSession {
 		this.#upload = upload;
 	}
 
-	write(chunk: Uint8Array): Promise<void> | undefined {
+	write(chunk: Uint8Array, isGiven?: boolean): Promise<void> | undefined {
 		if (this.#isOver()) return Promise.reject(new PerigeeError('REBUILDING'));
-		return this.#upload.write(chunk)?.catch((error: unknown) => {
+		return this.#upload.write(chunk, isGiven)?.catch((error: unknown) => {
 			throw this.#healing.explained(this.#store, error);
 		});
 	}

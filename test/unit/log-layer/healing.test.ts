@@ -106,6 +106,21 @@ async function meetDamage(subject: Subject, files: number): Promise<void> {
 	assert.fail('the damage was not met');
 }
 
+describe('a store that can heal', () => {
+	it('frees the pieces of a body that are given to it as soon as they are copied', async () => {
+		const { healing } = await openHealing();
+		const upload = healing.files.beginUpload({ name: '', contentType: '' });
+		const pieces = Array.from({ length: 6 }, () => new Uint8Array(SEGMENT_BYTES / 4).fill(7));
+		for (const piece of pieces) await upload.write(piece, true);
+		assert.deepEqual(
+			pieces.map(({ length }) => length),
+			[0, 0, 0, 0, SEGMENT_BYTES / 4, SEGMENT_BYTES / 4],
+		);
+		await upload.abort();
+		await healing.close();
+	});
+});
+
 describe('a view whose tables are damaged under a running store', () => {
 	it('is rebuilt in place; meanwhile callers are told to come again', async () => {
 		const subject = await openHealing();
