@@ -2,8 +2,8 @@
  * KvEngine over npm rocksdb. Nothing above this room knows it.
  *
  * Batches are not synced: a killed process loses none that was answered, a power cut all since the last `flush`. The binding opens leniently
- * (damage in RocksDB's own log loses rows in silence, scans check no block checksum), hence the row checksums here and the replay
- * from the last checkpoint above.
+ * (damage in RocksDB's own log loses rows in silence, scans check no block checksum and may end the process), hence the row checksums and the
+ * mark of scans here, and the replay from the last checkpoint above.
  */
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -16,6 +16,7 @@ import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { type KvEngine, type KvOperation, type KvRange, type KvRow, ViewDamagedError } from './kv-engine.js';
 import { type Crc32c, createRowChecksum, type RowChecksum } from './row-checksum.js';
+import { ScanMark } from './scan-mark.js';
 
 export interface RocksOptions {
 	/** Bytes of the cache of table blocks. */
@@ -42,6 +43,7 @@ const FETCH_BYTES = 256 * 1024;
  */
 export async function openRocksKv(directory: string, options: RocksOptions): Promise<KvEngine> {
 	const Rocks = await loadRocksdb();
+	const mark = ScanMark.open(directory);
 	const db = new Rocks(directory);
 	await call((done) =>
 		db.open(
@@ -55,13 +57,15 @@ export async function openRocksKv(directory: string, options: RocksOptions): Pro
 			done,
 		),
 	).catch((error: unknown) => {
+		mark.close();
 		throw openError(directory, error);
 	});
-	return new RocksKv(db, directory, options);
+	return new RocksKv(db, directory, mark, options);
 }
 
 /** Removes a database that nobody has open; nothing happens if it is missing. */
 export async function destroyRocks(directory: string): Promise<void> {
+	ScanMark.remove(directory);
 	if (!existsSync(directory)) return;
 	const Rocks = await loadRocksdb();
 	await call((done) => Rocks.destroy(directory, done));
@@ -87,6 +91,7 @@ async function loadRocksdb(): Promise<typeof RocksDb> {
 class RocksKv implements KvEngine {
 	readonly #db: RocksDb;
 	readonly #directory: string;
+	readonly #mark: ScanMark;
 	readonly #checksum: RowChecksum;
 	readonly #padding: BatchOperation[];
 	#running = 0;
@@ -95,9 +100,10 @@ class RocksKv implements KvEngine {
 	#freeIterators: number = LIMITS.kvIterators;
 	readonly #iteratorWaiters: (() => void)[] = [];
 
-	constructor(db: RocksDb, directory: string, options: RocksOptions) {
+	constructor(db: RocksDb, directory: string, mark: ScanMark, options: RocksOptions) {
 		this.#db = db;
 		this.#directory = directory;
+		this.#mark = mark;
 		this.#checksum = createRowChecksum(options.crc32c);
 		this.#padding = [
 			{ type: 'put', key: FLUSH_KEY, value: Buffer.alloc(Math.ceil(options.writeBufferBytes / FLUSH_PADS)) },
@@ -150,7 +156,7 @@ class RocksKv implements KvEngine {
 			const asked = Math.min(chunkRows, remaining);
 			const start = fromIncluded ? { gte: from } : { gt: from };
 			const bounds = { ...start, lt: to, reverse, limit: asked, highWaterMark: FETCH_BYTES };
-			const rows = await this.#use(() => this.#chunk(bounds));
+			const rows = await this.#use(() => this.#mark.during(() => this.#chunk(bounds)));
 			const last = rows.at(-1);
 			if (last === undefined) return;
 			yield rows.map(([key, value]) => ({ key, value: this.#checksum.open(key, value) }));
@@ -205,6 +211,7 @@ class RocksKv implements KvEngine {
 			});
 		}
 		await call((done) => this.#db.close(done));
+		this.#mark.close();
 	}
 
 	#property(name: string): number {
