@@ -3,10 +3,12 @@
  * and decides on which volume the next log file begins.
  */
 import type { Lane, LogVolume, Placement } from '../append-log/types.js';
+import { isDiskFull } from '../append-log/volume-trouble.js';
 import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
+import { SEGMENT_BYTES } from '../units.js';
 
 const DEFAULT_RESERVE_BYTES = 4 * 2 ** 30;
 const DEFAULT_RESERVE_SHARE = 0.05;
@@ -29,6 +31,8 @@ class VolumeSpace {
 	freeBytes: number;
 	/** Not written to since it refused; a look that finds room ends that. */
 	refusedAtMs: number | undefined;
+	/** When it last found no room for a write, and what seemed free then; forgotten once there is more, or after a while. */
+	short: { readonly atMs: number; readonly freeBytes: number } | undefined;
 
 	constructor(log: LogVolume, freeBytes: number, reserveBytes: number) {
 		this.log = log;
@@ -98,6 +102,19 @@ export class DiskSpace implements Placement {
 		return this.#volumes.reduce((sum, { uploadableBytes }) => sum + uploadableBytes, 0);
 	}
 
+	/**
+	 * Why uploads of any size must be expected to find no room, as a sentence; undefined when they should. Beside the figures, what
+	 * writes have met counts: a quota, or a neighbour's last write, is in no figure.
+	 */
+	get shortage(): string | undefined {
+		const { uploadableBytes, freeBytes, reserveBytes } = this;
+		if (uploadableBytes < SEGMENT_BYTES) return `${freeBytes} bytes are free, ${reserveBytes} are reserved`;
+		const isShort = this.#volumes.length === 1 && this.#volumes[0]?.short !== undefined;
+		return isShort
+			? `a write has just found no room, though ${freeBytes} bytes seem free; is there a quota?`
+			: undefined;
+	}
+
 	/** Sets bytes aside for payload of a lane. Errors: DISK_FULL. */
 	claim(lane: Lane, bytes: number): void {
 		if (bytes > this.uploadableBytes) {
@@ -129,7 +146,9 @@ export class DiskSpace implements Placement {
 	refused(volume: LogVolume, error: unknown): void {
 		const space = this.#volumes.find(({ log }) => log.number === volume.number);
 		// The only volume is tried again each time.
-		if (space && this.#volumes.length > 1) space.refusedAtMs = this.#options.clock.monotonicMs();
+		const atMs = this.#options.clock.monotonicMs();
+		if (space && this.#volumes.length > 1) space.refusedAtMs = atMs;
+		if (space && isDiskFull(error)) space.short = { atMs, freeBytes: space.freeBytes };
 		this.#options.onRefusal?.(volume.number, error);
 	}
 
@@ -163,8 +182,9 @@ export class DiskSpace implements Placement {
 			// The last figure stays in force; a disk that cannot be asked fails its writes by itself.
 			return;
 		}
-		const { refusedAtMs } = space;
-		if (refusedAtMs !== undefined && clock.monotonicMs() - refusedAtMs >= LIMITS.volumeRetryMs)
-			space.refusedAtMs = undefined;
+		const { refusedAtMs, short } = space;
+		const isLongAgo = (atMs: number): boolean => clock.monotonicMs() - atMs >= LIMITS.volumeRetryMs;
+		if (refusedAtMs !== undefined && isLongAgo(refusedAtMs)) space.refusedAtMs = undefined;
+		if (short && (isLongAgo(short.atMs) || space.freeBytes >= short.freeBytes + SEGMENT_BYTES)) space.short = undefined;
 	}
 }

@@ -23,12 +23,10 @@ export function healthReasons({ log, disk, damage, view, losses, overdueFiles }:
 		reasons.push({ code: 'READ_ONLY', message: `writing stopped: ${log.failure.message}`, ready: false });
 	if (view.isStalled)
 		reasons.push({ code: 'DISK_FULL', message: 'the index waits for room on the disk', ready: false });
-	else if (disk.uploadableBytes === 0)
-		reasons.push({
-			code: 'DISK_FULL',
-			message: `${disk.freeBytes} bytes are free, ${disk.reserveBytes} are reserved`,
-			ready: false,
-		});
+	else {
+		const { shortage } = disk;
+		if (shortage !== undefined) reasons.push({ code: 'DISK_FULL', message: shortage, ready: false });
+	}
 	if (damage.count > 0)
 		reasons.push({
 			code: 'DATA_DAMAGED',

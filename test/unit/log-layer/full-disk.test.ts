@@ -9,11 +9,11 @@ import { systemRandomness } from '../../../src/io/randomness.js';
 import type { StorageIo } from '../../../src/io/storage-io.js';
 import { LIMITS } from '../../../src/limits.js';
 import { Ballast } from '../../../src/log-layer/ballast.js';
-import { rootFromBytes } from '../../../src/units.js';
+import { rootFromBytes, SEGMENT_BYTES } from '../../../src/units.js';
 import { fileRoot } from '../../../src/native/addon.js';
 import { Prng } from '../../support/prng.js';
 import { SimulatedClock } from '../../support/simulated-clock.js';
-import { put, readBack, useTestStores } from '../../support/test-store.js';
+import { put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
 
 const stores = useTestStores();
 
@@ -80,6 +80,65 @@ describe('an index whose disk is full', () => {
 		assert.ok((await readBack(again, result)).equals(content));
 		assert.equal((await again.files.fileByRoot(rootFromBytes(fileRoot(content).root)))?.finalized, true);
 		await again.close();
+	});
+});
+
+describe('a disk without room for uploads', () => {
+	const codes = (store: TestStore) => store.files.health().map(({ code, ready }) => [code, ready]);
+
+	it('is not ready when a segment finds no room beside the reserve', async () => {
+		const clock = new SimulatedClock();
+		const space = { freeBytes: 1_000_000 + SEGMENT_BYTES - 1, totalBytes: 100_000_000 };
+		const wrapIo = (io: StorageIo): StorageIo => ({ ...io, space: () => Promise.resolve(space) });
+		const store = await stores.open({ reserveBytes: 1_000_000, clock, wrapIo });
+		await assert.rejects(put(store, new Prng(1).bytes(3 * SEGMENT_BYTES)), { code: 'DISK_FULL' });
+		assert.deepEqual(codes(store), [['DISK_FULL', false]]);
+		space.freeBytes = 50_000_000;
+		clock.advance(LIMITS.diskLookMs);
+		store.files.health();
+		await new Promise((resolve) => setImmediate(resolve));
+		assert.deepEqual(codes(store), []);
+		await store.close();
+	});
+
+	it('is not ready when writes find no room, whatever seems free, and is again once some time has passed', async () => {
+		const clock = new SimulatedClock();
+		const quota = { isReached: false };
+		const wrapIo = (io: StorageIo): StorageIo => ({
+			...io,
+			async open(path, mode, hints) {
+				const file = await io.open(path, mode, hints);
+				const writev: typeof file.writev = (buffers, at) =>
+					quota.isReached
+						? Promise.reject(Object.assign(new Error('quota exceeded'), { code: 'EDQUOT' }))
+						: file.writev(buffers, at);
+				return new Proxy(file, {
+					get(target, name) {
+						if (name === 'writev') return writev;
+						const value = Reflect.get(target, name, target) as unknown;
+						return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+					},
+				});
+			},
+		});
+		const store = await stores.open({ clock, wrapIo });
+		const kept = new Prng(1).bytes(5000);
+		const result = await put(store, kept);
+		quota.isReached = true;
+		for (const sizeBytes of [5000, 3 * SEGMENT_BYTES]) {
+			await assert.rejects(put(store, new Prng(sizeBytes).bytes(sizeBytes)), { code: 'DISK_FULL' });
+			assert.deepEqual(codes(store), [['DISK_FULL', false]]);
+		}
+		assert.ok((await readBack(store, result)).equals(kept));
+		quota.isReached = false;
+		clock.advance(LIMITS.volumeRetryMs);
+		while (codes(store).length > 0) {
+			clock.advance(LIMITS.diskLookMs);
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		const more = new Prng(2).bytes(3 * SEGMENT_BYTES);
+		assert.ok((await readBack(store, await put(store, more))).equals(more));
+		await store.close();
 	});
 });
 
