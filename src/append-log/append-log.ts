@@ -39,6 +39,8 @@ export interface AppendLogOptions {
 	readonly placement: Placement;
 	/** Volumes or files are missing: they may have any numbers, so that new ones keep a wide distance. */
 	readonly isIncomplete?: boolean;
+	/** Ends of files before `from` that were there once: damage from the start. */
+	readonly shortened?: readonly BadRange[];
 	/** 16 bytes. */
 	readonly storeId: Uint8Array;
 	/** Where the consumer stands: what comes behind is replayed into it before `open` resolves. Empty: everything. */
@@ -102,7 +104,8 @@ export class AppendLog {
 		for (const { directory } of files.volumes) await options.io.syncDir(directory);
 		const shared = new LogShared({ ...options, incarnation: options.randomness.bytes(16) });
 		shared.nextLsn = options.nextLsn;
-		const damage: BadRange[] = [];
+		const damage: BadRange[] = [...shared.shortened];
+		for (const range of damage) options.observer.damaged(range);
 		const missing: MissingFile[] = [];
 		const verdicts = new Map<Lane, readonly RecordInput[]>();
 		const writers: Partial<Record<Lane, LaneWriter>> = {};

@@ -32,16 +32,19 @@ export class LogFileCheck {
 	readonly #scan: LogFileScan;
 	readonly #doubt: readonly ByteRange[];
 	readonly #checksums: Checksums;
+	readonly #shortened: readonly ByteRange[];
 	readonly #window = Buffer.allocUnsafe(WINDOW_BYTES);
 	#windowFrom = 0;
 	#windowBytes = 0;
 
-	private constructor(file: StorageFile, scan: LogFileScan, verdict: FileVerdict, checksums: Checksums) {
+	private constructor(file: StorageFile, scan: LogFileScan, verdict: FileVerdict, { checksums, shortened }: LogShared) {
 		this.#file = file;
 		this.#scan = scan;
 		this.end = verdict.end;
 		this.#doubt = verdict.doubt;
 		this.#checksums = checksums;
+		const { lane, fileNo } = scan.identity;
+		this.#shortened = shortened.filter((range) => range.lane === lane && range.fileNo === fileNo);
 	}
 
 	/** `durableEnd`: of the file that is being written. `later`: the lane's later files, which may hold a verdict about this one. */
@@ -53,7 +56,7 @@ export class LogFileCheck {
 	): Promise<LogFileCheck | undefined> {
 		return withScan(shared, name, async (scan, file) => {
 			const verdict = durableEnd === undefined ? await verdictOn(shared, scan, later) : { end: durableEnd, doubt: [] };
-			return new LogFileCheck(file, scan, verdict, shared.checksums);
+			return new LogFileCheck(file, scan, verdict, shared);
 		});
 	}
 
@@ -75,12 +78,12 @@ export class LogFileCheck {
 		for await (const scanned of this.#scan.groups(from)) {
 			if ('bad' in scanned) {
 				const bad = { from: scanned.bad.from, to: Math.min(scanned.bad.to, this.end) };
-				if (bad.from >= this.end) return;
+				if (bad.from >= this.end) break;
 				if (!this.#isDoubtful(bad.from, bad.to)) yield { bad };
 				continue;
 			}
 			const { group, end } = scanned;
-			if (group.offset >= this.end) return;
+			if (group.offset >= this.end) break;
 			yield {
 				from: group.offset,
 				to: end,
@@ -90,6 +93,7 @@ export class LogFileCheck {
 				damagedCopies: await this.#scan.damagedCopies(group),
 			};
 		}
+		for (const { from: start, to } of this.#shortened) yield { bad: { from: start, to } };
 	}
 
 	/** Fills `into` from `offset`; answers the bytes read, fewer only at the end of the file. Neighbouring small reads share one of the disk. */

@@ -138,6 +138,12 @@ export class LogFiles {
 		return volume.directory;
 	}
 
+	/** Bytes of the file; undefined when it is not there. Errors: those of StorageIo. */
+	async sizeBytes(lane: Lane, fileNo: number): Promise<number | undefined> {
+		if (!this.has(lane, fileNo)) return undefined;
+		return (await this.#io.stat(this.path(lane, fileNo)))?.sizeBytes;
+	}
+
 	/** Every path that the file has, copies that are not used included. */
 	paths(lane: Lane, fileNo: number): readonly string[] {
 		const name = `/${logFileName(lane, fileNo)}`;

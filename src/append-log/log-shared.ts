@@ -7,7 +7,7 @@ import type { Clock } from '../io/clock.js';
 import type { StorageFile, StorageIo } from '../io/storage-io.js';
 import type { Lsn } from '../units.js';
 import type { LogFiles } from './log-files.js';
-import type { Checksums, Lane, LogObserver, Placement } from './types.js';
+import type { BadRange, Checksums, Lane, LogObserver, Placement } from './types.js';
 
 export interface LogSharedOptions {
 	readonly io: StorageIo;
@@ -16,6 +16,8 @@ export interface LogSharedOptions {
 	readonly clock: Clock;
 	readonly checksums: Checksums;
 	readonly observer: LogObserver;
+	/** Ends of files that are known to be gone. */
+	readonly shortened?: readonly BadRange[];
 	/** 16 bytes. */
 	readonly storeId: Uint8Array;
 	/** 16 bytes, drawn for this open. */
@@ -31,6 +33,7 @@ export class LogShared {
 	readonly observer: LogObserver;
 	readonly storeId: Uint8Array;
 	readonly incarnation: Uint8Array;
+	readonly shortened: readonly BadRange[];
 	/** Next number to give. */
 	nextLsn = 1n;
 	/** The first final failure. */
@@ -45,6 +48,7 @@ export class LogShared {
 		this.clock = options.clock;
 		this.checksums = options.checksums;
 		this.observer = options.observer;
+		this.shortened = options.shortened ?? [];
 		this.storeId = options.storeId;
 		this.incarnation = options.incarnation;
 	}

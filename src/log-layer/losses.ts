@@ -10,11 +10,12 @@ import {
 	rangesOf,
 	type FileRanges,
 } from '../append-log/file-ranges.js';
+import { FIRST_GROUP_OFFSET } from '../append-log/format.js';
 import type { Journal } from '../settlement/journal.js';
 import { isGivenUp, type GivenUp } from './given-up.js';
 import type { HealthReason } from './types.js';
 import type { MissingVolume } from './volumes.js';
-import { LANE_NAMES, type Lane, type LanePosition, type MissingFile } from '../append-log/types.js';
+import { LANE_NAMES, type BadRange, type Lane, type LanePosition, type MissingFile } from '../append-log/types.js';
 
 /** Sets of log files, by lane. */
 export type LaneFiles = Readonly<Partial<Record<Lane, FileRanges>>>;
@@ -31,7 +32,12 @@ export interface KnownFiles {
 	readonly files: LaneFiles;
 	/** These were missing when it was built. */
 	readonly lost: LaneFiles;
+	/** Up to which byte the view holds each of its files: none is ever shorter. Absent in checkpoints of early versions. */
+	readonly ends?: LaneEnds;
 }
+
+/** Pairs of a file's number and a byte offset in it, by lane. */
+export type LaneEnds = Readonly<Partial<Record<Lane, readonly (readonly [number, number])[]>>>;
 
 /** Which log files the view knows, while the store runs. */
 export class FileLedger {
@@ -39,13 +45,20 @@ export class FileLedger {
 	/** Missing files that the view has up to some place only: the lane's position lies in them. */
 	readonly #begun = new Map<Lane, number>();
 	#lost: readonly MissingFile[] = [];
+	readonly #ends = new Map<Lane, Map<number, number>>();
 
 	constructor(known: KnownFiles | undefined) {
-		for (const lane of LANE_NAMES) this.#files.set(lane, known?.files[lane] ?? []);
+		for (const lane of LANE_NAMES) {
+			this.#files.set(lane, known?.files[lane] ?? []);
+			this.#ends.set(lane, new Map(known?.ends?.[lane]));
+		}
 	}
 
-	/** The view takes what this file holds. */
-	took(lane: Lane, fileNo: number): void {
+	/** The view takes what this file holds before `offset`. */
+	took(lane: Lane, { fileNo, offset }: LanePosition): void {
+		const ends = this.#ends.get(lane);
+		// Of a file without a group a crash may have left anything: nothing in it ever counted.
+		if (offset > FIRST_GROUP_OFFSET) ends?.set(fileNo, Math.max(offset, ends.get(fileNo) ?? 0));
 		const before = this.#files.get(lane) ?? [];
 		const after = addToRanges(before, fileNo);
 		if (after !== before) this.#files.set(lane, after);
@@ -66,7 +79,11 @@ export class FileLedger {
 				[...numbersOf(ranges)].filter((fileNo) => fileNo !== leftBehind && !isRetired(lane, fileNo)),
 			);
 		}
-		return { files, lost: byLane(this.#lost.filter(({ lane, fileNo }) => !isInRanges(files[lane] ?? [], fileNo))) };
+		const ends: Partial<Record<Lane, readonly (readonly [number, number])[]>> = {};
+		for (const [lane, known] of this.#ends)
+			ends[lane] = [...known].filter(([fileNo]) => isInRanges(files[lane] ?? [], fileNo));
+		const lost = byLane(this.#lost.filter(({ lane, fileNo }) => !isInRanges(files[lane] ?? [], fileNo)));
+		return { files, lost, ends };
 	}
 
 	/** A missing file that the view has in part, once the lane has gone on: no replay would take the rest when it returns. */
@@ -107,6 +124,27 @@ export function returnedFile(
 			if (fileNo <= position && !isInRanges(taken, fileNo)) return { lane, fileNo };
 	}
 	return undefined;
+}
+
+/**
+ * What is gone of files that lie before the position of their lane: no replay reads them, so that nobody would notice. `sizeBytes` answers
+ * undefined for a file that is not there.
+ */
+export async function shortenedFiles(
+	known: KnownFiles | undefined,
+	positions: Partial<Record<Lane, LanePosition>>,
+	sizeBytes: (lane: Lane, fileNo: number) => Promise<number | undefined>,
+): Promise<readonly BadRange[]> {
+	const shortened: BadRange[] = [];
+	for (const lane of LANE_NAMES) {
+		for (const [fileNo, end] of known?.ends?.[lane] ?? []) {
+			// The replay looks at this one itself.
+			if (fileNo === positions[lane]?.fileNo) continue;
+			const from = await sizeBytes(lane, fileNo);
+			if (from !== undefined && from < end) shortened.push({ lane, fileNo, from, to: end });
+		}
+	}
+	return shortened;
 }
 
 function byLane(files: readonly MissingFile[]): LaneFiles {

@@ -120,7 +120,7 @@ export class StoreCore {
 		if (lane !== 'journal') this.live.took(lane, end.fileNo, records);
 		const before = this.applied[lane];
 		this.applied[lane] = end;
-		this.ledger.took(lane, end.fileNo);
+		this.ledger.took(lane, end);
 		this.#bytesSince += before?.fileNo === end.fileNo ? end.offset - before.offset : end.offset;
 		if (this.#bytesSince >= LIMITS.checkpointLogBytes) this.onMuchLog();
 	};

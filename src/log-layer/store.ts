@@ -27,7 +27,15 @@ import { refuseLaterFormat } from './format-guard.js';
 import { FullDisk } from './full-disk.js';
 import { logChecksums } from './log-checksums.js';
 import { LogSite } from './log-site.js';
-import { filesUpTo, lastKnownFiles, missingFiles, returnedFile, unmissedFiles, type Losses } from './losses.js';
+import {
+	filesUpTo,
+	lastKnownFiles,
+	missingFiles,
+	returnedFile,
+	shortenedFiles,
+	unmissedFiles,
+	type Losses,
+} from './losses.js';
 import { rowKeys } from './rows.js';
 import type { Scrub, ScrubObserver, ScrubSettings } from './scrub.js';
 import { StoreCore } from './store-core.js';
@@ -237,6 +245,7 @@ class OpenStore implements Store {
 				observer: options.observer.log,
 				checksums: logChecksums,
 				files,
+				shortened: await shortenedFiles(site.known, parts.applied, (lane, fileNo) => files.sizeBytes(lane, fileNo)),
 				placement: disk,
 				isIncomplete:
 					volumes.missing.length > 0 ||

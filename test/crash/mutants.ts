@@ -139,6 +139,14 @@ export const LOG_MUTANTS: readonly Mutant[] = [
 		guard: 'misses no file whose name a crash took away',
 	},
 	{
+		rule: 'a file is never shorter than what the view holds of it',
+		file: 'log-layer/losses.js',
+		find: 'if (from !== undefined && from < end)',
+		replace: 'if (false)',
+		test: 'unit/log-layer/damage.test.js',
+		guard: 'is known from the next start on',
+	},
+	{
 		rule: 'a directory of a later format is refused before it is touched',
 		file: 'log-layer/format-guard.js',
 		find: 'assertKnownFormat(path, header.version);',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { truncate, unlink } from 'node:fs/promises';
+import { readFile, truncate, unlink, writeFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { type SectorIndex, SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
 import { damageContent, logFiles } from '../../support/damage.js';
@@ -128,3 +128,42 @@ for (const { lane, content, segment } of [
 		}
 	});
 }
+
+describe('a closed log file that was cut while the node was stopped', () => {
+	for (const lane of ['bulk', 'small', 'journal'] as const) {
+		it(`is known from the next start on, before anybody reads: ${lane}`, async () => {
+			const options = { rollBytes: 600_000 };
+			const first = await stores.open(options);
+			const contents = [1, 2, 3, 4, 5, 6].map((seed) => new Prng(seed).bytes(seed % 2 === 0 ? 500_000 : 200_000));
+			for (const content of contents) await put(first, content);
+			// The journal goes on in another file.
+			await first.log.roll('journal');
+			await first.log.flush();
+			await first.close();
+			const [path] = await logFiles(first.dataDir, lane);
+			assert.ok(path);
+			const whole = await readFile(path);
+			await truncate(path, whole.length - 1500);
+			let store = await stores.open(options, first.dataDir);
+			assert.ok(store.told.includes(`damaged ${lane} 1`));
+			assert.deepEqual(codesOf(store), ['LOG_DAMAGED']);
+			const [cut, ...others] = store.damage.stretches;
+			assert.deepEqual([cut?.lane, cut?.fileNo, cut?.from, cut?.foundBy], [lane, 1, whole.length - 1500, 'open']);
+			assert.deepEqual(others, []);
+			await assert.rejects(store.compaction.start(), { code: 'DATA_DAMAGED' });
+			store.scrub.start();
+			await store.scrub.idle();
+			assert.ok(codesOf(store).includes('LOG_DAMAGED'), 'a pass of the scrub finds it too');
+			await store.close();
+			await writeFile(path, whole);
+			store = await stores.open(options, first.dataDir);
+			assert.ok(!store.told.includes(`damaged ${lane} 1`));
+			store.scrub.start();
+			await store.scrub.idle();
+			assert.deepEqual(codesOf(store), []);
+			for (const [txSeq, content] of contents.entries())
+				assert.ok((await readBack(store, { txSeq: txSeq as TxSeq })).equals(content));
+			await store.close();
+		});
+	}
+});
