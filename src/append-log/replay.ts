@@ -108,7 +108,8 @@ class LaneReplay {
 					await this.#take(scan, scanned, verdict);
 				}
 			}
-			await this.#deliver({ fileNo, offset: Math.max(verdict.end, from) });
+			// The header of a torn group may promise more than there is.
+			await this.#deliver({ fileNo, offset: Math.max(Math.min(verdict.end, scan.sizeBytes), from) });
 			this.#tell(scan.sizeBytes);
 		});
 	}

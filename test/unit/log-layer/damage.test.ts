@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, truncate, unlink, writeFile } from 'node:fs/promises';
+import { cp, readFile, truncate, unlink, writeFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { type SectorIndex, SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
 import { damageContent, logFiles } from '../../support/damage.js';
@@ -166,4 +166,21 @@ describe('a closed log file that was cut while the node was stopped', () => {
 			await store.close();
 		});
 	}
+
+	it('is none that a crash left with half of its last group', async () => {
+		const running = await stores.open();
+		await put(running, SMALL);
+		const left = `${await stores.newDirectory()}/left`;
+		await cp(running.dataDir, left, { recursive: true });
+		const [path] = await logFiles(left, 'small');
+		assert.ok(path);
+		// The group's header stays and promises more than there is.
+		await truncate(path, (await readFile(path)).length - 100);
+		for (let starts = 0; starts < 2; starts++) {
+			const store = await stores.open({}, left);
+			assert.ok(!store.told.some((line) => line.startsWith('damaged')), store.told.join());
+			await put(store, HEALTHY);
+			await store.close();
+		}
+	});
 });
