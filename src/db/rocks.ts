@@ -2,8 +2,8 @@
  * KvEngine over npm rocksdb. Nothing above this room knows it.
  *
  * Batches are not synced: a killed process loses none that was answered, a power cut all since the last `flush`. The binding opens leniently
- * (damage in RocksDB's own log loses rows in silence, scans check no block checksum and may end the process), hence the row checksums and the
- * mark of scans here, and the replay from the last checkpoint above.
+ * (damage in RocksDB's own log loses rows in silence, opens and scans check no block checksum and may end the process), hence the row checksums and
+ * the mark of such reading here, and the replay from the last checkpoint above.
  */
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { type KvEngine, type KvOperation, type KvRange, type KvRow, ViewDamagedError } from './kv-engine.js';
 import { type Crc32c, createRowChecksum, type RowChecksum } from './row-checksum.js';
-import { ScanMark } from './scan-mark.js';
+import { ReadMark } from './read-mark.js';
 
 export interface RocksOptions {
 	/** Bytes of the cache of table blocks. */
@@ -43,20 +43,17 @@ const FETCH_BYTES = 256 * 1024;
  */
 export async function openRocksKv(directory: string, options: RocksOptions): Promise<KvEngine> {
 	const Rocks = await loadRocksdb();
-	const mark = ScanMark.open(directory);
+	const mark = ReadMark.open(directory);
 	const db = new Rocks(directory);
-	await call((done) =>
-		db.open(
-			{
-				createIfMissing: true,
-				compression: false,
-				cacheSize: options.cacheBytes,
-				writeBufferSize: options.writeBufferBytes,
-				maxOpenFiles: OPEN_TABLE_FILES,
-			},
-			done,
-		),
-	).catch((error: unknown) => {
+	const settings = {
+		createIfMissing: true,
+		compression: false,
+		cacheSize: options.cacheBytes,
+		writeBufferSize: options.writeBufferBytes,
+		maxOpenFiles: OPEN_TABLE_FILES,
+	};
+	const opening = mark.during(() => call((done) => db.open(settings, done)));
+	await opening.catch((error: unknown) => {
 		mark.close();
 		throw openError(directory, error);
 	});
@@ -65,7 +62,7 @@ export async function openRocksKv(directory: string, options: RocksOptions): Pro
 
 /** Removes a database that nobody has open; nothing happens if it is missing. */
 export async function destroyRocks(directory: string): Promise<void> {
-	ScanMark.remove(directory);
+	ReadMark.remove(directory);
 	if (!existsSync(directory)) return;
 	const Rocks = await loadRocksdb();
 	await call((done) => Rocks.destroy(directory, done));
@@ -91,7 +88,7 @@ async function loadRocksdb(): Promise<typeof RocksDb> {
 class RocksKv implements KvEngine {
 	readonly #db: RocksDb;
 	readonly #directory: string;
-	readonly #mark: ScanMark;
+	readonly #mark: ReadMark;
 	readonly #checksum: RowChecksum;
 	readonly #padding: BatchOperation[];
 	#running = 0;
@@ -100,7 +97,7 @@ class RocksKv implements KvEngine {
 	#freeIterators: number = LIMITS.kvIterators;
 	readonly #iteratorWaiters: (() => void)[] = [];
 
-	constructor(db: RocksDb, directory: string, mark: ScanMark, options: RocksOptions) {
+	constructor(db: RocksDb, directory: string, mark: ReadMark, options: RocksOptions) {
 		this.#db = db;
 		this.#directory = directory;
 		this.#mark = mark;

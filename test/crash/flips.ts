@@ -2,17 +2,17 @@
 import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { serialize } from 'node:v8';
 import { PerigeeError } from '../../src/errors.js';
-import type { Store } from '../../src/log-layer/store.js';
-import { SlabRing } from '../../src/native/slab-ring.js';
 import { SEGMENT_BYTES } from '../../src/units.js';
 import { Prng } from '../support/prng.js';
-import { SeededRandomness, SimulatedClock } from '../support/simulated-clock.js';
-import { openTestStore } from '../support/test-store.js';
-import { makeContent, Oracle, type Acknowledged, type Content } from './oracle.js';
-import { DATA_DIR, inlineHashPool, observerOf, SimulatedMachine, toldNothing, type Told } from './simulated-machine.js';
+import { makeContent, Oracle, type Content } from './oracle.js';
+import { DATA_DIR, SimulatedMachine, toldNothing, type Told } from './simulated-machine.js';
+import { type ReadAll, readAll } from './reading.js';
 import { inTurns } from './turns.js';
 import { Violation } from './verify.js';
+import { type HostedOutcome, ViewHost } from './view-host.js';
+import { openStill } from './view-serving.js';
 import { upload } from './workload.js';
 
 /** What became of a flip. */
@@ -153,43 +153,6 @@ export function liveRangesIn(bytes: Buffer, contents: Iterable<Content>): LiveRa
 	return ranges;
 }
 
-interface ReadAll {
-	/** Files of which an error said that they cannot be served. */
-	readonly refused: ReadonlySet<Content>;
-	/** Files that seem never to have been uploaded. */
-	readonly missing: ReadonlySet<Content>;
-}
-
-/** Reads everything that was acknowledged. Throws a Violation at wrong bytes. */
-export async function readAll(store: Store, acknowledged: readonly Acknowledged[]): Promise<ReadAll> {
-	const refused = new Set<Content>();
-	const missing = new Set<Content>();
-	for (const { content, txSeq } of acknowledged) {
-		try {
-			const file = await store.files.fileBySeq(txSeq);
-			const byRoot = await store.files.fileByRoot(content.root);
-			if (!file || !byRoot) {
-				missing.add(content);
-				continue;
-			}
-			if (file.root !== content.root || file.sizeBytes !== content.bytes.length)
-				throw new Violation(`another file stands under ${txSeq}`);
-			let at = 0;
-			for await (const piece of store.files.read(file, 0, file.sizeBytes)) {
-				if (!content.bytes.subarray(at, at + piece.bytes.length).equals(piece.bytes))
-					throw new Violation(`wrong bytes of ${content.root}`);
-				at += piece.bytes.length;
-				piece.release();
-			}
-			if (at !== content.bytes.length) throw new Violation(`${content.root} ends at ${at}`);
-		} catch (error) {
-			if (!(error instanceof PerigeeError)) throw error;
-			refused.add(content);
-		}
-	}
-	return { refused, missing };
-}
-
 function judge({ refused, missing }: ReadAll, told: Told, mayRebuild: boolean): FlipOutcome {
 	const isTold = told.damaged.length > 0;
 	if (missing.size > 0 && !isTold) throw new Violation(`${missing.size} files are missing and nobody is told`);
@@ -202,6 +165,7 @@ function judge({ refused, missing }: ReadAll, told: Told, mayRebuild: boolean): 
 export class RealFlipSubject {
 	readonly #home: string;
 	readonly #oracle = new Oracle();
+	readonly #host = new ViewHost();
 	#files: readonly string[] = [];
 	#copies = 0;
 
@@ -209,11 +173,15 @@ export class RealFlipSubject {
 		this.#home = home;
 	}
 
+	get #known(): string {
+		return join(this.#home, 'known');
+	}
+
 	static async make(seed: number): Promise<RealFlipSubject> {
 		const subject = new RealFlipSubject(await mkdtemp(join(tmpdir(), 'perigee-flips-')));
 		const prng = new Prng(seed);
 		const origin = join(subject.#home, 'origin');
-		const store = await openReal(origin, toldNothing());
+		const store = await openStill(origin, toldNothing());
 		const machine = { io: { crashed: false } } as SimulatedMachine;
 		for (let round = 0; round < 30; round++) {
 			await upload(
@@ -226,16 +194,18 @@ export class RealFlipSubject {
 			if (round === 15) await store.checkpoint();
 		}
 		await store.close();
+		await writeFile(subject.#known, serialize({ acknowledged: subject.#oracle.acknowledged }));
 		subject.#files = (await readdir(join(origin, 'view'))).filter((name) => name !== 'LOCK' && !name.startsWith('LOG'));
 		return subject;
 	}
 
 	async remove(): Promise<void> {
+		await this.#host.close();
 		await rm(this.#home, { recursive: true, force: true });
 	}
 
 	/** Flips a bit drawn by the source in a file of the view. */
-	async flip(prng: Prng): Promise<{ readonly outcome: FlipOutcome; readonly name: string }> {
+	async flip(prng: Prng): Promise<{ readonly outcome: HostedOutcome; readonly name: string }> {
 		const copy = join(this.#home, `copy-${++this.#copies}`);
 		await cp(join(this.#home, 'origin'), copy, { recursive: true });
 		try {
@@ -248,33 +218,9 @@ export class RealFlipSubject {
 			const offset = prng.chance(0.5) ? prng.below(size) : Math.max(0, size - 1 - prng.below(2000));
 			bytes[offset] = (bytes[offset] ?? 0) ^ (1 << prng.below(8));
 			await writeFile(path, bytes);
-			return { outcome: await this.#serve(copy, `${name} at ${offset}`), name };
+			return { outcome: await this.#host.serve({ known: this.#known, directory: copy, readsFirst: true }), name };
 		} finally {
 			await rm(copy, { recursive: true, force: true });
 		}
 	}
-
-	async #serve(directory: string, what: string): Promise<FlipOutcome> {
-		const told = toldNothing();
-		const store = await openReal(directory, told);
-		const first = await readAll(store, this.#oracle.acknowledged);
-		await store.close();
-		if (first.missing.size > 0) throw new Violation(`${first.missing.size} files are missing after a flip in ${what}`);
-		if (first.refused.size === 0) return told.rebuilt.length > 0 ? 'rebuilt' : 'harmless';
-		const again = toldNothing();
-		const restarted = await openReal(directory, again);
-		const second = await readAll(restarted, this.#oracle.acknowledged);
-		await restarted.close();
-		if (second.refused.size + second.missing.size > 0) throw new Violation(`a restart did not heal a flip in ${what}`);
-		return 'found on read';
-	}
-}
-
-async function openReal(dataDir: string, told: Told): Promise<Store> {
-	const ring = new SlabRing(1);
-	return openTestStore(
-		dataDir,
-		{ ring, pool: inlineHashPool(ring, new Prng(1)), observer: observerOf(told), randomness: new SeededRandomness(1) },
-		{ clock: new SimulatedClock() },
-	);
 }

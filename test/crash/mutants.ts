@@ -91,6 +91,14 @@ export const LOG_MUTANTS: readonly Mutant[] = [
 		guard: 'the verdict on a torn group',
 	},
 	{
+		rule: 'runs that ended while they opened or scanned the view count, and two in a row end trust in it',
+		file: 'db/read-mark.js',
+		find: 'if (this.#underWay++ === 0)',
+		replace: 'if (false)',
+		test: 'unit/db/read-mark.test.js',
+		guard: 'two runs in a row',
+	},
+	{
 		rule: 'a file that a lane has gone on without is taken whole when it returns',
 		file: 'log-layer/losses.js',
 		find: 'return begun !== undefined && begun <',

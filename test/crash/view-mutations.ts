@@ -6,24 +6,24 @@ import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { cp, mkdtemp, readdir, readFile, rm, truncate, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { serialize } from 'node:v8';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type KvEngine, ViewDamagedError } from '../../src/db/kv-engine.js';
+import type { KvEngine } from '../../src/db/kv-engine.js';
 import { createNodeIo } from '../../src/io/node-io.js';
 import { readCheckpoint, writeCheckpoint } from '../../src/log-layer/checkpoint.js';
 import type { Store } from '../../src/log-layer/store.js';
-import { SlabRing } from '../../src/native/slab-ring.js';
 import { SEGMENT_BYTES } from '../../src/units.js';
 import { Prng } from '../support/prng.js';
-import { SeededRandomness, SimulatedClock } from '../support/simulated-clock.js';
-import { dumpView, openTestStore, type TestStoreOptions } from '../support/test-store.js';
-import { readAll } from './flips.js';
+import { dumpView, type TestStoreOptions } from '../support/test-store.js';
 import { type Acknowledged, makeContent, Oracle } from './oracle.js';
-import { inlineHashPool, observerOf, type SimulatedMachine, type Told, toldNothing } from './simulated-machine.js';
+import { type SimulatedMachine, toldNothing } from './simulated-machine.js';
 import { firstDifference, Violation } from './verify.js';
+import { type HostedOutcome, ViewHost } from './view-host.js';
+import { openStill, serve } from './view-serving.js';
 import { upload } from './workload.js';
 
 /** What became of a mutation. `absent`: there was nothing of that kind to hit. */
-export type MutationOutcome = 'harmless' | 'rebuilt at open' | 'found on read' | 'absent';
+export type MutationOutcome = HostedOutcome | 'absent';
 
 /** A moment at which the directory was copied: after a close, while idle, or in the middle of a flush with two of RocksDB's logs. */
 export const MOMENTS = ['closed', 'running', 'flushing'] as const;
@@ -126,11 +126,10 @@ async function removeAll(directory: string, files: RegExp): Promise<boolean> {
 	return names.length > 0;
 }
 
-/** A directory as it was at one moment, what its clients knew then, and the rows of a view built anew from its log. */
+/** A directory as it was at one moment, and the file that says what its clients knew then, and the rows of a view built anew from its log. */
 interface Snapshot {
 	readonly directory: string;
-	readonly acknowledged: readonly Acknowledged[];
-	readonly rows: ReadonlyMap<string, string>;
+	readonly known: string;
 }
 
 /** A rule that a canary switches off. */
@@ -147,6 +146,7 @@ export class ViewSubject {
 	readonly #trustsAll: boolean;
 	readonly #seed: number;
 	readonly #snapshots = new Map<Moment, Promise<Snapshot>>();
+	readonly #host = new ViewHost(ROCKS);
 	#copies = 0;
 
 	private constructor(home: string, seed: number, { crc32c, trustsAll = false }: ViewBreakage) {
@@ -162,56 +162,24 @@ export class ViewSubject {
 	}
 
 	async remove(): Promise<void> {
+		await this.#host.close();
 		await rm(this.#home, { recursive: true, force: true });
 	}
 
 	/** Mutates a copy, opens it until it serves everything, and compares its rows. Throws a Violation. */
 	async mutate(mutation: Mutation, moment: Moment, prng: Prng): Promise<MutationOutcome> {
-		const { directory } = await this.#at(moment);
+		const { directory, known } = await this.#at(moment);
 		const copy = join(this.#home, `copy-${++this.#copies}`);
 		await cp(directory, copy, { recursive: true });
 		try {
 			const view = join(copy, 'view');
 			const names = (await readdir(view)).filter((name) => mutation.files.test(name)).sort();
 			if (names.length === 0 || !(await mutation.apply(join(view, prng.pick(names)), prng))) return 'absent';
-			return await this.#serve(copy, moment, prng.chance(0.5));
+			const request = { known, directory: copy, readsFirst: prng.chance(0.5) };
+			// A broken checksum cannot be handed to another process.
+			return this.#options.rocks?.crc32c ? await serve(request, this.#options) : await this.#host.serve(request);
 		} finally {
 			await rm(copy, { recursive: true, force: true });
-		}
-	}
-
-	/** `readsFirst`: clients meet the damage before anybody looks at all rows. */
-	async #serve(directory: string, moment: Moment, readsFirst: boolean): Promise<MutationOutcome> {
-		const { acknowledged, rows } = await this.#at(moment);
-		let wasFound = false;
-		for (let start = 1; start <= 3; start++) {
-			const told = toldNothing();
-			const store = await this.#open(directory, told);
-			const { refused, missing } = await readAll(store, readsFirst || start > 1 ? acknowledged : []);
-			await store.close();
-			if (missing.size > 0) throw new Violation(`${missing.size} files are missing`);
-			if (told.damaged.length > 0)
-				throw new Violation(`damage of the log is reported: ${JSON.stringify(told.damaged)}`);
-			const dump = refused.size > 0 ? undefined : await this.#dump(directory);
-			if (dump) {
-				const difference = firstDifference(dump, rows);
-				if (difference) throw new Violation(`the view differs from a rebuilt one: ${difference}`);
-				if (wasFound) return 'found on read';
-				return told.rebuilt.length > 0 ? 'rebuilt at open' : 'harmless';
-			}
-			wasFound = true;
-		}
-		throw new Violation('two restarts do not heal the view');
-	}
-
-	/** Undefined when a row is damaged; as after any read that meets one, the next open rebuilds. */
-	async #dump(directory: string): Promise<Map<string, string> | undefined> {
-		try {
-			return await dumpView(directory, this.#options);
-		} catch (error) {
-			if (!(error instanceof ViewDamagedError)) throw error;
-			await rm(join(directory, 'view.checkpoint'), { force: true });
-			return undefined;
 		}
 	}
 
@@ -227,7 +195,7 @@ export class ViewSubject {
 		};
 		const wrapKv = (kv: KvEngine): KvEngine =>
 			moment === 'flushing' ? lookIntoFlushes(kv, () => logsOf(origin).length > 1 && take()) : kv;
-		const store = await this.#open(origin, toldNothing(), { wrapKv });
+		const store = await openStill(origin, toldNothing(), { ...this.#options, wrapKv });
 		await fill(store, oracle, prng);
 		for (let flushes = 0; moment === 'flushing' && !acknowledged && flushes < MOST_FLUSHES; flushes++) {
 			await fill(store, oracle, prng);
@@ -238,32 +206,20 @@ export class ViewSubject {
 		if (moment === 'closed') take();
 		if (this.#trustsAll) await trustAll(origin, directory);
 		if (!acknowledged) throw new Error(`no copy was taken at the moment "${moment}"`);
-		return { directory, acknowledged, rows: await this.#rebuilt(directory) };
+		const known = `${directory}.known`;
+		await writeFile(known, serialize({ acknowledged, rows: await this.#rebuilt(directory) }));
+		return { directory, known };
 	}
 
 	async #rebuilt(directory: string): Promise<ReadonlyMap<string, string>> {
 		const copy = join(this.#home, 'rebuilt');
 		await cp(directory, copy, { recursive: true });
 		for (const name of ['view', 'view.checkpoint']) await rm(join(copy, name), { recursive: true, force: true });
-		const store = await this.#open(copy, toldNothing());
+		const store = await openStill(copy, toldNothing(), this.#options);
 		await store.close();
 		const rows = await dumpView(copy, this.#options);
 		await rm(copy, { recursive: true });
 		return rows;
-	}
-
-	#open(directory: string, told: ReturnType<typeof toldNothing>, options: TestStoreOptions = {}): Promise<Store> {
-		const ring = new SlabRing(1);
-		return openTestStore(
-			directory,
-			{
-				ring,
-				pool: inlineHashPool(ring, new Prng(1)),
-				observer: observerOf(told),
-				randomness: new SeededRandomness(1),
-			},
-			{ clock: new SimulatedClock(), ...this.#options, ...options },
-		);
 	}
 
 	#at(moment: Moment): Promise<Snapshot> {
@@ -271,16 +227,6 @@ export class ViewSubject {
 		if (!snapshot) this.#snapshots.set(moment, (snapshot = this.#snapshot(moment, new Prng(this.#seed))));
 		return snapshot;
 	}
-}
-
-/** A store for which no time passes. */
-function openStill(directory: string, told: Told, options: TestStoreOptions): Promise<Store> {
-	const ring = new SlabRing(1);
-	return openTestStore(
-		directory,
-		{ ring, pool: inlineHashPool(ring, new Prng(1)), observer: observerOf(told), randomness: new SeededRandomness(1) },
-		{ clock: new SimulatedClock(), ...options },
-	);
 }
 
 async function openAndDump(directory: string, options: TestStoreOptions): Promise<ReadonlyMap<string, string>> {

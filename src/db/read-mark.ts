@@ -1,9 +1,10 @@
 /**
- * A mark beside the database that outlives the process: a scan of it is under way.
+ * A mark beside the database that outlives the process: unchecked reading is under way.
  *
- * The binding lets scans check no block, and over a damaged one RocksDB's assertions end the process. The next run would meet the same block
- * again, and so on for ever; so runs that ended within a scan are counted, and after two in a row the database counts as damaged.
- * The mark is not synced: a process that ends leaves it to the next one, and a machine that loses its power has met no assertion.
+ * An open reads the tables' properties, and a scan their rows, without comparing the checksums of blocks; over a damaged block RocksDB's
+ * assertions then end the process. The next run would meet the same block again, and so on for ever; so runs that ended so are counted, and
+ * after two in a row the database counts as damaged. The mark is not synced: a process that ends leaves it to the next one, and a machine
+ * that loses its power has met no assertion.
  */
 import { closeSync, constants, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { ViewDamagedError } from './kv-engine.js';
@@ -13,19 +14,19 @@ const ENDS_TOLERATED = 1;
 const ZERO = 0x30;
 const MODE = 0o600;
 
-export class ScanMark {
+export class ReadMark {
 	readonly #fd: number | undefined;
-	/** Runs in a row before this one that ended within a scan. */
+	/** Runs in a row before this one that ended in the middle of such reading. */
 	readonly #ends: number;
-	#scans = 0;
+	#underWay = 0;
 
 	private constructor(fd: number | undefined, ends: number) {
 		this.#fd = fd;
 		this.#ends = ends;
 	}
 
-	/** Errors: ViewDamagedError after too many runs that ended within a scan. */
-	static open(directory: string): ScanMark {
+	/** Errors: ViewDamagedError after too many runs that ended so. */
+	static open(directory: string): ReadMark {
 		let fd: number | undefined;
 		const digit = Buffer.alloc(1);
 		try {
@@ -33,14 +34,14 @@ export class ScanMark {
 			readSync(fd, digit, 0, 1, 0);
 		} catch {
 			// A disk that takes no mark (it is full) does not keep the database from being read.
-			return new ScanMark(undefined, 0);
+			return new ReadMark(undefined, 0);
 		}
 		const ends = Math.max(0, (digit[0] ?? ZERO) - ZERO);
 		if (ends > ENDS_TOLERATED) {
 			closeSync(fd);
-			throw new ViewDamagedError(`the last ${ends} runs ended while they read through the index`);
+			throw new ViewDamagedError(`the last ${ends} runs ended while they opened or scanned the index`);
 		}
-		return new ScanMark(fd, ends);
+		return new ReadMark(fd, ends);
 	}
 
 	static remove(directory: string): void {
@@ -48,12 +49,12 @@ export class ScanMark {
 	}
 
 	/** What runs meanwhile may end the process. */
-	async during<T>(scan: () => Promise<T>): Promise<T> {
-		if (this.#scans++ === 0) this.#write(this.#ends + 1);
+	async during<T>(read: () => Promise<T>): Promise<T> {
+		if (this.#underWay++ === 0) this.#write(this.#ends + 1);
 		try {
-			return await scan();
+			return await read();
 		} finally {
-			if (--this.#scans === 0) this.#write(this.#ends);
+			if (--this.#underWay === 0) this.#write(this.#ends);
 		}
 	}
 
@@ -75,5 +76,5 @@ export class ScanMark {
 }
 
 function pathOf(directory: string): string {
-	return `${directory}.scanning`;
+	return `${directory}.reading`;
 }
