@@ -95,6 +95,8 @@ export const LIMITS = {
 	readBuffersIdle: 8,
 	/** Objects without a submission that are kept in mind; beyond it the view is scanned for them. */
 	pendingObjects: 100_000,
+	/** How often freed memory is given back to the system. */
+	trimIntervalMs: 10_000,
 	/** How often it is looked for content that nobody continues and no submission names, and how many are given up at once. */
 	expiryIntervalMs: 60_000,
 	expiryAtOnce: 64,

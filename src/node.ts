@@ -22,6 +22,7 @@ import { openStore, type StoreOptions, type StoreObserver } from './log-layer/st
 import { logDirectory } from './log-layer/volumes.js';
 import { assertCanListen, makeFirstDataDir } from './node/data-dir.js';
 import { makeEmbedded } from './node/embedded.js';
+import { startTrimming } from './node/memory-trim.js';
 import { healingObserver, scrubObserver } from './node/observers.js';
 import { rebuildSummary, type RebuildSummary } from './node/rebuild-summary.js';
 import { refreshStoreMetrics } from './node/store-metrics.js';
@@ -79,6 +80,7 @@ export async function startNode(config: Config): Promise<RunningNode> {
 		const { healing, refresh } = await buildStore(site, { rebuild: false });
 		const processWatch = watchProcess(metrics);
 		site.closers.push(() => processWatch.stop());
+		site.closers.push(startTrimming(systemClock));
 		const refreshMetrics = (): void => {
 			processWatch.refresh();
 			refresh();

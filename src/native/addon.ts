@@ -33,6 +33,7 @@ export const {
 	smallFileRoot,
 	treeProof,
 	treeRoot,
+	trimMemory,
 	verifyFileProof,
 	verifyFlowProof,
 	zeroHash,

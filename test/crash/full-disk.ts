@@ -86,9 +86,8 @@ class FullDiskRun {
 			await this.#verify();
 		}
 		await this.#disk.empty();
-		// What the node knew last may have had room for less.
-		await this.#awaitRoom(MOST_UPLOAD_BYTES);
-		for (const sizeBytes of [2000, MOST_UPLOAD_BYTES]) await this.#mustUpload(sizeBytes);
+		// The node may have looked while only a part of the room was back.
+		for (const sizeBytes of [2000, MOST_UPLOAD_BYTES, MOST_UPLOAD_BYTES]) await this.#awaitRoom(sizeBytes);
 		await this.#verify();
 		if (this.#prng.chance(0.5)) await this.#stop();
 		else await this.#kill();

@@ -1,8 +1,9 @@
-//! Memory that JavaScript owns: where it lies, and copies faster than the engine's own into shared memory.
+//! Memory that JavaScript owns: where it lies, and copies faster than the engine's own into shared memory; and what the allocator keeps.
 
 use super::args::Arg;
 use crate::error::Error;
-use napi::bindgen_prelude::Result;
+use napi::bindgen_prelude::{AsyncTask, Result};
+use napi::{Env, Task};
 use napi_derive::napi;
 
 /// How far the array's first byte lies behind a multiple of `align`. The memory of an array never moves.
@@ -42,4 +43,37 @@ fn copy(bytes: &[u8], target: &mut [u8]) -> Option<()> {
 #[napi(catch_unwind, ts_args_type = "data: Uint8Array")]
 pub fn free_memory(data: Arg) -> Result<bool> {
     Ok(data.detach("data")?)
+}
+
+/// Work of another thread.
+pub struct TrimMemory;
+
+impl Task for TrimMemory {
+    type Output = bool;
+    type JsValue = bool;
+
+    fn compute(&mut self) -> Result<bool> {
+        Ok(trim())
+    }
+
+    fn resolve(&mut self, _env: Env, output: bool) -> Result<bool> {
+        Ok(output)
+    }
+}
+
+/// Gives what the C allocator keeps of freed memory back to the system; the answer says whether it had any. GNU/Linux only, elsewhere nothing.
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn trim_memory() -> AsyncTask<TrimMemory> {
+    AsyncTask::new(TrimMemory)
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn trim() -> bool {
+    // SAFETY: the allocator takes its own locks; the number is how many bytes it may keep at the end of its heap.
+    unsafe { libc::malloc_trim(0) == 1 }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn trim() -> bool {
+    false
 }
