@@ -84,6 +84,8 @@ export const LIMITS = {
 	settingsBytes: 1024 * 1024,
 	/** Rows of the view kept in memory for repeated look-ups. */
 	cachedRows: 16_384,
+	/** And their bytes in all. */
+	cachedRowBytes: 4 * 2 ** 20,
 	/** Objects whose trees are kept while they are written, their segments together (2 bytes each), and those of one that may come before their turn. */
 	openTrees: 256,
 	openTreeSegments: 1 << 24,

@@ -57,7 +57,7 @@ const RELIEF_OPERATIONS = 4096;
 
 export class View {
 	readonly #kv: KvEngine;
-	readonly #cache = new RowCache(LIMITS.cachedRows);
+	readonly #cache = new RowCache(LIMITS.cachedRows, LIMITS.cachedRowBytes);
 	readonly #observer: ViewObserver;
 	readonly #reads: GatheredReads;
 	/** Rows of `putLater` that were not put again yet. */

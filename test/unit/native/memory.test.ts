@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { freeMemory, gather, misalignment } from '../../../src/native/addon.js';
+import { freeMemory, gather, misalignment, trimMemory } from '../../../src/native/addon.js';
+import { startTrimming } from '../../../src/node/memory-trim.js';
+import { SimulatedClock } from '../../support/simulated-clock.js';
 
 describe('gather', () => {
 	it('copies arrays one behind the other, also into shared memory', () => {
@@ -17,6 +20,10 @@ describe('gather', () => {
 		assert.throws(() => gather(bytes, 5 as unknown as Uint8Array[]), /array/);
 	});
 });
+
+const IS_GNU_LINUX =
+	process.platform === 'linux' &&
+	(process.report.getReport() as { header: { glibcVersionRuntime?: string } }).header.glibcVersionRuntime !== undefined;
 
 describe('freeMemory', () => {
 	it('gives memory back of which the array has all', () => {
@@ -47,3 +54,33 @@ describe('misalignment', () => {
 		assert.throws(() => misalignment(bytes, 3), /power of two/);
 	});
 });
+
+describe('trimMemory', () => {
+	it('gives back what the allocator has kept between blocks in use', {
+		skip: !IS_GNU_LINUX && 'GNU/Linux only',
+	}, async () => {
+		// Below the size from which the allocator maps each block on its own; every eighth stays.
+		const blocks = Array.from({ length: 4000 }, () => new Uint8Array(60_000).fill(1));
+		for (const [index, block] of blocks.entries()) if (index % 8 > 0) freeMemory(block);
+		const before = residentBytes();
+		assert.equal(await trimMemory(), true);
+		assert.ok(before - residentBytes() > 100_000_000, `${before} bytes before, ${residentBytes()} after`);
+		assert.equal(blocks[0]?.length, 60_000);
+	});
+
+	it('is called again and again until it is stopped', async () => {
+		const clock = new SimulatedClock();
+		const stop = startTrimming(clock);
+		for (let times = 0; times < 3; times++) {
+			assert.equal(clock.scheduled, 1);
+			clock.advance(60_000);
+		}
+		await stop();
+		assert.equal(clock.scheduled, 0);
+	});
+});
+
+function residentBytes(): number {
+	const [, pages] = readFileSync('/proc/self/statm', 'utf8').split(' ');
+	return Number(pages) * 4096;
+}
