@@ -341,6 +341,7 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 				metrics.damageFound.inc({ where: 'view' });
 				log.error({ err: error }, 'a row of the view is damaged');
 			},
+			failed: (error) => log.error({ err: error }, 'the index takes no more rows'),
 		},
 		compaction: {
 			copied: (lane, bytes) => metrics.compactionCopiedBytes.inc({ lane }, bytes),

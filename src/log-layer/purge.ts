@@ -99,6 +99,7 @@ export class Purge {
 				if (relief) await relief;
 			}
 		});
+		await this.#view.landed();
 		for (const objectId of objects) this.#removed.delete(objectId);
 	}
 

@@ -64,6 +64,11 @@ export class StoreCore {
 		this.view = new View(kv, {
 			batch: (rows) => view.batch(rows),
 			stalled: (isStalled) => view.stalled(isStalled),
+			// A view that cannot take durable records must not take later ones either.
+			failed: (error) => {
+				view.failed(error);
+				this.#log?.fail('journal', error);
+			},
 			damaged: (error) => {
 				view.damaged(error);
 				this.onViewDamage();

@@ -266,6 +266,8 @@ class OpenStore implements Store {
 			if (missing.length > 0) options.observer.filesMissing(missing);
 			parts.useLog(log);
 			await parts.view.change((turn) => Promise.resolve(turn.settleLater()));
+			// A disk that has no room for them fails the open.
+			await parts.view.landed();
 			await parts.settlement.start();
 			const losses = { files: missing, volumes: volumes.missing };
 			// Nothing asks for a checkpoint before the store is there.
@@ -385,7 +387,7 @@ class OpenStore implements Store {
 			turn.put(rowKeys.checkpoint(), Buffer.from(String(checkpoint.id)));
 			return Promise.resolve();
 		});
-		await this.#parts.view.unlessStalled(change);
+		await this.#parts.view.unlessStalled(change.then(() => this.#parts.view.landed()));
 		await this.#parts.view.flush();
 		await writeCheckpoint(io, dataDir, checkpoint);
 		// It may have been found while this was written.

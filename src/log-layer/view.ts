@@ -1,6 +1,7 @@
 /**
  * The view: rows derived from the log. Reads go through a small cache; changes go through one writer, which applies what the lanes bring
- * in turns, each turn one batch (docs/format.md §8). A crash may lose any turn since the last checkpoint; the replay at open brings it back.
+ * in turns. A turn counts as soon as its rows are in memory, where every read finds them; they follow into the engine in order, one or more
+ * turns as one batch (docs/format.md §8). A crash may lose any batch since the last checkpoint; the replay at open brings it back.
  */
 import { deferred, type Deferred } from '../deferred.js';
 import { ViewDamagedError, type KvEngine, type KvOperation, type KvRange, type KvRow } from '../db/kv-engine.js';
@@ -9,6 +10,7 @@ import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { GatheredReads } from './gathered-reads.js';
 import { RowCache } from './row-cache.js';
+import { RowsOnTheWay } from './rows-on-the-way.js';
 
 /** A value that may be there already. */
 export type MaybeLater<T> = T | Promise<T>;
@@ -28,11 +30,11 @@ export interface ViewTurn {
 	/** Makes all rows of `putLater` part of this turn. */
 	settleLater(): void;
 	del(key: Buffer): void;
-	/** Writes what has gathered so far when it is much, so that one record may bring any number of rows. Safe: applying again changes nothing. */
+	/** Hands on what has gathered so far when it is much, so that one record may bring any number of rows. Safe: applying again changes nothing. */
 	relieve(): Promise<void> | undefined;
-	/** Writes what has gathered so far, for a `scan` that must see it. */
+	/** Hands on what has gathered so far, for a `scan` that must see it. */
 	commit(): Promise<void>;
-	/** Rows already written (not what was put since the last commit), in key order. */
+	/** Rows as of the last commit, in key order. */
 	scan(range: KvRange): AsyncIterable<readonly KvRow[]>;
 }
 
@@ -42,6 +44,8 @@ export interface ViewObserver {
 	batch(rows: number): void;
 	/** A row or the engine's own file does not match its checksum. */
 	damaged(error: Error): void;
+	/** The engine refused rows for good: no further change is taken. */
+	failed(error: Error): void;
 	/** The disk is full: rows wait (true) until there is room again (false). */
 	stalled(isStalled: boolean): void;
 }
@@ -60,13 +64,17 @@ export class View {
 	readonly #cache = new RowCache(LIMITS.cachedRows, LIMITS.cachedRowBytes);
 	readonly #observer: ViewObserver;
 	readonly #reads: GatheredReads;
-	/** Rows of `putLater` that were not put again yet. */
+	readonly #onTheWay = new RowsOnTheWay(
+		(operations) => this.#write(operations),
+		(error) => this.#failed(error),
+	);
+	/** Rows of `putLater` that were not put again yet; newer than those on their way. */
 	readonly #later = new Map<string, LaterRow>();
 	#waiting: Waiting[] = [];
 	#running: Promise<void> | undefined;
 	#damage: Error | undefined;
-	/** Settled when the next stall begins. */
-	#stallBegins = deferred();
+	/** Called when a stall begins, or while there is one. A promise would keep everyone who ever waited for it. */
+	readonly #untilStall = new Set<() => void>();
 	#isStalled = false;
 	#waitForRoom: WaitForRoom = () => Promise.reject(noRoom());
 
@@ -92,11 +100,13 @@ export class View {
 	}
 
 	/** Waits for work that changes the view, but not for room on a full disk: the work then goes on by itself. Errors: DISK_FULL, and those of the work. */
-	async unlessStalled<T>(work: Promise<T>): Promise<T> {
-		const outcome = await Promise.race([work.then((value) => ({ value })), this.#stallBegins.promise]);
-		if (outcome) return outcome.value;
-		work.catch(() => undefined);
-		throw noRoom();
+	unlessStalled<T>(work: Promise<T>): Promise<T> {
+		return new Promise((resolve, reject) => {
+			const giveUp = (): void => reject(noRoom());
+			this.#untilStall.add(giveUp);
+			if (this.#isStalled) giveUp();
+			work.then(resolve, reject).finally(() => this.#untilStall.delete(giveUp));
+		});
 	}
 
 	/**
@@ -110,8 +120,8 @@ export class View {
 	/** Errors: DATA_DAMAGED when the row does not match its checksum; the next open then rebuilds the view. */
 	async get(key: Buffer): Promise<Uint8Array | undefined> {
 		const name = key.toString('latin1');
-		const cached = this.#later.get(name)?.value ?? this.#cache.get(name);
-		if (cached !== undefined) return cached ?? undefined;
+		const known = this.#inMemory(name);
+		if (known !== undefined) return known ?? undefined;
 		const { row, isFresh } = await this.#guarded(() => this.#reads.get(name, key));
 		// Commits keep only the rows of these tables up to date.
 		if (isFresh && isCached(key)) this.#cache.set(name, row ?? null);
@@ -120,10 +130,12 @@ export class View {
 
 	/** Rows in the order of the keys, past the cache: for rows that are read once in a while. */
 	async getMany(keys: readonly Buffer[]): Promise<(Uint8Array | undefined)[]> {
-		return this.#guarded(() => this.#kv.getMany(keys));
+		return this.#guarded(() => getMissing(this.#kv, keys, (name) => this.#onTheWay.find(name)));
 	}
 
+	/** Rows in key order. On a full disk those that wait for room are not among them: reads go on. */
 	async *scan(range: KvRange): AsyncGenerator<readonly KvRow[]> {
+		await this.unlessStalled(this.#onTheWay.landed()).catch(() => undefined);
 		const rows = this.#kv.scan(range)[Symbol.asyncIterator]();
 		try {
 			for (let next = await this.#guarded(() => rows.next()); !next.done; next = await this.#guarded(() => rows.next()))
@@ -133,7 +145,10 @@ export class View {
 		}
 	}
 
-	/** Runs `change` in the next turn; resolves when its rows are in the store. Changes run in the order of the calls. */
+	/**
+	 * Runs `change` in the next turn; resolves when every read finds its rows. Changes run in the order of the calls. Errors: those of the
+	 * change, and of a batch before it that the engine refused.
+	 */
 	async change(change: Change): Promise<void> {
 		const done = deferred();
 		this.#waiting.push({ change, done });
@@ -141,13 +156,20 @@ export class View {
 		return done.promise;
 	}
 
-	/** Forces all rows into tables. */
+	/** Resolves when the rows of all changes that have resolved are in the engine. Errors: those of the engine. */
+	async landed(): Promise<void> {
+		await this.#onTheWay.landed();
+	}
+
+	/** Forces the rows in the engine into tables. */
 	async flush(): Promise<void> {
 		await this.#kv.flush();
 	}
 
 	async close(): Promise<void> {
 		while (this.#running) await this.#running;
+		// What the engine refused is in the log.
+		await this.#onTheWay.landed().catch(() => undefined);
 		await this.#kv.close();
 	}
 
@@ -170,7 +192,13 @@ export class View {
 		while (this.#waiting.length > 0) {
 			const turn = this.#waiting;
 			this.#waiting = [];
-			const overlay = new Overlay(this.#kv, this.#cache, this.#later, (operations) => this.#commit(operations));
+			const overlay = new Overlay({
+				kv: this.#kv,
+				inMemory: (name) => this.#inMemory(name),
+				later: this.#later,
+				commit: (operations) => this.#commit(operations),
+				landed: () => this.#onTheWay.landed(),
+			});
 			try {
 				for (const { change } of turn) await change(overlay);
 				if (this.#later.size > LIMITS.laterRows) overlay.settleLater();
@@ -185,14 +213,23 @@ export class View {
 		this.#running = undefined;
 	}
 
+	/** The row as it stands; null: there is none; undefined: not in memory. */
+	#inMemory(name: string): Uint8Array | null | undefined {
+		const later = this.#later.get(name);
+		if (later) return later.value;
+		const row = this.#onTheWay.find(name);
+		return row === undefined ? this.#cache.get(name) : row;
+	}
+
+	/** Makes rows visible. Waits for the engine when much is on its way, or when the disk is full. */
 	async #commit(operations: ReadonlyMap<string, KvOperation>): Promise<void> {
 		if (operations.size === 0) return;
-		await this.#write([...operations.values()]);
+		this.#onTheWay.take(operations);
 		for (const [name, operation] of operations) {
 			this.#reads.wrote(name);
 			if (isCached(operation.key)) this.#cache.set(name, operation.type === 'put' ? operation.value : null);
 		}
-		this.#observer.batch(operations.size);
+		if (this.#isStalled || this.#onTheWay.count >= RELIEF_OPERATIONS) await this.#onTheWay.landed();
 	}
 
 	async #write(operations: readonly KvOperation[]): Promise<void> {
@@ -207,13 +244,18 @@ export class View {
 			}
 		}
 		this.#setStalled(false);
+		this.#observer.batch(operations.length);
+	}
+
+	#failed(error: Error): void {
+		if (error instanceof ViewDamagedError) this.#noteDamage(error);
+		this.#observer.failed(error);
 	}
 
 	#setStalled(isStalled: boolean): void {
 		if (this.#isStalled === isStalled) return;
 		this.#isStalled = isStalled;
-		if (isStalled) this.#stallBegins.resolve();
-		else this.#stallBegins = deferred();
+		if (isStalled) for (const giveUp of this.#untilStall) giveUp();
 		this.#observer.stalled(isStalled);
 	}
 }
@@ -237,43 +279,51 @@ function isCached(key: Uint8Array): boolean {
 	return table === TABLES.submission || table === TABLES.root || table === TABLES.object;
 }
 
+/** Rows that `known` does not tell are read from the engine, all at once. */
+async function getMissing(
+	kv: KvEngine,
+	keys: readonly Buffer[],
+	known: (name: string) => Uint8Array | null | undefined,
+): Promise<(Uint8Array | undefined)[]> {
+	const rows = keys.map((key) => known(key.toString('latin1')));
+	const missing = keys.filter((_, index) => rows[index] === undefined);
+	const stored = missing.length > 0 ? await kv.getMany(missing) : [];
+	let next = 0;
+	return rows.map((row) => (row === undefined ? stored[next++] : (row ?? undefined)));
+}
+
+interface OverlayParts {
+	readonly kv: KvEngine;
+	/** The row before this turn; null: there is none; undefined: not in memory. */
+	readonly inMemory: (name: string) => Uint8Array | null | undefined;
+	readonly later: Map<string, LaterRow>;
+	readonly commit: (operations: ReadonlyMap<string, KvOperation>) => Promise<void>;
+	/** Resolves when what was committed is in the engine. */
+	readonly landed: () => Promise<void>;
+}
+
 class Overlay implements ViewTurn {
-	readonly #kv: KvEngine;
-	readonly #cache: RowCache;
-	readonly #later: Map<string, LaterRow>;
-	readonly #write: (operations: ReadonlyMap<string, KvOperation>) => Promise<void>;
+	readonly #parts: OverlayParts;
 	#operations = new Map<string, KvOperation>();
 
-	constructor(
-		kv: KvEngine,
-		cache: RowCache,
-		later: Map<string, LaterRow>,
-		write: (operations: ReadonlyMap<string, KvOperation>) => Promise<void>,
-	) {
-		this.#kv = kv;
-		this.#cache = cache;
-		this.#later = later;
-		this.#write = write;
+	constructor(parts: OverlayParts) {
+		this.#parts = parts;
 	}
 
 	get(key: Buffer): MaybeLater<Uint8Array | undefined> {
 		const known = this.#known(key.toString('latin1'));
-		return known === undefined ? this.#kv.get(key) : (known ?? undefined);
+		return known === undefined ? this.#parts.kv.get(key) : (known ?? undefined);
 	}
 
-	async getMany(keys: readonly Buffer[]): Promise<(Uint8Array | undefined)[]> {
-		const rows = keys.map((key) => this.#known(key.toString('latin1')));
-		const missing = keys.filter((_, index) => rows[index] === undefined);
-		const stored = missing.length > 0 ? await this.#kv.getMany(missing) : [];
-		let next = 0;
-		return rows.map((row) => (row === undefined ? stored[next++] : (row ?? undefined)));
+	getMany(keys: readonly Buffer[]): Promise<(Uint8Array | undefined)[]> {
+		return getMissing(this.#parts.kv, keys, (name) => this.#known(name));
 	}
 
 	/** The row as this turn or the memory knows it; null: there is none; undefined: not known. */
 	#known(name: string): Uint8Array | null | undefined {
 		const own = this.#operations.get(name);
 		if (own) return own.type === 'put' ? own.value : null;
-		return this.#later.get(name)?.value ?? this.#cache.get(name);
+		return this.#parts.inMemory(name);
 	}
 
 	put(key: Buffer, value: Uint8Array): void {
@@ -283,11 +333,11 @@ class Overlay implements ViewTurn {
 	putLater(key: Buffer, value: Uint8Array): void {
 		const name = key.toString('latin1');
 		if (this.#operations.has(name)) this.put(key, value);
-		else this.#later.set(name, { key, value });
+		else this.#parts.later.set(name, { key, value });
 	}
 
 	settleLater(): void {
-		for (const { key, value } of this.#later.values()) this.put(key, value);
+		for (const { key, value } of this.#parts.later.values()) this.put(key, value);
 	}
 
 	del(key: Buffer): void {
@@ -296,7 +346,7 @@ class Overlay implements ViewTurn {
 
 	#set(key: Buffer, operation: KvOperation): void {
 		const name = key.toString('latin1');
-		this.#later.delete(name);
+		this.#parts.later.delete(name);
 		this.#operations.set(name, operation);
 	}
 
@@ -304,13 +354,14 @@ class Overlay implements ViewTurn {
 		return this.#operations.size >= RELIEF_OPERATIONS ? this.commit() : undefined;
 	}
 
-	scan(range: KvRange): AsyncIterable<readonly KvRow[]> {
-		return this.#kv.scan(range);
+	async *scan(range: KvRange): AsyncGenerator<readonly KvRow[]> {
+		await this.#parts.landed();
+		yield* this.#parts.kv.scan(range);
 	}
 
 	async commit(): Promise<void> {
 		const operations = this.#operations;
 		this.#operations = new Map();
-		await this.#write(operations);
+		await this.#parts.commit(operations);
 	}
 }

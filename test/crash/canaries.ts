@@ -80,7 +80,12 @@ export const CANARIES: readonly Canary[] = [
 				(wake) =>
 					function (this: Purge) {
 						wake.call(this);
-						void this.idle().then(() => this.finish(this.removed), ignoreFaults);
+						void this.idle()
+							// A batch of their own, which may reach the disk when the one before does not.
+							.then(() => new Promise((resolve) => setImmediate(resolve)))
+							.then(() => this.finish(this.removed))
+							// The process has ended meanwhile, or its disk failed.
+							.catch(() => undefined);
 					},
 			),
 		run: runPurgeSeed,

@@ -306,7 +306,7 @@ export function observerOf(told: Told): StoreObserver {
 			kept: (_lane, _fileNo, reason) => told.kept.push(reason),
 			failed: () => undefined,
 		},
-		view: { batch: () => undefined, damaged: () => undefined, stalled: () => undefined },
+		view: { batch: () => undefined, damaged: () => undefined, stalled: () => undefined, failed: () => undefined },
 		replayed: () => undefined,
 		rebuilding: (reason) => told.rebuilt.push(reason),
 		checkpointed: () => {

@@ -13,7 +13,12 @@ const FLOW = 0 as FlowId;
 
 export class FlowBuilder {
 	readonly kv = new LossyKv();
-	readonly view = new View(this.kv, { batch: () => undefined, damaged: () => undefined, stalled: () => undefined });
+	readonly view = new View(this.kv, {
+		batch: () => undefined,
+		damaged: () => undefined,
+		stalled: () => undefined,
+		failed: () => undefined,
+	});
 	readonly placed: PlacedSubmission[] = [];
 	readonly #pending = new PendingObjects(() => 0, []);
 	#edge: FlowEdge;
@@ -28,6 +33,7 @@ export class FlowBuilder {
 			batch: () => undefined,
 			damaged: () => undefined,
 			stalled: () => undefined,
+			failed: () => undefined,
 		});
 		return new FlowBuilder(await FlowEdge.at(empty, { flowId: FLOW, lengthSectors: 1n, submissions: 0 }));
 	}

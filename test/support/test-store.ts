@@ -185,6 +185,7 @@ export function observerInto(told: string[]): StoreObserver {
 			batch: () => undefined,
 			damaged: () => void told.push('damaged view'),
 			stalled: (is) => void told.push(is ? 'stalled' : 'goes on'),
+			failed: (error) => void told.push(`view failed: ${error.message}`),
 		},
 		replayed: (lane) => void told.push(`replayed ${lane}`),
 		rebuilding: (reason) => void told.push(`rebuilding: ${reason}`),

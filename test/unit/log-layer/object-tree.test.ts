@@ -32,7 +32,12 @@ interface TestObject {
 
 /** An object of rows without bytes, closed as the log closes one. `missing`: a segment that has no row. */
 async function objectOf(segments: number, missing?: number, kv: KvEngine = new LossyKv()): Promise<TestObject> {
-	const view = new View(kv, { batch: () => undefined, damaged: () => undefined, stalled: () => undefined });
+	const view = new View(kv, {
+		batch: () => undefined,
+		damaged: () => undefined,
+		stalled: () => undefined,
+		failed: () => undefined,
+	});
 	const sizeBytes = BigInt(segments) * BigInt(SEGMENT_BYTES) - 1000n;
 	const padded = Number(fileGeometry(sizeBytes).segmentsPadded);
 	const leaves = Buffer.alloc(padded * HASH_BYTES, zeroSegmentRoot());
