@@ -3,6 +3,8 @@
 
 #[cfg(feature = "addon")]
 mod addon;
+#[cfg(feature = "addon")]
+mod allocator;
 pub mod bench;
 pub mod checksum;
 mod error;

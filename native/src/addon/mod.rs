@@ -20,10 +20,11 @@ impl From<crate::Error> for napi::Error {
 }
 
 /// Reads the environment's wish for a kernel once, at load. One that cannot be had does not fail the load, since the loader
-/// would hide the reason behind its own; `simd` and everything that hashes in batches throw it.
+/// would hide the reason behind its own; `simd` and everything that hashes in batches throw it. Then bounds the allocator.
 #[napi(module_exports)]
-fn choose_kernel(_exports: Object) -> napi::Result<()> {
+fn on_load(_exports: Object) -> napi::Result<()> {
     let _ = Simd::chosen();
+    crate::allocator::keep_small();
     Ok(())
 }
 
