@@ -33,7 +33,7 @@ export class MutantSite {
 	static async make(): Promise<MutantSite> {
 		const root = fileURLToPath(new URL('../../../', import.meta.url));
 		const home = await mkdtemp(join(tmpdir(), 'perigee-mutants-'));
-		await cp(join(root, 'dist'), join(home, 'dist'), { recursive: true });
+		for (const name of ['dist', 'bin']) await cp(join(root, name), join(home, name), { recursive: true });
 		for (const name of ['native', 'node_modules', 'test', 'package.json'])
 			await symlink(join(root, name), join(home, name));
 		return new MutantSite(home);

@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
-const CLI = new URL('../../src/cli/main.js', import.meta.url).href;
+const PERIGEE = fileURLToPath(new URL('../../../bin/perigee.cjs', import.meta.url));
 const START_MS = 30_000;
 const POLL_MS = 10;
 
@@ -44,11 +45,7 @@ export class RealNode {
 	spawn(): ChildProcess {
 		const listeners = ['--http', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
 		const args = ['start', '--data-dir', this.dataDir, ...listeners, '--log-level', 'error'];
-		const script = `import(${JSON.stringify(CLI)}).then((cli) => cli.main(${JSON.stringify(args)}))`;
-		const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-			env: { ...process.env, UV_THREADPOOL_SIZE: '8' },
-			stdio: ['ignore', 'ignore', 'pipe'],
-		});
+		const child = spawn(process.execPath, [PERIGEE, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
 		this.#child = child;
 		this.#errors = '';
 		child.stderr.on('data', (text: Buffer) => {

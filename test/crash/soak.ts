@@ -45,8 +45,8 @@ const CLIENTS = 8;
 /** Of each client; the load is steady, not as much as the node can take. */
 const OPERATION_MS = 100;
 const SAMPLE_MS = 1000;
-/** Files that a client remembers, by the seed that makes their bytes again; older ones are deleted. */
-const REMEMBERED = 500;
+/** Files that a client remembers, by the seed that makes their bytes again; older ones are deleted. After a minute there are so many. */
+const REMEMBERED = 150;
 const GROWTH = 1.1;
 
 interface Remembered {
