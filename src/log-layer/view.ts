@@ -133,13 +133,9 @@ export class View {
 		return this.#guarded(() => getMissing(this.#kv, keys, (name) => this.#onTheWay.find(name)));
 	}
 
-	/**
-	 * Rows in key order. Waits for those on their way, also for room on a full disk; a scan `forReader` then leaves them out, so that reads go on.
-	 * Errors: as of `get`, and that of a batch that the engine refused.
-	 */
-	async *scan(range: KvRange, forReader = false): AsyncGenerator<readonly KvRow[]> {
-		const landed = this.#onTheWay.landed();
-		await (forReader ? this.unlessStalled(landed).catch(() => undefined) : landed);
+	/** Rows in key order. Waits for those on their way, also for room on a full disk. Errors: as of `get`, and that of a batch that the engine refused. */
+	async *scan(range: KvRange): AsyncGenerator<readonly KvRow[]> {
+		await this.#onTheWay.landed();
 		const rows = this.#kv.scan(range)[Symbol.asyncIterator]();
 		try {
 			for (let next = await this.#guarded(() => rows.next()); !next.done; next = await this.#guarded(() => rows.next()))
