@@ -128,7 +128,8 @@ function applySegment(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): P
 	memory.trees.segment(objectId, segment, root);
 	memory.live.moved(key, undefined, row.place);
 	turn.put(key, encodeSegmentRow(row));
-	return undefined;
+	// A power cut may have taken the record that opened the object with the end of the file before: it is open all the same.
+	return memory.pending.isOpen(objectId) ? undefined : applyOpened(turn, objectId, memory);
 }
 
 /** Only a copy made by compaction can be older than what stands here; a segment that was dropped stays dropped. */

@@ -56,6 +56,11 @@ export class PendingObjects {
 		if (!this.#open.has(objectId)) this.#add({ objectId, sinceMs: this.#nowMs() });
 	}
 
+	/** The object is known to be open; false also when the list is not complete. */
+	isOpen(objectId: ObjectId): boolean {
+		return this.#open.has(objectId);
+	}
+
 	/** An open object was closed or deleted. */
 	ended(objectId: ObjectId): void {
 		this.#open.delete(objectId);

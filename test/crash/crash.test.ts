@@ -6,6 +6,8 @@ import { addTally, type Tally } from './points.js';
 import { randomLife, runSweep, shortLife } from './sweep.js';
 
 const SEEDS = 240;
+/** Seeds that once broke a promise. Of 1795363171: a power cut took the record that opened an object, and left its segments; their rows stayed for ever. */
+const FOUND_SEEDS = [1_795_363_171];
 /** Passes over the swept life, so that not all of its forks are held at once. */
 const PASSES = 4;
 const RANDOM_LIVES = 15;
@@ -14,7 +16,7 @@ describe('a store that crashes', () => {
 	it(`keeps what it answered, shows nothing half, reports no damage and rebuilds the same view, over ${SEEDS} seeds`, async (t) => {
 		const sums: Tally = {};
 		const failures: string[] = [];
-		for (let seed = 1; seed <= SEEDS; seed++) {
+		for (const seed of [...Array(SEEDS).keys(), ...FOUND_SEEDS]) {
 			try {
 				const { named: _, ...counts } = await runCrashSeed(seed);
 				addTally(sums, counts);
