@@ -9,7 +9,7 @@ import { runKills } from './kills.js';
 import { addTally } from './points.js';
 import { ProcessFlipSubject } from './process-flips.js';
 import { runCrashSeed } from './scenario.js';
-import { growthOf, runSoak, SOAK_WINDOWS, type SoakWindow, windowText } from './soak.js';
+import { growthOf, runSoak, SOAK_WINDOWS, type SoakWindow, WARM_UP, windowText } from './soak.js';
 import { randomLife, runSweep } from './sweep.js';
 import { Violation } from './verify.js';
 import { MOMENTS, MUTATIONS, ViewSubject } from './view-mutations.js';
@@ -275,7 +275,7 @@ function soakRow(): Row {
 		goals: [{ count: 'minutes', least: SOAK_MINUTES }],
 		share: 6,
 		async run(seed, { signal, endMs, say }) {
-			const seconds = Math.max(1, Math.min(SOAK_MINUTES * 60, (endMs - performance.now()) / 1000));
+			const seconds = Math.max(1, Math.min(SOAK_MINUTES * 60, (endMs - performance.now()) / 1000 / (1 + WARM_UP)));
 			const notes: string[] = [];
 			const onWindow = (window: SoakWindow, number: number): void => {
 				notes.push(`${Math.round((number * seconds) / SOAK_WINDOWS)} s: ${windowText(window)}`);

@@ -23,8 +23,8 @@ export interface SoakOptions {
 /** A sixth of a run. */
 export interface SoakWindow {
 	readonly operations: number;
-	/** Medians over the window. */
-	readonly residentBytes: number;
+	/** Medians over the window. Memory without mapped files, which the system drops and loads as it likes. */
+	readonly memoryBytes: number;
 	readonly handles: number;
 	/** Of operations on at most a segment. */
 	readonly p99Ms: number;
@@ -48,6 +48,8 @@ const SAMPLE_MS = 1000;
 /** Files that a client remembers, by the seed that makes their bytes again; older ones are deleted. After a minute there are so many. */
 const REMEMBERED = 150;
 const GROWTH = 1.1;
+/** Before the first window, as a share of the time: until each client has its files, caches are filled and the index has its tables. */
+export const WARM_UP = 0.15;
 
 interface Remembered {
 	readonly seed: number;
@@ -67,9 +69,9 @@ export async function runSoak(options: SoakOptions): Promise<SoakOutcome> {
 }
 
 /** A line for a window. */
-export function windowText({ operations, residentBytes, handles, p99Ms }: SoakWindow): string {
-	const resident = (residentBytes / 2 ** 20).toFixed(0);
-	return `${operations} operations, ${resident} MiB resident, ${handles} handles, p99 ${p99Ms.toFixed(1)} ms`;
+export function windowText({ operations, memoryBytes, handles, p99Ms }: SoakWindow): string {
+	const memory = (memoryBytes / 2 ** 20).toFixed(0);
+	return `${operations} operations, ${memory} MiB, ${handles} handles, p99 ${p99Ms.toFixed(1)} ms`;
 }
 
 /** What grew by more than a tenth after the first window. For p99 the median of the later windows counts, as one stall of the machine says little. */
@@ -79,11 +81,7 @@ export function growthOf([first, ...later]: readonly SoakWindow[]): string[] {
 	const compare = (what: string, before: number, after: number): void => {
 		if (after > before * GROWTH) grown.push(`${what} grew from ${before.toFixed(1)} to ${after.toFixed(1)}`);
 	};
-	compare(
-		'resident MiB',
-		first.residentBytes / 2 ** 20,
-		Math.max(...later.map((each) => each.residentBytes)) / 2 ** 20,
-	);
+	compare('memory in MiB', first.memoryBytes / 2 ** 20, Math.max(...later.map((each) => each.memoryBytes)) / 2 ** 20);
 	compare('handles', first.handles, Math.max(...later.map((each) => each.handles)));
 	compare('p99 ms', first.p99Ms, median(later.map((each) => each.p99Ms)));
 	return grown;
@@ -92,7 +90,7 @@ export function growthOf([first, ...later]: readonly SoakWindow[]): string[] {
 class Soak {
 	readonly #node: RealNode;
 	readonly #clients: readonly SoakClient[];
-	readonly #resident: number[] = [];
+	readonly #memory: number[] = [];
 	readonly #handles: number[] = [];
 	#operations = 0;
 
@@ -113,11 +111,14 @@ class Soak {
 		const failed = Promise.all(work);
 		failed.catch(() => undefined);
 		const windows: SoakWindow[] = [];
+		const warmMs = startMs + seconds * 1000 * WARM_UP;
+		while (performance.now() < warmMs && !stop.signal.aborted && !signal?.aborted) await delay(SAMPLE_MS);
+		this.#endWindow();
 		while (windows.length < SOAK_WINDOWS && !stop.signal.aborted && !signal?.aborted) {
 			await delay(SAMPLE_MS);
-			this.#resident.push(memoryOf(this.#node.pid).resident);
+			this.#memory.push(memoryOf(this.#node.pid).anonymous);
 			this.#handles.push(handlesOf(this.#node.pid));
-			if (performance.now() - startMs < ((windows.length + 1) * seconds * 1000) / SOAK_WINDOWS) continue;
+			if (performance.now() - warmMs < ((windows.length + 1) * seconds * 1000) / SOAK_WINDOWS) continue;
 			const window = this.#endWindow();
 			windows.push(window);
 			onWindow?.(window, windows.length);
@@ -141,7 +142,7 @@ class Soak {
 		const operations = this.#clients.reduce((sum, client) => sum + client.operations, 0);
 		const window = {
 			operations: operations - this.#operations,
-			residentBytes: median(this.#resident.splice(0)),
+			memoryBytes: median(this.#memory.splice(0)),
 			handles: median(this.#handles.splice(0)),
 			p99Ms: latenciesMs[Math.floor(latenciesMs.length * 0.99)] ?? 0,
 		};
