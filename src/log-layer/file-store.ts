@@ -39,7 +39,7 @@ import {
 	wholeObject,
 	type ObjectId,
 } from './records.js';
-import type { Losses } from './losses.js';
+import { mayReturn, type Losses } from './losses.js';
 import { LostSegments } from './lost-segments.js';
 import type { RootLocks } from './root-locks.js';
 import { rowKeys, type RootedObject, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
@@ -251,7 +251,8 @@ export class LogFileStore implements FileStore {
 	async #bindAlone(root: DataRoot, content: ReadyContent, options: UploadOptions): Promise<UploadResult> {
 		const row = await this.#held.rootRow(root);
 		const state = row?.object && (await this.#stateOf({ ...row.object, root }));
-		const wasHeld = state === 'intact';
+		// What a view without all of the log calls held may be deleted by a fact that returns; a newer object is out of its reach.
+		const wasHeld = state === 'intact' && !mayReturn(this.#parts.losses, this.#parts.damage);
 		const replaced = wasHeld ? undefined : row?.object;
 		const storing = wasHeld ? undefined : this.#store(content, replaced);
 		// The bytes came a second time; compaction reclaims them.
@@ -269,7 +270,7 @@ export class LogFileStore implements FileStore {
 			sizeBytes: content.sizeBytes,
 			segments: Math.ceil(content.sizeBytes / SEGMENT_BYTES),
 			name: options.name,
-			existed: known && (wasHeld || state === 'unchecked'),
+			existed: known && (state === 'intact' || state === 'unchecked'),
 		};
 	}
 

@@ -12,6 +12,7 @@ import {
 } from '../append-log/file-ranges.js';
 import { FIRST_GROUP_OFFSET } from '../append-log/format.js';
 import type { Journal } from '../settlement/journal.js';
+import type { DamageList } from './damage.js';
 import { isGivenUp, type GivenUp } from './given-up.js';
 import type { HealthReason } from './types.js';
 import type { MissingVolume } from './volumes.js';
@@ -185,6 +186,11 @@ export function doubtOf({ files, volumes }: Losses, damage: readonly unknown[]):
 	if (volumes.length > 0) return `${volumes.length} volumes are missing`;
 	if (damage.length > 0) return `${damage.length} stretches of the log cannot be read`;
 	return undefined;
+}
+
+/** Some part of the log cannot be read now and might be one day; so may a stretch that was given up. */
+export function mayReturn({ files, volumes }: Losses, damage: DamageList): boolean {
+	return files.length > 0 || volumes.length > 0 || damage.stretches.some(({ reason }) => reason !== 'copy');
 }
 
 /** What an operator should know about what is missing. */

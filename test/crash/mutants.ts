@@ -107,6 +107,14 @@ export const LOG_MUTANTS: readonly Mutant[] = [
 		guard: 'the end of a log file that was away',
 	},
 	{
+		rule: 'while a part of the log may return, nothing that is held is trusted',
+		file: 'log-layer/file-store.js',
+		find: '&& !mayReturn(this.#parts.losses, this.#parts.damage)',
+		replace: '',
+		test: MUSEUM,
+		guard: 'sent again while its deletion lay',
+	},
+	{
 		rule: 'a root remembers that all of it was dropped, so that no older deletion counts again',
 		file: 'log-layer/apply-payload.js',
 		find: 'isDeleted || cause === DELETED_BECAUSE.dropped',

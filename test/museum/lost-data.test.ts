@@ -206,6 +206,28 @@ describe('once lost:', () => {
 		}
 	});
 
+	it('a file that was sent again while its deletion lay in a log file that was away: the upload was answered as already there, and the deletion counted when it was back', async () => {
+		const exhibit = await Exhibit.open();
+		const { machine, oracle } = exhibit;
+		const content = exhibit.content(9000);
+		await exhibit.upload(content);
+		await exhibit.run(exhibit.process.store.close());
+		machine.kill();
+		await exhibit.start();
+		await exhibit.run(removeFile(machine, exhibit.process.store, oracle, content));
+		await exhibit.run(exhibit.process.store.close());
+		machine.kill();
+		const log = '/data/log/small-0000000002.log';
+		await machine.io.rename(log, '/away');
+		await exhibit.start(true);
+		await exhibit.upload(content);
+		await exhibit.run(exhibit.process.store.close());
+		machine.kill();
+		await machine.io.rename('/away', log);
+		await exhibit.start();
+		await exhibit.verify();
+	});
+
 	it('that a file is not deleted: it was, then sent again, then pruned segment by segment; compaction forgot the pruning, and the old deletion counted again', async () => {
 		const exhibit = await Exhibit.open(1, { rollBytes: 61 * SEGMENT_BYTES });
 		const { machine, oracle, process } = exhibit;
