@@ -1,5 +1,5 @@
 /** `perigee download <root>`: the file, checked against its root before anything has its name. */
-import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
 import { type DataRoot, SEGMENT_BYTES } from '../units.js';
 import { CliError } from './exit-codes.js';
@@ -39,7 +39,7 @@ export async function download(rootText: string, options: DownloadVerbOptions): 
 			await writeVerifiedSegments(client, { root, sizeBytes: info.size }, options);
 			return;
 		}
-		const target = await targetOf(options.output, info.name, root);
+		const target = await fileBehind(await targetOf(options.output, info.name, root));
 		if (options.force !== true && (await exists(target))) throw alreadyThere(target);
 		await fetchTo(target, { client, root, sizeBytes: info.size }, options);
 		printResult(options, { root, size: info.size, file: target }, target);
@@ -161,6 +161,23 @@ async function targetOf(output: string | undefined, name: string, root: DataRoot
 	// The name comes from whoever uploaded the file: no way out of the directory, nothing hidden.
 	const safe = /^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u.test(name) ? shortened(name) : root;
 	return join(output ?? '.', safe);
+}
+
+/** The file that a path leads to, which may be a link. Errors: usage, when there is something else than a file, or no directory for it. */
+async function fileBehind(target: string): Promise<string> {
+	const found = await stat(target).catch(() => undefined);
+	if (found?.isFile()) return realpath(target);
+	if (found) {
+		throw new CliError('usage', `${target}: is no regular file`, {
+			hint: 'Name a file, or use -o - to write to standard output.',
+		});
+	}
+	if (target === '' || !(await isDirectory(dirname(target)))) {
+		throw new CliError('usage', target === '' ? '-o needs a name' : `${dirname(target)}: no such directory`, {
+			hint: 'Name a file in a directory that is there.',
+		});
+	}
+	return target;
 }
 
 /** No file system that is in use takes a longer one. */

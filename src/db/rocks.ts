@@ -5,7 +5,7 @@
  * (damage in RocksDB's own log loses rows in silence, opens and scans check no block checksum and may end the process), hence the row checksums and
  * the mark of such reading here, and the replay from the last checkpoint above.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -42,6 +42,8 @@ const FETCH_BYTES = 256 * 1024;
  * Errors: ViewDamagedError when its files cannot be read as a database; INTERNAL with the reason otherwise.
  */
 export async function openRocksKv(directory: string, options: RocksOptions): Promise<KvEngine> {
+	const found = lstatSync(directory, { throwIfNoEntry: false });
+	if (found && !found.isDirectory()) throw new ViewDamagedError(`${directory} is no directory`);
 	const Rocks = await loadRocksdb();
 	const mark = ReadMark.open(directory);
 	const db = new Rocks(directory);
@@ -63,7 +65,9 @@ export async function openRocksKv(directory: string, options: RocksOptions): Pro
 /** Removes a database that nobody has open; nothing happens if it is missing. */
 export async function destroyRocks(directory: string): Promise<void> {
 	ReadMark.remove(directory);
-	if (!existsSync(directory)) return;
+	const found = lstatSync(directory, { throwIfNoEntry: false });
+	if (found && !found.isDirectory()) return rmSync(directory);
+	if (!found) return;
 	const Rocks = await loadRocksdb();
 	await call((done) => Rocks.destroy(directory, done));
 }

@@ -15,7 +15,7 @@ import { readCheckpoint } from './checkpoint.js';
 import { isGivenUp, type GivenUp } from './given-up.js';
 import type { KnownFiles } from './losses.js';
 import { openIdentity, type StoreIdentity } from './store-identity.js';
-import { assertFirstVolume, logDirectory, openVolumes, type Volumes } from './volumes.js';
+import { assertFirstVolume, assertNotUnmounted, logDirectory, openVolumes, type Volumes } from './volumes.js';
 
 export interface LogSiteOptions {
 	readonly io: StorageIo;
@@ -52,6 +52,7 @@ export class LogSite {
 	static async find(options: LogSiteOptions): Promise<LogSite> {
 		const { io, clock, randomness, checksums, dataDir } = options;
 		await assertFirstVolume(io, dataDir);
+		await assertNotUnmounted(options);
 		await io.makeDir(logDirectory(dataDir));
 		await io.syncDir(dataDir);
 		const identity = await openIdentity(io, clock, randomness, checksums, dataDir);

@@ -30,7 +30,11 @@ export async function trustedCheckpoint(options: ViewOptions, site: LogSite): Pr
 	const { io, dataDir } = options;
 	const checkpoint = await readCheckpoint(io, dataDir);
 	if (checkpoint?.storeId === Buffer.from(site.storeId).toString('hex')) return checkpoint;
-	const hadView = (await io.list(viewDirectory(dataDir))).length > 0;
-	if (hadView) await discardView(options, site, 'it has no checkpoint');
+	// Something else than a directory can only go.
+	const names = await io.list(viewDirectory(dataDir)).catch((error: unknown) => {
+		if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
+		return [viewDirectory(dataDir)];
+	});
+	if (names.length > 0) await discardView(options, site, 'it has no checkpoint');
 	return undefined;
 }

@@ -72,6 +72,24 @@ export async function assertFirstVolume(io: StorageIo, dataDir: string): Promise
 }
 
 /**
+ * Refuses a first data directory that holds no store while another one holds a volume: its disk is not mounted, and a new store would be begun in
+ * the empty mount point. Errors: VOLUME_CONFLICT.
+ */
+export async function assertNotUnmounted({ io, checksums, dataDir, dataDirs }: VolumeOptions): Promise<void> {
+	if (await io.stat(`${dataDir}/store.json`)) return;
+	if ((await io.stat(logDirectory(dataDir))) && (await headerOfLog(io, checksums, logDirectory(dataDir)))) return;
+	for (const other of dataDirs) {
+		const bytes = await readFileIfThere(io, `${other}/${NAME}`, MAX_BYTES).catch(() => undefined);
+		const fields = bytes && parseNamedStore(bytes);
+		if (!fields) continue;
+		throw new PerigeeError(
+			'VOLUME_CONFLICT',
+			`${dataDir} holds no store, and ${other} is volume ${String(fields['volume'])} of store ${hexOf(fields.storeId)}: is the first disk mounted?`,
+		);
+	}
+}
+
+/**
  * Finds the store's volumes in their directories, and takes new directories into use.
  * Errors: VOLUME_CONFLICT when a directory belongs to another store or holds the same volume as another one; FORMAT_UNKNOWN.
  */

@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, openSync, closeSync, ftruncateSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+	closeSync,
+	ftruncateSync,
+	lstatSync,
+	mkdirSync,
+	openSync,
+	readdirSync,
+	readFileSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import * as http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileRoot } from '../../../src/native/addon.js';
@@ -185,6 +195,32 @@ describe('verbs with a node', () => {
 		assert.equal((await cli(['download', root, '-o', target, '--force'])).code, 0);
 		assert.equal(readFileSync(target, 'utf8'), 'new');
 		assert.deepEqual(readdirSync(directory), ['target']);
+	});
+
+	it('download follows a link, and replaces nothing that is no regular file', async (t) => {
+		const directory = temporaryDirectory(t);
+		const { stdout } = await cli(['upload', '-', '--json'], { input: Buffer.from('linked') });
+		const { root } = JSON.parse(stdout.toString()) as { root: string };
+		const [file, link, socket] = ['file', 'link', 'socket'].map((name) => join(directory, name)) as [
+			string,
+			string,
+			string,
+		];
+		writeFileSync(file, 'old');
+		symlinkSync('file', link);
+		assert.equal((await cli(['download', root, '-o', link, '--force'])).code, 0);
+		assert.equal(readFileSync(file, 'utf8'), 'linked');
+		assert.ok(lstatSync(link).isSymbolicLink());
+		const server = createServer().listen(socket);
+		t.after(() => server.close());
+		await once(server, 'listening');
+		for (const target of [socket, '', join(directory, 'nowhere', 'file')]) {
+			const ran = await cli(['download', root, '-o', target, '--force']);
+			assert.equal(ran.code, 2, ran.stderr);
+			assert.match(ran.stderr, /regular file|needs a name|no such directory/);
+		}
+		assert.ok(lstatSync(socket).isSocket());
+		assert.deepEqual(readdirSync(directory), ['file', 'link', 'socket']);
 	});
 
 	it('download shortens a name that no file system takes, and keeps its extension', async (t) => {

@@ -162,6 +162,15 @@ describe('RocksKv', () => {
 			await again.close();
 		}));
 
+	it('a file in its place is damage, and destroyRocks removes it', () =>
+		withDirectory(async (directory) => {
+			const path = `${directory}.file`;
+			await writeFile(path, 'no database');
+			await assert.rejects(openRocksKv(path, OPTIONS), ViewDamagedError);
+			await destroyRocks(path);
+			await (await openRocksKv(path, OPTIONS)).close();
+		}));
+
 	it('a process killed with SIGKILL loses no batch that was answered', () =>
 		withDirectory(async (directory) => {
 			const program = `

@@ -259,6 +259,22 @@ describe('the directories of a store', () => {
 		assert.ok(!(await readdir(disks.second)).includes('store.json'));
 	});
 
+	it('are refused when the first disk is not mounted, and no store is begun in its place', async () => {
+		const disks = await newDisks();
+		let store = await open(disks);
+		const stored = await fill(store, 14);
+		await store.close();
+		await rename(disks.first, `${disks.first}-unmounted`);
+		await mkdir(disks.first);
+		await assertRefused(open(disks), 'VOLUME_CONFLICT', /is the first disk mounted/);
+		assert.deepEqual(await readdir(disks.first), []);
+		await rm(disks.first, { recursive: true });
+		await rename(`${disks.first}-unmounted`, disks.first);
+		store = await open(disks);
+		await assertServed(store, stored);
+		await store.close();
+	});
+
 	it('are known again when their identity files are lost', async () => {
 		const disks = await newDisks();
 		let store = await open(disks);
