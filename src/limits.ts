@@ -148,6 +148,8 @@ export const LIMITS = {
 	recountRows: 500,
 	/** Records that compaction judges and copies at once, and the stretch of a file that they span, by the lane they go to. */
 	copyRecords: 256,
+	/** Deletions of one file that are remembered, so that none is copied twice. */
+	copiedDeletions: 100_000,
 	copySmallBytes: 256 * 1024,
 	copyBulkBytes: 2 * 1024 * 1024,
 	/** Files that one checkpoint of compaction may release. */

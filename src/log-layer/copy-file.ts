@@ -10,6 +10,7 @@ import type { ClosedFile } from '../append-log/closed-files.js';
 import type { Lane, LogRecord, RecordInput, WriteTicket } from '../append-log/types.js';
 import { LIMITS } from '../limits.js';
 import { checkBlocksBytes } from '../native/addon.js';
+import type { Lsn } from '../units.js';
 import { judge, type JudgedRecord, type OlderFiles } from './liveness.js';
 import { RECORDS, decodeSegment, objectOfPart, type ObjectId } from './records.js';
 import type { View } from './view.js';
@@ -71,6 +72,8 @@ class Copier {
 	readonly #lane: Lane;
 	readonly #parts: CopyParts;
 	readonly #buffer: Buffer;
+	/** Deletions that were copied, by origin. */
+	readonly #deletions = new Set<Lsn>();
 	#last: WriteTicket | undefined;
 	#records = 0;
 	#heldBack = 0;
@@ -100,7 +103,9 @@ class Copier {
 			const withFact = objectsWithFact(log);
 			const inputs: RecordInput[] = [];
 			for (const { record, objectId, fate } of judged) {
-				if (withFact.has(objectId)) this.#heldBack++;
+				if (isDeletion(record)) {
+					if (fate !== 'dead' && this.#isFirst(record)) inputs.push(copyOf(record, undefined));
+				} else if (withFact.has(objectId)) this.#heldBack++;
 				else if (fate !== 'dead') inputs.push(copyOf(record, fate === 'live' ? payloads.get(record) : undefined));
 			}
 			if (inputs.length === 0) return;
@@ -112,6 +117,16 @@ class Copier {
 		const written = await ticket.written;
 		this.#last = ticket;
 		this.#parts.copied(bytes, written.length);
+	}
+
+	/**
+	 * A deletion may stand here twice, as passes leave it that could not take its file; once is enough. It may also stand behind another one of
+	 * its object: held back for that, its file would never go.
+	 */
+	#isFirst({ origin }: LogRecord): boolean {
+		if (this.#deletions.has(origin)) return false;
+		if (this.#deletions.size < LIMITS.copiedDeletions) this.#deletions.add(origin);
+		return true;
 	}
 
 	/** Waits until the copies are durable and the view points to them. */
@@ -153,6 +168,10 @@ async function look(
 		judged = await judge(turn, stretch, mayOlderHold);
 	});
 	return judged;
+}
+
+function isDeletion({ type }: LogRecord): boolean {
+	return type === RECORDS.objectDeleted;
 }
 
 /** The same record for the end of the lane. Without `payload` it is a fact, or what is kept of a dropped segment. */
