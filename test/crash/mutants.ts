@@ -141,8 +141,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'a repeated upload trusts what is held only after it was read',
 		file: 'log-layer/file-store.js',
-		find: "const wasHeld = state === 'intact';",
-		replace: 'const wasHeld = row?.object !== undefined;',
+		find: "const wasHeld = state === 'intact' &&",
+		replace: 'const wasHeld = row?.object !== undefined &&',
 		test: MUSEUM,
 		guard: 'one flipped bit, sent again',
 	},
