@@ -71,20 +71,21 @@ export class FileLedger {
 		for (const { lane, fileNo } of lost) if (positions[lane]?.fileNo === fileNo) this.#begun.set(lane, fileNo);
 	}
 
-	/** For the checkpoint; what was given up since is left out. */
+	/** For the checkpoint; what was given up since is left out, and forgotten. */
 	save(isRetired: (lane: Lane, fileNo: number) => boolean): KnownFiles {
-		const files: Partial<Record<Lane, FileRanges>> = {};
+		const ends: Partial<Record<Lane, readonly (readonly [number, number])[]>> = {};
 		for (const [lane, ranges] of this.#files) {
 			const leftBehind = this.#leftBehind(lane, ranges);
-			files[lane] = rangesOf(
+			const kept = rangesOf(
 				[...numbersOf(ranges)].filter((fileNo) => fileNo !== leftBehind && !isRetired(lane, fileNo)),
 			);
+			const known = this.#ends.get(lane);
+			for (const fileNo of known?.keys() ?? []) if (!isInRanges(kept, fileNo)) known?.delete(fileNo);
+			this.#files.set(lane, kept);
+			ends[lane] = [...(known ?? [])];
 		}
-		const ends: Partial<Record<Lane, readonly (readonly [number, number])[]>> = {};
-		for (const [lane, known] of this.#ends)
-			ends[lane] = [...known].filter(([fileNo]) => isInRanges(files[lane] ?? [], fileNo));
-		const lost = byLane(this.#lost.filter(({ lane, fileNo }) => !isInRanges(files[lane] ?? [], fileNo)));
-		return { files, lost, ends };
+		const lost = this.#lost.filter(({ lane, fileNo }) => !isInRanges(this.#files.get(lane) ?? [], fileNo));
+		return { files: Object.fromEntries(this.#files), lost: byLane(lost), ends };
 	}
 
 	/** A missing file that the view has in part, once the lane has gone on: no replay would take the rest when it returns. */
