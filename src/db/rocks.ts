@@ -5,7 +5,7 @@
  * (damage in RocksDB's own log loses rows in silence, opens and scans check no block checksum and may end the process), hence the row checksums and
  * the mark of such reading here, and the replay from the last checkpoint above.
  */
-import { existsSync, lstatSync, rmSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -42,7 +42,7 @@ const FETCH_BYTES = 256 * 1024;
  * Errors: ViewDamagedError when its files cannot be read as a database; INTERNAL with the reason otherwise.
  */
 export async function openRocksKv(directory: string, options: RocksOptions): Promise<KvEngine> {
-	const found = lstatSync(directory, { throwIfNoEntry: false });
+	const found = statSync(directory, { throwIfNoEntry: false });
 	if (found && !found.isDirectory()) throw new ViewDamagedError(`${directory} is no directory`);
 	const Rocks = await loadRocksdb();
 	const mark = ReadMark.open(directory);
@@ -65,9 +65,9 @@ export async function openRocksKv(directory: string, options: RocksOptions): Pro
 /** Removes a database that nobody has open; nothing happens if it is missing. */
 export async function destroyRocks(directory: string): Promise<void> {
 	ReadMark.remove(directory);
-	const found = lstatSync(directory, { throwIfNoEntry: false });
-	if (found && !found.isDirectory()) return rmSync(directory);
+	const found = statSync(directory, { throwIfNoEntry: false });
 	if (!found) return;
+	if (!found.isDirectory()) return rmSync(directory);
 	const Rocks = await loadRocksdb();
 	await call((done) => Rocks.destroy(directory, done));
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -169,6 +169,19 @@ describe('RocksKv', () => {
 			await assert.rejects(openRocksKv(path, OPTIONS), ViewDamagedError);
 			await destroyRocks(path);
 			await (await openRocksKv(path, OPTIONS)).close();
+		}));
+
+	it('a link to a directory in its place is followed', () =>
+		withDirectory(async (directory) => {
+			const link = `${directory}.link`;
+			await mkdir(directory);
+			await symlink(directory, link);
+			for (let open = 0; open < 2; open++) {
+				const kv = await openRocksKv(link, OPTIONS);
+				assert.equal(await countRows(kv), open * 10);
+				await kv.batch(rows(10));
+				await kv.close();
+			}
 		}));
 
 	it('a process killed with SIGKILL loses no batch that was answered', () =>
