@@ -2,12 +2,11 @@
  * Refuses a data directory that a later version has written, before anything in it is touched (docs/format.md §9). Of each lane the newest log
  * file is looked at: no process writes to the file of another, so whoever wrote a later format began a new one.
  */
-import { decodeFileStart, FIRST_GROUP_OFFSET } from '../append-log/format.js';
 import { parseLogFileName } from '../append-log/log-files.js';
 import type { Checksums, Lane } from '../append-log/types.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { readFileIfThere } from './checkpoint.js';
-import { assertKnownFormat, IDENTITY_MAX_BYTES, IDENTITY_NAME } from './store-identity.js';
+import { assertKnownFormat, IDENTITY_MAX_BYTES, IDENTITY_NAME, readFileHeader } from './store-identity.js';
 import { logDirectory } from './volumes.js';
 
 /** Errors: FORMAT_UNKNOWN, naming the file or directory. */
@@ -31,8 +30,7 @@ async function assertKnownFormats(io: StorageIo, checksums: Checksums, dataDir: 
 			newest.set(parsed.lane, { fileNo: parsed.fileNo, path: `${logDirectory(dataDir)}/${name}` });
 	}
 	for (const { path } of newest.values()) {
-		const start = await readStart(io, path);
-		const header = decodeFileStart(start, checksums);
+		const header = await readFileHeader(io, checksums, path);
 		if (header) assertKnownFormat(path, header.version);
 	}
 }
@@ -45,15 +43,5 @@ function formatIn(text: string): number | undefined {
 	} catch {
 		// A damaged file says nothing; the log files name their format too.
 		return undefined;
-	}
-}
-
-async function readStart(io: StorageIo, path: string): Promise<Uint8Array> {
-	const file = await io.open(path, 'read');
-	try {
-		const start = Buffer.alloc(FIRST_GROUP_OFFSET);
-		return start.subarray(0, await file.read(start, 0));
-	} finally {
-		await file.close();
 	}
 }

@@ -115,17 +115,25 @@ export async function headerOfLog(
 	directory: string,
 ): Promise<FileHeader | undefined> {
 	for (const name of await io.list(directory)) {
-		if (!parseLogFileName(name)) continue;
-		const file = await io.open(`${directory}/${name}`, 'read');
-		try {
-			const start = Buffer.alloc(FIRST_GROUP_OFFSET);
-			const header = decodeFileStart(start.subarray(0, await file.read(start, 0)), checksums);
-			if (header) return header;
-		} finally {
-			await file.close();
-		}
+		const header = parseLogFileName(name) && (await readFileHeader(io, checksums, `${directory}/${name}`));
+		if (header) return header;
 	}
 	return undefined;
+}
+
+/** The header of a log file; undefined when it cannot be made out. Errors: those of StorageIo. */
+export async function readFileHeader(
+	io: StorageIo,
+	checksums: Checksums,
+	path: string,
+): Promise<FileHeader | undefined> {
+	const file = await io.open(path, 'read');
+	try {
+		const start = Buffer.alloc(FIRST_GROUP_OFFSET);
+		return decodeFileStart(start.subarray(0, await file.read(start, 0)), checksums);
+	} finally {
+		await file.close();
+	}
 }
 
 function isKnownVolume(value: unknown): value is KnownVolume {

@@ -14,6 +14,7 @@ import { readFileIfThere, replaceFile, STORE_FORMAT } from './checkpoint.js';
 import {
 	assertKnownFormat,
 	headerOfLog,
+	IDENTITY_NAME,
 	parseNamedStore,
 	writeIdentity,
 	type KnownVolume,
@@ -62,8 +63,7 @@ export async function makeDataDir(io: StorageIo, dataDir: string): Promise<void>
 
 /** Refuses a data directory that is a further volume of some store: its journal lies elsewhere. Errors: VOLUME_CONFLICT. */
 export async function assertFirstVolume(io: StorageIo, dataDir: string): Promise<void> {
-	const bytes = await readFileIfThere(io, `${dataDir}/${NAME}`, MAX_BYTES);
-	const fields = bytes && parseNamedStore(bytes);
+	const fields = await readVolumeIdentity(io, dataDir);
 	if (!fields) return;
 	throw new PerigeeError(
 		'VOLUME_CONFLICT',
@@ -76,11 +76,10 @@ export async function assertFirstVolume(io: StorageIo, dataDir: string): Promise
  * the empty mount point. Errors: VOLUME_CONFLICT.
  */
 export async function assertNotUnmounted({ io, checksums, dataDir, dataDirs }: VolumeOptions): Promise<void> {
-	if (await io.stat(`${dataDir}/store.json`)) return;
+	if (await io.stat(`${dataDir}/${IDENTITY_NAME}`)) return;
 	if ((await io.stat(logDirectory(dataDir))) && (await headerOfLog(io, checksums, logDirectory(dataDir)))) return;
 	for (const other of dataDirs) {
-		const bytes = await readFileIfThere(io, `${other}/${NAME}`, MAX_BYTES).catch(() => undefined);
-		const fields = bytes && parseNamedStore(bytes);
+		const fields = await readVolumeIdentity(io, other).catch(() => undefined);
 		if (!fields) continue;
 		throw new PerigeeError(
 			'VOLUME_CONFLICT',
@@ -121,8 +120,7 @@ class VolumeOpening {
 		const { io, checksums } = this.#options;
 		const known = this.#identity.volumes.find((volume) => volume.dataDir === dataDir)?.volume;
 		try {
-			const bytes = await readFileIfThere(io, `${dataDir}/${NAME}`, MAX_BYTES);
-			const fields = bytes && parseNamedStore(bytes);
+			const fields = await readVolumeIdentity(io, dataDir);
 			if (fields) {
 				assertKnownFormat(dataDir, fields.format);
 				this.#assertOurs(dataDir, fields.storeId);
@@ -130,7 +128,7 @@ class VolumeOpening {
 				await this.#ensureLogDirectory(dataDir);
 				return;
 			}
-			if (await io.stat(`${dataDir}/store.json`))
+			if (await io.stat(`${dataDir}/${IDENTITY_NAME}`))
 				throw new PerigeeError('VOLUME_CONFLICT', `${dataDir} is the first data directory of a store of its own`);
 			const header = await headerOfLog(io, checksums, logDirectory(dataDir));
 			if (header) {
@@ -228,6 +226,12 @@ class VolumeOpening {
 			`${dataDir} belongs to store ${hexOf(storeId)}; the store in ${this.#options.dataDir} is ${ours}`,
 		);
 	}
+}
+
+/** What a directory's volume.json says; undefined when it has none that can be read. Errors: those of StorageIo. */
+async function readVolumeIdentity(io: StorageIo, dataDir: string): Promise<ReturnType<typeof parseNamedStore>> {
+	const bytes = await readFileIfThere(io, `${dataDir}/${NAME}`, MAX_BYTES);
+	return bytes && parseNamedStore(bytes);
 }
 
 function hexOf(bytes: Uint8Array): string {
