@@ -104,19 +104,27 @@ it('with few file descriptors serves on, and answers what it cannot do now; the 
 	await assertServed(node, stored);
 });
 
+/** Two small disks and the data directories on them. */
+async function mountTwo(t: TestContext): Promise<{ readonly second: SmallDisk; readonly dataDirs: readonly string[] }> {
+	const [first, second] = [await mountDisk(t, 192 * MIB), await mountDisk(t, 192 * MIB)];
+	return { second, dataDirs: [first, second].map(({ directory }) => join(directory, 'data')) };
+}
+
+/** Uploads content of a size to the node of the moment, which must take it. */
+function uploader(prng: Prng, node: () => Node, stored: Content[]) {
+	return async (sizeBytes: number): Promise<void> => {
+		const content = makeContent(prng, sizeBytes);
+		assert.equal(await put(node(), content), 201);
+		stored.push(content);
+	};
+}
+
 describe('a node on several small disks', { skip: (await smallDiskRefusal()) ?? false }, () => {
 	it('goes on writing to the disk that has room when another one is filled by something else', async (t) => {
-		const first = await mountDisk(t, 192 * MIB);
-		const second = await mountDisk(t, 192 * MIB);
-		const dataDirs = [join(first.directory, 'data'), join(second.directory, 'data')];
-		const prng = new Prng(2);
+		const { second, dataDirs } = await mountTwo(t);
 		let node = await startNode(t, dataDirs);
 		const stored: Content[] = [];
-		const upload = async (sizeBytes: number): Promise<void> => {
-			const content = makeContent(prng, sizeBytes);
-			assert.equal(await put(node, content), 201);
-			stored.push(content);
-		};
+		const upload = uploader(new Prng(2), () => node, stored);
 		for (let round = 0; round < 3; round++) for (const sizeBytes of [900, 1_200_000]) await upload(sizeBytes);
 		assert.ok((await readdir(join(second.directory, 'data', 'log'))).length > 0);
 		await second.fill(0);
@@ -132,17 +140,10 @@ describe('a node on several small disks', { skip: (await smallDiskRefusal()) ?? 
 	});
 
 	it('passes over a disk that is mounted read-only, serves its files, and writes to it again later', async (t) => {
-		const first = await mountDisk(t, 192 * MIB);
-		const second = await mountDisk(t, 192 * MIB);
-		const dataDirs = [join(first.directory, 'data'), join(second.directory, 'data')];
-		const prng = new Prng(3);
+		const { second, dataDirs } = await mountTwo(t);
 		let node = await startNode(t, dataDirs);
 		const stored: Content[] = [];
-		const upload = async (sizeBytes: number): Promise<void> => {
-			const content = makeContent(prng, sizeBytes);
-			assert.equal(await put(node, content), 201);
-			stored.push(content);
-		};
+		const upload = uploader(new Prng(3), () => node, stored);
 		for (const sizeBytes of [900, 1_200_000, 77, 800_000]) await upload(sizeBytes);
 		assert.equal(await node.end('SIGTERM'), 0);
 		const names = await readdir(join(second.directory, 'data', 'log'));

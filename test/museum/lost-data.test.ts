@@ -50,6 +50,12 @@ class Exhibit {
 		this.process = await this.run(this.machine.start(rebuild));
 	}
 
+	/** The store is closed, and its process ends. */
+	async stop(): Promise<void> {
+		await this.run(this.process.store.close());
+		this.machine.kill();
+	}
+
 	async run<T>(work: Promise<T>): Promise<T> {
 		const done = await inTurns(work, 'the exhibit', () => false);
 		if (!done) throw new Error('the machine stopped');
@@ -113,8 +119,7 @@ describe('once lost:', () => {
 			machine.kill();
 			await exhibit.start();
 			await exhibit.upload(exhibit.content(SEGMENT_BYTES + 5));
-			await exhibit.run(exhibit.process.store.close());
-			machine.kill();
+			await exhibit.stop();
 			await exhibit.start(true);
 			assert.deepEqual(exhibit.process.told.damaged, [], `seed ${seed}`);
 			await exhibit.verify();
@@ -133,8 +138,7 @@ describe('once lost:', () => {
 		await exhibit.start();
 		await assert.rejects(exhibit.run(exhibit.process.store.files.fileByRoot(content.root)), { code: 'DATA_DAMAGED' });
 		await exhibit.upload(exhibit.content(400)).catch(() => undefined);
-		await exhibit.run(exhibit.process.store.close());
-		machine.kill();
+		await exhibit.stop();
 		await exhibit.start();
 		assert.equal(exhibit.process.told.rebuilt.length, 1);
 		await exhibit.verify();
@@ -167,8 +171,7 @@ describe('once lost:', () => {
 			const { machine } = exhibit;
 			const content = exhibit.content(9000);
 			await exhibit.upload(content);
-			await exhibit.run(exhibit.process.store.close());
-			machine.kill();
+			await exhibit.stop();
 			if (fate === 'one flipped bit') {
 				const at = Buffer.from(machine.io.contents(SMALL_LOG)).indexOf(content.bytes.subarray(5000, 5100));
 				assert.ok(at > 0);
@@ -178,8 +181,7 @@ describe('once lost:', () => {
 			await exhibit.upload(content);
 			const healed = await exhibit.run(exhibit.process.store.files.fileByRoot(content.root));
 			await exhibit.run(checkFile(exhibit.process.store, healed, content));
-			await exhibit.run(exhibit.process.store.close());
-			machine.kill();
+			await exhibit.stop();
 			await exhibit.start(true);
 			await exhibit.run(verifyAcknowledged(exhibit.process.store, exhibit.oracle));
 		});
@@ -197,8 +199,7 @@ describe('once lost:', () => {
 			for (let starts = 0; starts < 2; starts++) {
 				await exhibit.start();
 				await exhibit.upload(exhibit.content(700));
-				await exhibit.run(exhibit.process.store.close());
-				machine.kill();
+				await exhibit.stop();
 			}
 			await machine.io.rename('/away', SMALL_LOG);
 			await exhibit.start();
@@ -211,18 +212,15 @@ describe('once lost:', () => {
 		const { machine, oracle } = exhibit;
 		const content = exhibit.content(9000);
 		await exhibit.upload(content);
-		await exhibit.run(exhibit.process.store.close());
-		machine.kill();
+		await exhibit.stop();
 		await exhibit.start();
 		await exhibit.run(removeFile(machine, exhibit.process.store, oracle, content));
-		await exhibit.run(exhibit.process.store.close());
-		machine.kill();
+		await exhibit.stop();
 		const log = '/data/log/small-0000000002.log';
 		await machine.io.rename(log, '/away');
 		await exhibit.start(true);
 		await exhibit.upload(content);
-		await exhibit.run(exhibit.process.store.close());
-		machine.kill();
+		await exhibit.stop();
 		await machine.io.rename('/away', log);
 		await exhibit.start();
 		await exhibit.verify();
