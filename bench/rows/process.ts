@@ -1,4 +1,5 @@
 /** Rows about the server process itself while a large upload runs at full speed: memory, and how long the event loop is held. */
+import { availableParallelism } from 'node:os';
 import { memoryOf } from '../servers/process-stats.js';
 import type { ServerPair } from '../servers/pair.js';
 import { withServers } from '../servers/pair.js';
@@ -12,6 +13,9 @@ const MEMORY_GOAL_MIB = 48;
 const DELAY_GOAL = 3;
 /** The histogram that both servers read tells nothing finer. */
 const DELAY_FLOOR_MS = 0.1;
+/** A run for longer stops of the machine, as a share of its processors' time, is made again, so many times. One stop of 20 ms is less. */
+const STOLEN_SHARE = 0.005;
+const DELAY_TRIES = 5;
 
 const memory: Row = {
 	id: 'memory',
@@ -74,12 +78,27 @@ const loopDelay: Row = {
 	measure: (context) =>
 		withServers(context, async (pair) => {
 			const sizeBytes = context.sizes.memoryFileBytes;
-			const measure = (server: ServerProcess) => async (round: number) => {
-				context.progress(`${server.name}, round ${round + 1} of ${context.rounds}`);
+			const stolenShares: number[] = [];
+			let stoppedRuns = 0;
+			const once = async (server: ServerProcess, name: string, seed: number): Promise<Delay> => {
 				await pair.settle('drop');
 				await readDelayMs(server);
-				await pair.run(server, { kind: 'upload', name: `delay-${round + 1}`, sizeBytes, seed: round + 1 });
-				return Math.max(DELAY_FLOOR_MS, await readDelayMs(server));
+				const run = await pair.run(server, { kind: 'upload', name, sizeBytes, seed });
+				const delayMs = Math.max(DELAY_FLOOR_MS, await readDelayMs(server));
+				return { delayMs, stolenShare: run.stolenSeconds / (run.seconds * availableParallelism()) };
+			};
+			const measure = (server: ServerProcess) => async (round: number) => {
+				context.progress(`${server.name}, round ${round + 1} of ${context.rounds}`);
+				let best: Delay | undefined;
+				for (let attempt = 0; attempt < DELAY_TRIES; attempt++) {
+					const delay = await once(server, `delay-${round + 1}-${attempt}`, 1 + (round + 1) * DELAY_TRIES + attempt);
+					if (!best || delay.stolenShare < best.stolenShare) best = delay;
+					if (best.stolenShare <= STOLEN_SHARE) break;
+					stoppedRuns++;
+				}
+				if (!best) throw new Error('nothing was measured');
+				if (round >= 0) stolenShares.push(best.stolenShare);
+				return best.delayMs;
 			};
 			const rounds = await interleave(Math.min(3, context.rounds), measure(pair.perigee), measure(pair.bare));
 			const summary = summarize(rounds);
@@ -89,9 +108,19 @@ const loopDelay: Row = {
 				referenceName: 'bare node:http',
 				goal: atMost(DELAY_GOAL, summary.ratio, 'x'),
 				rounds,
+				details: {
+					'runs made again because the machine was stopped meanwhile': stoppedRuns,
+					'most that was taken from the processors in a run that counts, %': Math.max(0, ...stolenShares) * 100,
+				},
 			};
 		}),
 };
+
+interface Delay {
+	readonly delayMs: number;
+	/** Of the processors' time, what the machine was stopped for. */
+	readonly stolenShare: number;
+}
 
 export const processRows: readonly Row[] = [memory, loopDelay];
 

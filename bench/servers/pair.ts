@@ -7,12 +7,14 @@ import { dropCache } from '../../src/native/addon.js';
 import type { JobResult, ServerJob } from '../load/jobs.js';
 import type { BenchContext } from '../row.js';
 import { type ServerProcess, startBare, startLoadClient, startPerigee } from './processes.js';
-import { cpuSecondsOf } from './process-stats.js';
+import { cpuSecondsOf, stolenSeconds } from './process-stats.js';
 
 export interface Measured extends JobResult {
 	/** Processor seconds during the job. */
 	readonly serverCpuSeconds: number;
 	readonly clientCpuSeconds: number;
+	/** Processor seconds that the machine did not get meanwhile, though it wanted them. */
+	readonly stolenSeconds: number;
 }
 
 export interface ServerPair {
@@ -38,12 +40,13 @@ export async function withServers<T>(context: BenchContext, work: (pair: ServerP
 			perigee,
 			bare,
 			async run(server, job) {
-				const before = [cpuSecondsOf(server.pid), cpuSecondsOf(client.pid)] as const;
+				const before = [cpuSecondsOf(server.pid), cpuSecondsOf(client.pid), stolenSeconds()] as const;
 				const result = await client.run({ ...job, port: server.port });
 				return {
 					...result,
 					serverCpuSeconds: cpuSecondsOf(server.pid) - before[0],
 					clientCpuSeconds: cpuSecondsOf(client.pid) - before[1],
+					stolenSeconds: stolenSeconds() - before[2],
 				};
 			},
 			async settle(cache) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import {
@@ -182,6 +182,22 @@ test('node.json says where the node listens; a second node on the directory is r
 	assert.equal((await ask(node, '/health/ready')).status, 200);
 	const rebuild = await runCli(['rebuild', '--data-dir', dataDir]);
 	assert.equal(rebuild.code, 1);
+});
+
+test('a node that serves has its main thread in front of all its others', {
+	skip: process.platform === 'linux' ? false : 'threads have priorities of their own on Linux only',
+}, async (t) => {
+	const node = await startNode(t, join(temporaryDirectory(t), 'data'));
+	const main = String(node.child.pid);
+	const threads = `/proc/${main}/task`;
+	const niceOf = (thread: string): number => {
+		const stat = readFileSync(`${threads}/${thread}/stat`, 'latin1');
+		// Field 19; the name in brackets may hold spaces.
+		return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+	};
+	const others = readdirSync(threads).filter((thread) => thread !== main);
+	assert.ok(others.length >= 8, 'the pool of libuv alone has eight');
+	for (const thread of others) assert.ok(niceOf(thread) > niceOf(main), `thread ${thread}: ${niceOf(thread)}`);
 });
 
 test('rebuild of a directory without a store is refused and leaves nothing there', async (t) => {
