@@ -147,7 +147,7 @@ export const LIMITS = {
 	/** Rows that one turn counts when the live bytes of the log files are counted anew. */
 	recountRows: 500,
 	/** Records that compaction judges and copies at once, and the stretch of a file that they span, by the lane they go to. */
-	copyRecords: 256,
+	copyRecords: 64,
 	/** Deletions of one file that are remembered, so that none is copied twice. */
 	copiedDeletions: 100_000,
 	copySmallBytes: 256 * 1024,

@@ -44,6 +44,7 @@ import { segmentRows } from './segment-rows.js';
 import type { ViewTurn } from './view.js';
 
 const PRESENT = Uint8Array.of(1);
+const NO_KEYS: readonly Buffer[] = [];
 const NEW_OBJECT: ObjectRow = { state: OBJECT_OPEN, sizeBytes: 0n, root: NO_ROOT, heldSegments: 0, dropped: [] };
 
 /** What is kept in memory beside the view, and learns of each record. */
@@ -62,6 +63,8 @@ export async function applyPayloadRecords(
 	memory: ApplyMemory,
 ): Promise<void> {
 	const filled = new Set<ObjectId>();
+	const expected = records.flatMap(rowsOf);
+	if (expected.length > 0) await turn.expect(expected);
 	for (const record of records) {
 		// Most records need no look at the view: waiting for nothing, a thousand times a group, costs as much as the rows.
 		const applying = applyRecord(turn, record, memory);
@@ -74,6 +77,28 @@ export async function applyPayloadRecords(
 		const row = await objectRow(turn, objectId);
 		// It may have been deleted further on in these records.
 		if (row?.state === OBJECT_CLOSED) await complete(turn, objectId, row, memory);
+	}
+}
+
+/**
+ * Rows that a record is compared with and that are seldom in memory: those of what compaction copies, by hundreds at a time. One way each
+ * to the engine would hold up all other changes.
+ */
+function rowsOf(record: LogRecord): readonly Buffer[] {
+	if (!isCopy(record)) return NO_KEYS;
+	switch (record.type) {
+		case RECORDS.segment: {
+			const { objectId, segment } = decodeSegment(record);
+			return [rowKeys.segment(objectId, segment), rowKeys.object(objectId)];
+		}
+		case RECORDS.wholeObject:
+			return [rowKeys.root(rootFromBytes(decodeWholeObject(record).root))];
+		case RECORDS.objectDeleted: {
+			const { objectId, root } = decodeDeleted(record);
+			return [rowKeys.object(objectId), rowKeys.root(rootFromBytes(root))];
+		}
+		default:
+			return NO_KEYS;
 	}
 }
 
@@ -199,9 +224,11 @@ async function applyDeleted(turn: ViewTurn, record: LogRecord, { trees, pending,
 	const isNewest = (object?.objectId ?? 0n) <= objectId && (ended?.objectId ?? 0n) <= objectId;
 	if (!isNewest) return;
 	pending.settled(dataRoot);
-	live.moved(key, object?.place, undefined);
 	const isDeleted = cause === DELETED_BECAUSE.unwanted;
 	const marker = isDeleted || cause === DELETED_BECAUSE.dropped ? { ended: { objectId, isDeleted } } : {};
+	// A copy finds what the first writing left.
+	if (marker.ended && ended?.objectId === objectId && ended.isDeleted === isDeleted) return;
+	live.moved(key, object?.place, undefined);
 	const rest: RootRow = submissions ? { ...marker, submissions } : marker;
 	if (!rest.ended && !submissions) turn.del(key);
 	else turn.put(key, encodeRootRow(rest));

@@ -21,6 +21,8 @@ export interface ViewTurn {
 	get(key: Buffer): MaybeLater<Uint8Array | undefined>;
 	/** Rows in the order of the keys, as they stand in this turn. */
 	getMany(keys: readonly Buffer[]): Promise<(Uint8Array | undefined)[]>;
+	/** Reads rows that are about to be asked for one by one, in one call of the engine. */
+	expect(keys: readonly Buffer[]): Promise<void>;
 	put(key: Buffer, value: Uint8Array): void;
 	/**
 	 * Like `put`, for a row that is about to be put again: it is kept in memory, where every read finds it, and written with the row's
@@ -305,6 +307,8 @@ interface OverlayParts {
 class Overlay implements ViewTurn {
 	readonly #parts: OverlayParts;
 	#operations = new Map<string, KvOperation>();
+	/** Rows of the engine that this turn has not changed since; null: there is none. */
+	readonly #expected = new Map<string, Uint8Array | null>();
 
 	constructor(parts: OverlayParts) {
 		this.#parts = parts;
@@ -323,7 +327,15 @@ class Overlay implements ViewTurn {
 	#known(name: string): Uint8Array | null | undefined {
 		const own = this.#operations.get(name);
 		if (own) return own.type === 'put' ? own.value : null;
-		return this.#parts.inMemory(name);
+		const row = this.#parts.inMemory(name);
+		return row === undefined ? this.#expected.get(name) : row;
+	}
+
+	async expect(keys: readonly Buffer[]): Promise<void> {
+		const missing = keys.filter((key) => this.#known(key.toString('latin1')) === undefined);
+		if (missing.length === 0) return;
+		const rows = await this.#parts.kv.getMany(missing);
+		for (const [index, key] of missing.entries()) this.#expected.set(key.toString('latin1'), rows[index] ?? null);
 	}
 
 	put(key: Buffer, value: Uint8Array): void {
@@ -332,6 +344,7 @@ class Overlay implements ViewTurn {
 
 	putLater(key: Buffer, value: Uint8Array): void {
 		const name = key.toString('latin1');
+		this.#expected.delete(name);
 		if (this.#operations.has(name)) this.put(key, value);
 		else this.#parts.later.set(name, { key, value });
 	}
@@ -347,6 +360,7 @@ class Overlay implements ViewTurn {
 	#set(key: Buffer, operation: KvOperation): void {
 		const name = key.toString('latin1');
 		this.#parts.later.delete(name);
+		this.#expected.delete(name);
 		this.#operations.set(name, operation);
 	}
 

@@ -159,7 +159,7 @@ describe('compaction', () => {
 	});
 
 	it('takes files away whose deletions stand there twice, as passes leave them that could not take their files', async () => {
-		const store = await stores.open({ maxUploads: 2 * LIMITS.copyRecords });
+		const store = await stores.open({ maxUploads: LIMITS.copyRecords + 100 });
 		const contents = Array.from({ length: LIMITS.copyRecords + 100 }, (_, index) => content(index, 50));
 		await Promise.all(contents.map((bytes) => put(store, bytes)));
 		await Promise.all(contents.map((bytes) => store.files.deleteFile(rootFromBytes(fileRoot(bytes).root))));
