@@ -95,7 +95,8 @@ function rowsOf(record: LogRecord): readonly Buffer[] {
 			return [rowKeys.root(rootFromBytes(decodeWholeObject(record).root))];
 		case RECORDS.objectDeleted: {
 			const { objectId, root } = decodeDeleted(record);
-			return [rowKeys.object(objectId), rowKeys.root(rootFromBytes(root))];
+			const rootKey = rowKeys.root(rootFromBytes(root));
+			return record.lane === 'bulk' ? [rootKey, rowKeys.object(objectId)] : [rootKey];
 		}
 		default:
 			return NO_KEYS;

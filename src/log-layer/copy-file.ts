@@ -90,23 +90,26 @@ class Copier {
 	}
 
 	async copy(stretch: readonly LogRecord[]): Promise<void> {
-		const alive = (await look(this.#parts, stretch)).filter(({ fate }) => fate !== 'dead');
-		if (alive.length === 0) return;
+		// Facts alone need no look before the one that decides.
+		const hasPayloads = stretch.some(({ place }) => place);
+		const alive = hasPayloads ? (await look(this.#parts, stretch)).filter(({ fate }) => fate !== 'dead') : [];
+		if (hasPayloads && alive.length === 0) return;
 		const payloads = await this.#load(alive);
 		const { log, view } = this.#parts;
 		let ticket: WriteTicket | undefined;
 		let bytes = 0;
 		await view.change(async (turn) => {
-			const records = alive.map(({ record }) => record);
+			const records = hasPayloads ? alive.map(({ record }) => record) : stretch;
 			const judged = await judge(turn, records, this.#parts.mayOlderHold);
 			// From here to the write nothing waits: what is judged now is what stands in front of the copies.
 			const withFact = objectsWithFact(log);
 			const inputs: RecordInput[] = [];
 			for (const { record, objectId, fate } of judged) {
+				if (fate === 'dead') continue;
 				if (isDeletion(record)) {
-					if (fate !== 'dead' && this.#isFirst(record)) inputs.push(copyOf(record, undefined));
+					if (this.#isFirst(record)) inputs.push(copyOf(record, undefined));
 				} else if (withFact.has(objectId)) this.#heldBack++;
-				else if (fate !== 'dead') inputs.push(copyOf(record, fate === 'live' ? payloads.get(record) : undefined));
+				else inputs.push(copyOf(record, fate === 'live' ? payloads.get(record) : undefined));
 			}
 			if (inputs.length === 0) return;
 			ticket = log.write(this.#lane, inputs, false);

@@ -136,11 +136,13 @@ function segmentQuestion(record: LogRecord): Question {
 
 function deletedQuestion(record: LogRecord, mayOlderHold: OlderFiles): Question {
 	const { objectId, root } = decodeDeleted(record);
+	const rootKey = rowKeys.root(rootFromBytes(root));
 	return {
 		record,
 		objectId,
-		keys: [rowKeys.object(objectId), rowKeys.root(rootFromBytes(root))],
-		fate([object, row]) {
+		// An object of one record has no row of its own.
+		keys: record.lane === 'bulk' ? [rootKey, rowKeys.object(objectId)] : [rootKey],
+		fate([row, object]) {
 			const isRemembered = row !== undefined && decodeRootRow(row).ended?.objectId === objectId;
 			const isBeingRemoved = object !== undefined && decodeObjectRow(object).state === OBJECT_DELETED;
 			return isRemembered || isBeingRemoved || mayOlderHold(objectId, record.origin) ? 'live' : 'dead';
