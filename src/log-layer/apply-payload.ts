@@ -39,7 +39,7 @@ import {
 	type RootRow,
 	type SegmentRow,
 } from './rows.js';
-import { withRange } from './segment-ranges.js';
+import { includesSegment, withRange } from './segment-ranges.js';
 import { segmentRows } from './segment-rows.js';
 import type { ViewTurn } from './view.js';
 
@@ -149,7 +149,8 @@ function applySegment(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): P
 	const row = record.place ? { root, place: placeOf(record) } : { root };
 	if (isCopy(record)) {
 		memory.trees.forget(objectId);
-		return putIfNewest(turn, key, row, record.origin, memory.live);
+		const putting = putIfNewest(turn, key, row, record.origin, memory.live);
+		return record.place ? putting : putting.then(() => noteDropped(turn, objectId, segment, memory));
 	}
 	memory.trees.segment(objectId, segment, root);
 	memory.live.moved(key, undefined, row.place);
@@ -165,6 +166,16 @@ async function putIfNewest(turn: ViewTurn, key: Buffer, row: SegmentRow, origin:
 	if (before && (!before.place || before.place.origin > origin)) return;
 	live.moved(key, before?.place, row.place);
 	turn.put(key, encodeSegmentRow(row));
+}
+
+/** What is left of a dropped segment says so itself: the file with the fact may be lost. */
+async function noteDropped(turn: ViewTurn, objectId: ObjectId, segment: number, memory: ApplyMemory): Promise<void> {
+	const known = await objectRow(turn, objectId);
+	if (!known) memory.pending.opened(objectId);
+	const row = known ?? NEW_OBJECT;
+	if (row.state === OBJECT_DELETED || includesSegment(row.dropped, segment)) return;
+	putObjectRow(turn, objectId, { ...row, dropped: withRange(row.dropped, { first: segment, count: 1 }) });
+	if (row.state === OBJECT_CLOSED) await markPruned(turn, objectId, row.root);
 }
 
 async function applyClosed(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> {
@@ -244,10 +255,7 @@ async function applyDropped(
 	const known = (await objectRow(turn, objectId)) ?? NEW_OBJECT;
 	if (known.state === OBJECT_DELETED) return;
 	putObjectRow(turn, objectId, { ...known, dropped: withRange(known.dropped, range) });
-	const key = rowKeys.root(rootFromBytes(root));
-	const current = await rootRow(turn, key);
-	if (current.object?.objectId === objectId)
-		turn.put(key, encodeRootRow({ ...current, object: { ...current.object, isPruned: true } }));
+	await markPruned(turn, objectId, root);
 	for await (const { first, rows } of segmentRows(turn, objectId, range.first, range.first + range.count)) {
 		for (const [index, value] of rows.entries()) {
 			if (!value) continue;
@@ -258,6 +266,14 @@ async function applyDropped(
 		}
 		await turn.relieve();
 	}
+}
+
+/** Whoever finds the object by its root learns that segments of it were dropped. */
+async function markPruned(turn: ViewTurn, objectId: ObjectId, root: Uint8Array): Promise<void> {
+	const key = rowKeys.root(rootFromBytes(root));
+	const current = await rootRow(turn, key);
+	if (current.object?.objectId === objectId)
+		turn.put(key, encodeRootRow({ ...current, object: { ...current.object, isPruned: true } }));
 }
 
 /** Of several objects with one root the newest counts. */

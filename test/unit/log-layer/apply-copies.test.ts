@@ -1,15 +1,21 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import type { LogRecord } from '../../../src/append-log/types.js';
+import type { LogRecord, RecordInput } from '../../../src/append-log/types.js';
 import { applyPayloadRecords } from '../../../src/log-layer/apply-payload.js';
 import { LiveBytes } from '../../../src/log-layer/live-bytes.js';
 import { OpenTrees } from '../../../src/log-layer/open-trees.js';
 import { PendingObjects } from '../../../src/log-layer/pending-objects.js';
-import { DELETED_BECAUSE, objectDeleted } from '../../../src/log-layer/records.js';
-import { decodeRootRow, rowKeys } from '../../../src/log-layer/rows.js';
+import {
+	DELETED_BECAUSE,
+	objectClosed,
+	objectDeleted,
+	objectOpened,
+	segmentRecord,
+} from '../../../src/log-layer/records.js';
+import { decodeObjectRow, decodeRootRow, rowKeys } from '../../../src/log-layer/rows.js';
 import { View } from '../../../src/log-layer/view.js';
 import { keccak256 } from '../../../src/native/addon.js';
-import { type Lsn, rootFromBytes } from '../../../src/units.js';
+import { type Lsn, rootFromBytes, SEGMENT_BYTES } from '../../../src/units.js';
 import { LossyKv } from '../../support/lossy-kv.js';
 
 /** More than the view keeps in memory for repeated look-ups. */
@@ -47,15 +53,19 @@ function deletion(index: number, lsn: number): LogRecord {
 	return { type, ext, lane: 'small', origin, lsn: BigInt(lsn) as Lsn, blockCrcs: new Uint8Array(0) };
 }
 
+function newMemory() {
+	return { trees: new OpenTrees(), pending: new PendingObjects(() => 0, []), live: new LiveBytes(undefined, true) };
+}
+
+function newView(kv: LossyKv): View {
+	const ignore = (): void => undefined;
+	return new View(kv, { batch: ignore, damaged: ignore, stalled: ignore, failed: ignore });
+}
+
 it('deletions that compaction copies cost one look-up together and no row: nothing else waits for one way each', async () => {
 	const kv = new CountingKv();
-	const ignore = (): void => undefined;
-	const view = new View(kv, { batch: ignore, damaged: ignore, stalled: ignore, failed: ignore });
-	const memory = {
-		trees: new OpenTrees(),
-		pending: new PendingObjects(() => 0, []),
-		live: new LiveBytes(undefined, true),
-	};
+	const view = newView(kv);
+	const memory = newMemory();
 	const apply = async (records: readonly LogRecord[]): Promise<void> => {
 		await view.change((turn) => applyPayloadRecords(turn, records, memory));
 		await view.landed();
@@ -69,5 +79,41 @@ it('deletions that compaction copies cost one look-up together and no row: nothi
 	for (const index of [0, COPIES - 1, DELETIONS - 1]) {
 		const row = await view.get(rowKeys.root(rootFromBytes(rootAt(index))));
 		assert.deepEqual(row && decodeRootRow(row).ended, { objectId: BigInt(index + 1), isDeleted: true });
+	}
+});
+
+it('what is left of a dropped segment makes its file incomplete, also when the file with the fact is lost', async () => {
+	const objectId = 10n;
+	const segments = [rootAt(0), rootAt(1)];
+	const root = keccak256(Buffer.concat(segments));
+	const record = ({ type, ext }: RecordInput, lsn: bigint): LogRecord => ({
+		type,
+		ext,
+		lane: 'bulk',
+		lsn: lsn as Lsn,
+		origin: lsn as Lsn,
+		blockCrcs: new Uint8Array(0),
+	});
+	const stored = segments.map((segmentRoot, segment): LogRecord => {
+		const input = segmentRecord({ objectId, segment, root: segmentRoot }, new Uint8Array(0), new Uint8Array(0));
+		const place = { lane: 'bulk', fileNo: 1, offset: 4096 * (segment + 1), lengthBytes: 4096 } as const;
+		return Object.assign(record(input, 11n + BigInt(segment)), { place });
+	});
+	const opened = record(objectOpened(), objectId);
+	const closed = record(objectClosed({ objectId, sizeBytes: BigInt(SEGMENT_BYTES + 4096), root }), 13n);
+	const { place: _, ...rest } = stored[0]!;
+	const left: LogRecord = { ...rest, lsn: 20n as Lsn };
+	// Compaction may have written what is left before or behind the copy of the record that closed the object.
+	for (const records of [
+		[opened, ...stored, closed, left],
+		[opened, stored[1]!, left, closed],
+		[stored[1]!, left, { ...closed, lsn: 21n as Lsn }],
+	]) {
+		const view = newView(new LossyKv());
+		await view.change((turn) => applyPayloadRecords(turn, records, newMemory()));
+		const object = await view.get(rowKeys.object(objectId));
+		assert.deepEqual(object && decodeObjectRow(object).dropped, [{ first: 0, count: 1 }]);
+		const row = await view.get(rowKeys.root(rootFromBytes(root)));
+		assert.equal(row && decodeRootRow(row).object?.isPruned, true);
 	}
 });
