@@ -12,11 +12,14 @@ const POLL_MS = 10;
 
 export class RealNode {
 	readonly dataDir: string;
+	readonly #settings: Readonly<Record<string, string>>;
 	#child: ChildProcess | undefined;
 	#errors = '';
 
-	constructor(dataDir: string) {
+	/** `settings`: by the names of their variables. */
+	constructor(dataDir: string, settings: Readonly<Record<string, string>> = {}) {
 		this.dataDir = dataDir;
+		this.#settings = settings;
 	}
 
 	get pid(): number {
@@ -45,7 +48,10 @@ export class RealNode {
 	spawn(): ChildProcess {
 		const listeners = ['--http', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
 		const args = ['start', '--data-dir', this.dataDir, ...listeners, '--log-level', 'error'];
-		const child = spawn(process.execPath, [PERIGEE, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+		const child = spawn(process.execPath, [PERIGEE, ...args], {
+			stdio: ['ignore', 'ignore', 'pipe'],
+			env: { ...process.env, ...this.#settings },
+		});
 		this.#child = child;
 		this.#errors = '';
 		child.stderr.on('data', (text: Buffer) => {
