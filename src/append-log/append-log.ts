@@ -109,7 +109,6 @@ export class AppendLog {
 		const missing: MissingFile[] = [];
 		const verdicts = new Map<Lane, readonly RecordInput[]>();
 		const writers: Partial<Record<Lane, LaneWriter>> = {};
-		const fileMargin = options.isIncomplete === true ? INCOMPLETE_FILE_MARGIN : 0;
 		const onRead = await progressOf(options, files);
 		for (const lane of LANE_NAMES) {
 			const numbers = files.numbers(lane);
@@ -122,19 +121,32 @@ export class AppendLog {
 				shared,
 				consumer: options.consumer,
 				lastFileNo: Math.max(numbers.at(-1) ?? 0, options.from[lane]?.fileNo ?? 0, options.lastKnown?.[lane] ?? 0),
-				skippedFileNumbers: lane === 'journal' ? 0 : fileMargin,
 				headRecords: () => [...(verdicts.get(lane) ?? []), ...(lane === 'journal' ? options.journalHead() : [])],
 				onHeadDurable: () => verdicts.delete(lane),
 				rollBytes: options.rollBytes,
 			});
 		}
-		shared.nextLsn += options.isIncomplete === true ? INCOMPLETE_LSN_MARGIN : LSN_MARGIN;
+		const isIncomplete = options.isIncomplete === true;
+		shared.nextLsn += isIncomplete ? INCOMPLETE_LSN_MARGIN : LSN_MARGIN;
 		const log = new AppendLog(shared, writers as Record<Lane, LaneWriter>, damage, missing, verdicts);
-		await log.stateVerdicts().catch((error: unknown) => {
+		const beginning = isIncomplete ? log.#beginIncomplete().then(() => log.stateVerdicts()) : log.stateVerdicts();
+		await beginning.catch((error: unknown) => {
 			// On a full disk reads go on; until the verdicts are stated no checkpoint may pass them.
 			if (!(error instanceof PerigeeError && error.code === 'DISK_FULL')) throw error;
 		});
 		return log;
+	}
+
+	/**
+	 * Two runs without the same files must not give the same numbers: what the first one wrote may be missing in the second, and return. The
+	 * journal is there in each: a file that it begins before all others tells the next run how far the sequence numbers of this one have come, and
+	 * the file numbers follow from those.
+	 */
+	async #beginIncomplete(): Promise<void> {
+		const firstNumber = Number(this.#shared.nextLsn / INCOMPLETE_LSN_MARGIN) * INCOMPLETE_FILE_MARGIN;
+		for (const lane of LANE_NAMES)
+			if (lane !== 'journal') this.#writers[lane].skipNumbers(firstNumber, INCOMPLETE_FILE_MARGIN);
+		await this.#writers.journal.beginFile();
 	}
 
 	/** Hands records to a lane; they stay together in one group. See LaneWriter.write. */

@@ -32,8 +32,6 @@ export interface LaneWriterOptions {
 	readonly consumer: LaneConsumer;
 	/** Number of the lane's last file, 0 if there is none. */
 	readonly lastFileNo: number;
-	/** Numbers behind it that may have been given to files which are missing. */
-	readonly skippedFileNumbers: number;
 	/** Records that must stand first in each new file: verdicts of a recovery, the journal's settings. */
 	readonly headRecords: () => readonly RecordInput[];
 	/** The head records of a new file are durable. */
@@ -77,7 +75,7 @@ export class LaneWriter {
 		this.#lane = options.lane;
 		this.#pipelined = isForLargePayloads(options.lane);
 		options.shared.onFailure(() => this.#wakeWaiters());
-		this.#lastFileNo = options.lastFileNo + options.skippedFileNumbers;
+		this.#lastFileNo = options.lastFileNo;
 		this.#previousFileNo = options.lastFileNo;
 	}
 
@@ -132,6 +130,11 @@ export class LaneWriter {
 		this.#rollHead = head;
 		this.#startWriting();
 		await done.promise;
+	}
+
+	/** New files get numbers behind `fileNo`, or behind `margin` more than the last one: files that are missing may have those between. */
+	skipNumbers(fileNo: number, margin: number): void {
+		this.#lastFileNo = fileNo > this.#lastFileNo ? fileNo : this.#lastFileNo + margin;
 	}
 
 	/** Begins a file now, if there is none, rather than with the first write. Errors: as of a write. */

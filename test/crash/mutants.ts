@@ -69,10 +69,18 @@ export const LOG_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'no sequence number is given twice',
 		file: 'append-log/append-log.js',
-		find: 'shared.nextLsn += options.isIncomplete === true ? INCOMPLETE_LSN_MARGIN : LSN_MARGIN;',
+		find: 'shared.nextLsn += isIncomplete ? INCOMPLETE_LSN_MARGIN : LSN_MARGIN;',
 		replace: ';',
 		test: RECOVERY,
 		guard: 'gives no sequence number twice',
+	},
+	{
+		rule: 'two runs that miss different files give no file number twice',
+		file: 'append-log/append-log.js',
+		find: 'Number(this.#shared.nextLsn / INCOMPLETE_LSN_MARGIN) * INCOMPLETE_FILE_MARGIN',
+		replace: '0',
+		test: MUSEUM,
+		guard: 'the way back to files that two runs had written',
 	},
 	{
 		rule: 'what is read behind a confirmed end is written again before it is used',

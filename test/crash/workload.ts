@@ -187,7 +187,7 @@ async function readBack(machine: SimulatedMachine, store: Store, oracle: Oracle,
 
 async function checkpoint(machine: SimulatedMachine, store: Store): Promise<void> {
 	try {
-		await store.checkpoint();
+		await untilStalled(store, store.checkpoint());
 	} catch (error) {
 		// A checkpoint may fail on a faulty disk; nothing is lost by it, which the next open shows.
 		if (error instanceof Violation) throw error;

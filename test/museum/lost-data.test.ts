@@ -226,6 +226,39 @@ describe('once lost:', () => {
 		await exhibit.verify();
 	});
 
+	it('the way back to files that two runs had written: another part of the log was away in each, both gave their new files the same numbers, and with everything back the store refused to open', async () => {
+		let collisions = 0;
+		for (let seed = 1; seed <= 10; seed++) {
+			const exhibit = await Exhibit.open(seed, { rollBytes: 24 * 1024, furtherVolumes: 1 });
+			const { machine } = exhibit;
+			const away = async (from: string, to: string): Promise<void> => {
+				await machine.io.rename(from, to);
+				machine.io.settle();
+			};
+			const bulkFiles = (): string[] => machine.io.files().filter((path) => path.includes('/log/bulk-'));
+			await exhibit.upload(exhibit.content(9000));
+			await exhibit.stop();
+			const [small = ''] = machine.io.files().filter((path) => path.includes('/log/small-'));
+			await away(small, '/small');
+			await exhibit.start();
+			await exhibit.upload(exhibit.content(SEGMENT_BYTES + 1));
+			machine.kill();
+			const written = bulkFiles();
+			if (written.every((path) => path.startsWith('/disk1/'))) collisions++;
+			await away('/disk1', '/disk');
+			await exhibit.start();
+			await exhibit.upload(exhibit.content(SEGMENT_BYTES + 2));
+			machine.kill();
+			await away('/disk', '/disk1');
+			await away('/small', small);
+			const names = bulkFiles().map((path) => path.split('/').at(-1));
+			assert.equal(new Set(names).size, names.length, names.join());
+			await exhibit.start();
+			await exhibit.verify();
+		}
+		assert.ok(collisions > 0, 'the second run did not see a file of the first one');
+	});
+
 	it('that a file is not deleted: it was, then sent again, then pruned segment by segment; compaction forgot the pruning, and the old deletion counted again', async () => {
 		const exhibit = await Exhibit.open(1, { rollBytes: 61 * SEGMENT_BYTES });
 		const { machine, oracle, process } = exhibit;
