@@ -238,7 +238,7 @@ describe('once lost:', () => {
 			const bulkFiles = (): string[] => machine.io.files().filter((path) => path.includes('/log/bulk-'));
 			await exhibit.upload(exhibit.content(9000));
 			await exhibit.stop();
-			const [small = ''] = machine.io.files().filter((path) => path.includes('/log/small-'));
+			const small = machine.io.files().find((path) => path.includes('/log/small-')) ?? '';
 			await away(small, '/small');
 			await exhibit.start();
 			await exhibit.upload(exhibit.content(SEGMENT_BYTES + 1));
