@@ -5,7 +5,7 @@
 process.env.UV_THREADPOOL_SIZE ??= '8';
 // Each piece of a body is a young buffer outside the heap, but V8 weighs it against the limit of the old heap: with the small heap of a
 // node that limit starts a full collection every 16 MiB of upload. A heap that may grow to three times its size before stops most of that; more costs memory for little.
-require('node:v8').setFlagsFromString('--heap-growing-percent=40');
+require('node:v8').setFlagsFromString('--heap-growing-percent=200');
 // The addon bounds what the C library's allocator keeps, which works only before that pool begins.
 try {
 	// oxlint-disable-next-line import/no-unassigned-import -- it does so when it is loaded
