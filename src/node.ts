@@ -26,7 +26,6 @@ import { startTrimming } from './node/memory-trim.js';
 import { healingObserver, scrubObserver } from './node/observers.js';
 import { rebuildSummary, type RebuildSummary } from './node/rebuild-summary.js';
 import { refreshStoreMetrics } from './node/store-metrics.js';
-import { favourMainThread } from './node/thread-priority.js';
 import { createMetrics, type Metrics } from './metrics/metrics.js';
 import { watchProcess } from './metrics/process-metrics.js';
 import * as addon from './native/addon.js';
@@ -82,7 +81,6 @@ export async function startNode(config: Config): Promise<RunningNode> {
 		const processWatch = watchProcess(metrics);
 		site.closers.push(() => processWatch.stop());
 		site.closers.push(startTrimming(systemClock));
-		favourMainThread();
 		const refreshMetrics = (): void => {
 			processWatch.refresh();
 			refresh();
