@@ -9,6 +9,7 @@ import { RECORDS } from '../../src/log-layer/records.js';
 import { RootLocks } from '../../src/log-layer/root-locks.js';
 import { Retirement } from '../../src/log-layer/retirement.js';
 import { runCompactionSeed } from './compaction-life.js';
+import { runExpirySeed } from './expiry-life.js';
 import { runPurgeSeed } from './purge-life.js';
 import type { Breakage } from './simulated-machine.js';
 
@@ -99,6 +100,7 @@ export const CANARIES: readonly Canary[] = [
 		rule: 'an object is not given up while an upload works on it',
 		breakage: {},
 		install: () => replaced(LogFileStore.prototype, 'isUploading', () => () => false),
+		run: runExpirySeed,
 	},
 ];
 
