@@ -129,11 +129,13 @@ export class AppendLog {
 		const isIncomplete = options.isIncomplete === true;
 		shared.nextLsn += isIncomplete ? INCOMPLETE_LSN_MARGIN : LSN_MARGIN;
 		const log = new AppendLog(shared, writers as Record<Lane, LaneWriter>, damage, missing, verdicts);
-		const beginning = isIncomplete ? log.#beginIncomplete().then(() => log.stateVerdicts()) : log.stateVerdicts();
-		await beginning.catch((error: unknown) => {
+		try {
+			if (isIncomplete) await log.#beginIncomplete();
+			await log.stateVerdicts();
+		} catch (error) {
 			// On a full disk reads go on; until the verdicts are stated no checkpoint may pass them.
 			if (!(error instanceof PerigeeError && error.code === 'DISK_FULL')) throw error;
-		});
+		}
 		return log;
 	}
 

@@ -8,6 +8,7 @@ import { PerigeeError } from '../errors.js';
 import { rootFromBytes, type DataRoot, type Lsn } from '../units.js';
 import type { LiveBytes } from './live-bytes.js';
 import { completeObject, segmentsOf } from './object-completion.js';
+import { deletionKeys } from './liveness.js';
 import type { OpenTrees } from './open-trees.js';
 import type { PendingObjects } from './pending-objects.js';
 import {
@@ -93,11 +94,8 @@ function rowsOf(record: LogRecord): readonly Buffer[] {
 		}
 		case RECORDS.wholeObject:
 			return [rowKeys.root(rootFromBytes(decodeWholeObject(record).root))];
-		case RECORDS.objectDeleted: {
-			const { objectId, root } = decodeDeleted(record);
-			const rootKey = rowKeys.root(rootFromBytes(root));
-			return record.lane === 'bulk' ? [rootKey, rowKeys.object(objectId)] : [rootKey];
-		}
+		case RECORDS.objectDeleted:
+			return deletionKeys(record);
 		default:
 			return NO_KEYS;
 	}

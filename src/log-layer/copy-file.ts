@@ -90,16 +90,19 @@ class Copier {
 	}
 
 	async copy(stretch: readonly LogRecord[]): Promise<void> {
+		let records = stretch;
+		let payloads: ReadonlyMap<LogRecord, Uint8Array> = new Map();
 		// Facts alone need no look before the one that decides.
-		const hasPayloads = stretch.some(({ place }) => place);
-		const alive = hasPayloads ? (await look(this.#parts, stretch)).filter(({ fate }) => fate !== 'dead') : [];
-		if (hasPayloads && alive.length === 0) return;
-		const payloads = await this.#load(alive);
+		if (stretch.some(({ place }) => place)) {
+			const alive = (await look(this.#parts, stretch)).filter(({ fate }) => fate !== 'dead');
+			if (alive.length === 0) return;
+			records = alive.map(({ record }) => record);
+			payloads = await this.#load(alive);
+		}
 		const { log, view } = this.#parts;
 		let ticket: WriteTicket | undefined;
 		let bytes = 0;
 		await view.change(async (turn) => {
-			const records = hasPayloads ? alive.map(({ record }) => record) : stretch;
 			const judged = await judge(turn, records, this.#parts.mayOlderHold);
 			// From here to the write nothing waits: what is judged now is what stands in front of the copies.
 			const withFact = objectsWithFact(log);

@@ -135,19 +135,24 @@ function segmentQuestion(record: LogRecord): Question {
 }
 
 function deletedQuestion(record: LogRecord, mayOlderHold: OlderFiles): Question {
-	const { objectId, root } = decodeDeleted(record);
-	const rootKey = rowKeys.root(rootFromBytes(root));
+	const { objectId } = decodeDeleted(record);
 	return {
 		record,
 		objectId,
-		// An object of one record has no row of its own.
-		keys: record.lane === 'bulk' ? [rootKey, rowKeys.object(objectId)] : [rootKey],
+		keys: deletionKeys(record),
 		fate([row, object]) {
 			const isRemembered = row !== undefined && decodeRootRow(row).ended?.objectId === objectId;
 			const isBeingRemoved = object !== undefined && decodeObjectRow(object).state === OBJECT_DELETED;
 			return isRemembered || isBeingRemoved || mayOlderHold(objectId, record.origin) ? 'live' : 'dead';
 		},
 	};
+}
+
+/** Rows that a deletion is about: that of its root, and of its object, unless that is one of a single record, which has none. */
+export function deletionKeys(record: LogRecord): readonly Buffer[] {
+	const { objectId, root } = decodeDeleted(record);
+	const rootKey = rowKeys.root(rootFromBytes(root));
+	return record.lane === 'bulk' ? [rootKey, rowKeys.object(objectId)] : [rootKey];
 }
 
 function isAt(place: PlainPlace | undefined, { lane, place: own }: LogRecord): boolean {

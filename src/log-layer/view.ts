@@ -344,7 +344,6 @@ class Overlay implements ViewTurn {
 
 	putLater(key: Buffer, value: Uint8Array): void {
 		const name = key.toString('latin1');
-		this.#expected.delete(name);
 		if (this.#operations.has(name)) this.put(key, value);
 		else this.#parts.later.set(name, { key, value });
 	}

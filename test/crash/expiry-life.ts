@@ -7,7 +7,7 @@ import { SEGMENT_BYTES } from '../../src/units.js';
 import { Prng } from '../support/prng.js';
 import { makeContent, Oracle } from './oracle.js';
 import { SimulatedMachine } from './simulated-machine.js';
-import { Violation } from './verify.js';
+import { checkFile } from './verify.js';
 import { upload } from './workload.js';
 
 const WRITE_BYTES = 65_536;
@@ -18,7 +18,8 @@ export async function runExpirySeed(seed: number): Promise<void> {
 	const prng = new Prng(seed);
 	await machine.prepare();
 	const { store } = await machine.start();
-	const { bytes, root } = makeContent(prng, 20 * SEGMENT_BYTES + 700);
+	const content = makeContent(prng, 20 * SEGMENT_BYTES + 700);
+	const { bytes, root } = content;
 	const session = store.files.beginUpload({ name: 'slow', contentType: '' });
 	const write = async (from: number, to: number): Promise<void> => {
 		for (let at = from; at < to; at += WRITE_BYTES)
@@ -31,12 +32,5 @@ export async function runExpirySeed(seed: number): Promise<void> {
 	await store.settle();
 	await write(18 * SEGMENT_BYTES, bytes.length);
 	await session.finish();
-	const file = await store.files.fileByRoot(root);
-	if (!file?.finalized) throw new Violation(`${root} was answered and is not held`);
-	let at = 0;
-	for await (const piece of store.files.read(file, 0, file.sizeBytes)) {
-		if (!bytes.subarray(at, at + piece.bytes.length).equals(piece.bytes)) throw new Violation(`wrong bytes of ${root}`);
-		at += piece.bytes.length;
-		piece.release();
-	}
+	await checkFile(store, await store.files.fileByRoot(root), content);
 }

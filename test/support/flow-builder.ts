@@ -2,23 +2,18 @@
 import { applyJournalItems } from '../../src/log-layer/apply-journal.js';
 import { FlowEdge, type FlowExtent } from '../../src/log-layer/flow-tree.js';
 import { PendingObjects } from '../../src/log-layer/pending-objects.js';
-import { View } from '../../src/log-layer/view.js';
 import * as addon from '../../src/native/addon.js';
 import { FlowDraft } from '../../src/settlement/embedded/flow-draft.js';
 import type { PlacedSubmission, SubmissionNode } from '../../src/settlement/settlement.js';
 import { type FlowId, type Lsn, rootFromBytes, type TxSeq } from '../../src/units.js';
 import { LossyKv } from './lossy-kv.js';
+import { quietView } from './quiet-view.js';
 
 const FLOW = 0 as FlowId;
 
 export class FlowBuilder {
 	readonly kv = new LossyKv();
-	readonly view = new View(this.kv, {
-		batch: () => undefined,
-		damaged: () => undefined,
-		stalled: () => undefined,
-		failed: () => undefined,
-	});
+	readonly view = quietView(this.kv);
 	readonly placed: PlacedSubmission[] = [];
 	readonly #pending = new PendingObjects(() => 0, []);
 	#edge: FlowEdge;
@@ -29,12 +24,7 @@ export class FlowBuilder {
 	}
 
 	static async create(): Promise<FlowBuilder> {
-		const empty = new View(new LossyKv(), {
-			batch: () => undefined,
-			damaged: () => undefined,
-			stalled: () => undefined,
-			failed: () => undefined,
-		});
+		const empty = quietView(new LossyKv());
 		return new FlowBuilder(await FlowEdge.at(empty, { flowId: FLOW, lengthSectors: 1n, submissions: 0 }));
 	}
 

@@ -2,9 +2,6 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { LogRecord, RecordInput } from '../../../src/append-log/types.js';
 import { applyPayloadRecords } from '../../../src/log-layer/apply-payload.js';
-import { LiveBytes } from '../../../src/log-layer/live-bytes.js';
-import { OpenTrees } from '../../../src/log-layer/open-trees.js';
-import { PendingObjects } from '../../../src/log-layer/pending-objects.js';
 import {
 	DELETED_BECAUSE,
 	objectClosed,
@@ -13,10 +10,10 @@ import {
 	segmentRecord,
 } from '../../../src/log-layer/records.js';
 import { decodeObjectRow, decodeRootRow, rowKeys } from '../../../src/log-layer/rows.js';
-import { View } from '../../../src/log-layer/view.js';
 import { keccak256 } from '../../../src/native/addon.js';
 import { type Lsn, rootFromBytes, SEGMENT_BYTES } from '../../../src/units.js';
 import { LossyKv } from '../../support/lossy-kv.js';
+import { emptyMemory, quietView } from '../../support/quiet-view.js';
 
 /** More than the view keeps in memory for repeated look-ups. */
 const DELETIONS = 20_000;
@@ -53,19 +50,10 @@ function deletion(index: number, lsn: number): LogRecord {
 	return { type, ext, lane: 'small', origin, lsn: BigInt(lsn) as Lsn, blockCrcs: new Uint8Array(0) };
 }
 
-function newMemory() {
-	return { trees: new OpenTrees(), pending: new PendingObjects(() => 0, []), live: new LiveBytes(undefined, true) };
-}
-
-function newView(kv: LossyKv): View {
-	const ignore = (): void => undefined;
-	return new View(kv, { batch: ignore, damaged: ignore, stalled: ignore, failed: ignore });
-}
-
 it('deletions that compaction copies cost one look-up together and no row: nothing else waits for one way each', async () => {
 	const kv = new CountingKv();
-	const view = newView(kv);
-	const memory = newMemory();
+	const view = quietView(kv);
+	const memory = emptyMemory();
 	const apply = async (records: readonly LogRecord[]): Promise<void> => {
 		await view.change((turn) => applyPayloadRecords(turn, records, memory));
 		await view.landed();
@@ -109,8 +97,8 @@ it('what is left of a dropped segment makes its file incomplete, also when the f
 		[opened, stored[1]!, left, closed],
 		[stored[1]!, left, { ...closed, lsn: 21n as Lsn }],
 	]) {
-		const view = newView(new LossyKv());
-		await view.change((turn) => applyPayloadRecords(turn, records, newMemory()));
+		const view = quietView(new LossyKv());
+		await view.change((turn) => applyPayloadRecords(turn, records, emptyMemory()));
 		const object = await view.get(rowKeys.object(objectId));
 		assert.deepEqual(object && decodeObjectRow(object).dropped, [{ first: 0, count: 1 }]);
 		const row = await view.get(rowKeys.root(rootFromBytes(root)));

@@ -6,18 +6,16 @@ import { describe, it } from 'node:test';
 import type { LogRecord } from '../../../src/append-log/types.js';
 import { openRocksKv } from '../../../src/db/rocks.js';
 import type { KvEngine } from '../../../src/db/kv-engine.js';
-import { PendingObjects } from '../../../src/log-layer/pending-objects.js';
 import { applyPayloadRecords } from '../../../src/log-layer/apply-payload.js';
 import { objectProof, objectSubtree, zeroSegmentRoot } from '../../../src/log-layer/object-tree.js';
-import { LiveBytes } from '../../../src/log-layer/live-bytes.js';
-import { OpenTrees } from '../../../src/log-layer/open-trees.js';
 import { objectClosed } from '../../../src/log-layer/records.js';
 import { decodeRootRow, encodeSegmentRow, rowKeys } from '../../../src/log-layer/rows.js';
-import { View } from '../../../src/log-layer/view.js';
+import type { View } from '../../../src/log-layer/view.js';
 import { crc32c, fileGeometry, keccak256, treeProof, treeRoot } from '../../../src/native/addon.js';
 import { HASH_BYTES, hexOf, type Lsn, rootFromBytes, SEGMENT_BYTES } from '../../../src/units.js';
 import { LossyKv } from '../../support/lossy-kv.js';
 import { Prng } from '../../support/prng.js';
+import { emptyMemory, quietView } from '../../support/quiet-view.js';
 
 const OBJECT = 7n;
 
@@ -32,12 +30,7 @@ interface TestObject {
 
 /** An object of rows without bytes, closed as the log closes one. `missing`: a segment that has no row. */
 async function objectOf(segments: number, missing?: number, kv: KvEngine = new LossyKv()): Promise<TestObject> {
-	const view = new View(kv, {
-		batch: () => undefined,
-		damaged: () => undefined,
-		stalled: () => undefined,
-		failed: () => undefined,
-	});
+	const view = quietView(kv);
 	const sizeBytes = BigInt(segments) * BigInt(SEGMENT_BYTES) - 1000n;
 	const padded = Number(fileGeometry(sizeBytes).segmentsPadded);
 	const leaves = Buffer.alloc(padded * HASH_BYTES, zeroSegmentRoot());
@@ -70,12 +63,7 @@ async function objectOf(segments: number, missing?: number, kv: KvEngine = new L
 		origin: 99n as Lsn,
 		blockCrcs: new Uint8Array(0),
 	};
-	const memory = {
-		trees: new OpenTrees(),
-		pending: new PendingObjects(() => 0, []),
-		live: new LiveBytes(undefined, true),
-	};
-	await view.change((turn) => applyPayloadRecords(turn, [record], memory));
+	await view.change((turn) => applyPayloadRecords(turn, [record], emptyMemory()));
 	return { view, sizeBytes, segments, leaves, root };
 }
 
