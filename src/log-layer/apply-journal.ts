@@ -1,12 +1,14 @@
-/** Takes what the journal brings into the view: submissions with their place in the flow, and the names of uploads. */
+/** Takes what the journal brings into the view: submissions with their place in the flow, the names of uploads, and deletions. */
 import { ViewDamagedError } from '../db/kv-engine.js';
 import { PerigeeError } from '../errors.js';
 import type { JournalItem } from '../settlement/journal.js';
-import type { UploadRecord } from '../settlement/journal-records.js';
+import type { DeletionRecord, UploadRecord } from '../settlement/journal-records.js';
 import type { PlacedSubmission } from '../settlement/settlement.js';
 import type { FlowId, TxSeq } from '../units.js';
 import type { FlowEdge } from './flow-tree.js';
+import type { LiveBytes } from './live-bytes.js';
 import type { PendingObjects } from './pending-objects.js';
+import type { ObjectId } from './records.js';
 import {
 	decodeRootRow,
 	decodeSubmissionRow,
@@ -20,16 +22,26 @@ import type { ViewTurn } from './view.js';
 
 const PRESENT = Uint8Array.of(1);
 
+/** What is kept in memory beside the view, and learns of each item. */
+export interface JournalMemory {
+	readonly edge: FlowEdge;
+	readonly pending: PendingObjects;
+	readonly live: LiveBytes;
+}
+
 /** Applies items in order. Applying them again, from any point on, changes nothing. */
 export async function applyJournalItems(
 	turn: ViewTurn,
 	items: readonly JournalItem[],
-	edge: FlowEdge,
-	pending: PendingObjects,
+	memory: JournalMemory,
 ): Promise<void> {
+	const { edge, pending } = memory;
 	const makers = new Makers(items);
+	const deleted = items.flatMap((item) => ('deletion' in item ? [rowKeys.root(item.deletion.root)] : []));
+	if (deleted.length > 0) await turn.expect(deleted);
 	for (const item of items) {
-		if ('upload' in item) {
+		if ('deletion' in item) await applyDeletion(turn, item.deletion, memory);
+		else if ('upload' in item) {
 			if (makers.of(item.upload) !== item.upload) await applyUpload(turn, item.upload, edge);
 		} else if (item.event.kind === 'submission') {
 			const { submission } = item.event;
@@ -50,6 +62,7 @@ class Makers {
 
 	constructor(items: readonly JournalItem[]) {
 		for (const item of items) {
+			if ('deletion' in item) continue;
 			if ('upload' in item) {
 				const { flowId, txSeq } = item.upload;
 				const flow = this.#flows.get(flowId);
@@ -124,6 +137,30 @@ async function applyUpload(turn: ViewTurn, upload: UploadRecord, edge: FlowEdge)
 	if (current.submissions && (!isMaker || current.submissions.firstSeq !== txSeq)) {
 		turn.put(key, encodeRootRow({ ...current, submissions: { ...current.submissions, newest: named } }));
 	}
+}
+
+/** Whatever the root's row holds up to the deleted object counts no more. */
+async function applyDeletion(
+	turn: ViewTurn,
+	{ root, objectId, isDeleted }: DeletionRecord,
+	{ pending, live }: JournalMemory,
+): Promise<void> {
+	const key = rowKeys.root(root);
+	const { object, ended, deletion, ...rest } = await rootRow(turn, key);
+	if (deletion && deletion.objectId >= objectId) return;
+	const isNewer = (known: { readonly objectId: ObjectId } | undefined): boolean =>
+		known !== undefined && known.objectId > objectId;
+	if (object && !isNewer(object)) {
+		pending.settled(root);
+		live.moved(key, object.place, undefined);
+	}
+	const row: RootRow = {
+		...(isNewer(object) && { object }),
+		...(isNewer(ended) && { ended }),
+		deletion: { objectId, isDeleted },
+		...rest,
+	};
+	turn.put(key, encodeRootRow(row));
 }
 
 function namedBy({ name, contentType, timeMs }: UploadRecord): { name: string; contentType: string; timeMs: number } {

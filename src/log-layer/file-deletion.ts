@@ -1,6 +1,7 @@
 /**
  * Deletes files and drops segments of them, as their operator wants it (docs/architecture.md §4). The bytes go by compaction; reads end as soon
- * as the fact is durable and applied.
+ * as the fact is durable and applied. That a root was ended on purpose stands in the journal, which is never compacted and lies on the first
+ * volume, whatever becomes of the file's own lane.
  */
 import type { AppendLog } from '../append-log/append-log.js';
 import type { RecordInput, WriteTicket } from '../append-log/types.js';
@@ -8,16 +9,18 @@ import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { fileGeometry } from '../native/addon.js';
 import { bytesOfHex, type DataRoot } from '../units.js';
+import type { Journal } from '../settlement/journal.js';
 import type { DamageList } from './damage.js';
 import { DELETED_BECAUSE, laneOf, objectDeleted, segmentsDropped } from './records.js';
 import type { RootLocks } from './root-locks.js';
-import { decodeObjectRow, decodeRootRow, rowKeys, type RootObject, type RootRow } from './rows.js';
+import { decodeObjectRow, decodeRootRow, isDeletedRow, rowKeys, type RootObject, type RootRow } from './rows.js';
 import { overlapCount, withRange, type SegmentRange } from './segment-ranges.js';
 import type { View } from './view.js';
 
 export interface FileDeletionParts {
 	readonly log: AppendLog;
 	readonly view: View;
+	readonly journal: Journal;
 	readonly locks: RootLocks;
 	readonly damage: DamageList;
 }
@@ -37,18 +40,20 @@ export class FileDeletion {
 	/** See FileStore.deleteFile. */
 	async deleteFile(root: DataRoot): Promise<void> {
 		await this.#parts.locks.run(root, async () => {
-			const { object, ended } = await this.#knownRow(root);
-			if (!object && ended?.isDeleted) return;
-			if (!object) throw new PerigeeError('NOT_HELD');
-			await this.#end(object, root, DELETED_BECAUSE.unwanted);
+			const row = await this.#knownRow(root);
+			if (row.object) await this.#end(row.object, root, DELETED_BECAUSE.unwanted);
+			else if (!isDeletedRow(row)) throw new PerigeeError('NOT_HELD');
+			// A crash came between the two facts of an earlier call.
+			else if (row.ended) await this.#parts.journal.recordDeletion({ root, ...row.ended });
 		});
 	}
 
 	/** See FileStore.dropSegments. */
 	async dropSegments(root: DataRoot, range: SegmentRange): Promise<void> {
 		await this.#parts.locks.run(root, async () => {
-			const { object, ended } = await this.#knownRow(root);
-			if (!object) throw new PerigeeError(ended?.isDeleted ? 'GONE' : 'NOT_HELD');
+			const known = await this.#knownRow(root);
+			const { object } = known;
+			if (!object) throw new PerigeeError(isDeletedRow(known) ? 'GONE' : 'NOT_HELD');
 			const segments = Number(fileGeometry(BigInt(object.sizeBytes)).segments);
 			if (range.count < 1 || range.first + range.count > segments)
 				throw new PerigeeError('BAD_REQUEST', `the file has ${segments} segments`);
@@ -63,10 +68,13 @@ export class FileDeletion {
 		});
 	}
 
+	/** An object of many records ends in its own lane first: the journal's word alone would leave its rows behind. */
 	async #end({ objectId, sizeBytes }: RootObject, root: DataRoot, cause: number): Promise<void> {
-		const fact = objectDeleted({ objectId, root: bytesOfHex(root), cause });
-		await this.#parts.log.write(laneOf(sizeBytes), [fact]).applied;
-		this.#parts.damage.forget(objectId);
+		const { log, journal, damage } = this.#parts;
+		if (laneOf(sizeBytes) === 'bulk')
+			await log.write('bulk', [objectDeleted({ objectId, root: bytesOfHex(root), cause })]).applied;
+		await journal.recordDeletion({ root, objectId, isDeleted: cause === DELETED_BECAUSE.unwanted });
+		damage.forget(objectId);
 	}
 
 	/** In facts of bounded effect, so that others have their turn between them. */

@@ -42,7 +42,7 @@ import {
 import { mayReturn, type Losses } from './losses.js';
 import { LostSegments } from './lost-segments.js';
 import type { RootLocks } from './root-locks.js';
-import { rowKeys, type RootedObject, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
+import { isDeletedRow, rowKeys, type RootedObject, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
 import { includesSegment } from './segment-ranges.js';
 import { submissionAt } from './submissions.js';
 import type {
@@ -381,7 +381,7 @@ export class LogFileStore implements FileStore {
 			contentType: upload?.contentType ?? '',
 			uploadedAtMs: upload?.timeMs ?? submission.timeMs,
 			finalized: heldSegments === segments,
-			deleted: row.ended?.isDeleted === true,
+			deleted: isDeletedRow(row),
 			heldSegments,
 			submitter: hexOf(submission.submitter),
 			tags: submission.tags,

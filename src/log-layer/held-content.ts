@@ -6,7 +6,15 @@ import { PerigeeError } from '../errors.js';
 import { SEGMENT_BYTES, type DataRoot } from '../units.js';
 import type { DamageList } from './damage.js';
 import type { ObjectReader } from './object-reader.js';
-import { decodeObjectRow, decodeRootRow, rowKeys, type RootedObject, type RootObject, type RootRow } from './rows.js';
+import {
+	decodeObjectRow,
+	decodeRootRow,
+	isDeletedRow,
+	rowKeys,
+	type RootedObject,
+	type RootObject,
+	type RootRow,
+} from './rows.js';
 import { includesSegment, overlapCount, type SegmentRange } from './segment-ranges.js';
 import type { FilePiece } from './types.js';
 import type { View } from './view.js';
@@ -58,7 +66,7 @@ export class HeldContent {
 	async object(root: DataRoot): Promise<RootedObject> {
 		const row = await this.rootRow(root);
 		if (row?.object) return { ...row.object, root };
-		throw new PerigeeError(row?.ended?.isDeleted ? 'GONE' : 'NOT_HELD');
+		throw new PerigeeError(row && isDeletedRow(row) ? 'GONE' : 'NOT_HELD');
 	}
 
 	/** The object that holds the root's content, if none of the bytes [from, to) was dropped. Errors: GONE, NOT_HELD. */

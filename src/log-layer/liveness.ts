@@ -3,7 +3,8 @@
  *
  * A segment or whole object is alive if the view's place is exactly this record; of a segment that was dropped its root stays. That an object was opened counts
  * while it is open, that it was closed while it stands. A delete fact counts as long as an older file may hold a record of its object, as
- * the object's rows are not all removed, or as the root remembers the deletion by it.
+ * the object's rows are not all removed, or as the root remembers the deletion by it alone: once the journal tells of it, that of an object of
+ * one record is not needed any more.
  */
 import type { LogRecord } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
@@ -27,6 +28,7 @@ import {
 	decodeSegmentRow,
 	rowKeys,
 	type PlainPlace,
+	type RootRow,
 } from './rows.js';
 import type { ViewTurn } from './view.js';
 
@@ -141,7 +143,10 @@ function deletedQuestion(record: LogRecord, mayOlderHold: OlderFiles): Question 
 		objectId,
 		keys: deletionKeys(record),
 		fate([row, object]) {
-			const isRemembered = row !== undefined && decodeRootRow(row).ended?.objectId === objectId;
+			const { ended, deletion }: RootRow = row ? decodeRootRow(row) : {};
+			const isRemembered = ended?.objectId === objectId;
+			const isInJournal = deletion !== undefined && deletion.objectId >= objectId;
+			if (isInJournal && record.lane === 'small') return 'dead';
 			const isBeingRemoved = object !== undefined && decodeObjectRow(object).state === OBJECT_DELETED;
 			return isRemembered || isBeingRemoved || mayOlderHold(objectId, record.origin) ? 'live' : 'dead';
 		},

@@ -34,8 +34,10 @@ export interface PlainPlace extends Place {
 export interface RootRow {
 	/** Written by the lane of the payload. Absent: no data under this root is held. */
 	readonly object?: RootObject;
-	/** Written by the lane of the payload, never beside `object`: the object that an operator ended, and no newer one has come. */
+	/** Written by the lane of the payload, never beside `object`: the object that an operator ended; newer than that of `deletion`. */
 	readonly ended?: EndedObject;
+	/** Written by the journal: the newest object that an operator ended. What stands beside it is newer; objects up to it count no more. */
+	readonly deletion?: EndedObject;
 	/** Written by the journal. Absent: no submission names this root. */
 	readonly submissions?: RootSubmissions;
 }
@@ -164,17 +166,18 @@ const ROOT_PLACE = 2;
 const ROOT_SUBMISSIONS = 4;
 const ROOT_MORE = 8;
 const ROOT_NEWEST = 16;
-const ROOT_DELETED = 32;
-const ROOT_PRUNED = 64;
-const ROOT_DROPPED = 128;
+const ROOT_PRUNED = 32;
+const ROOT_ENDED = 64;
+const ROOT_DELETION = 128;
 
 export function encodeRootRow(row: RootRow): Uint8Array {
-	const { object, ended, submissions } = row;
+	const { object, ended, deletion, submissions } = row;
 	const flags =
 		(object ? ROOT_OBJECT : 0) |
 		(object?.place ? ROOT_PLACE : 0) |
 		(object?.isPruned ? ROOT_PRUNED : 0) |
-		endedFlag(ended) |
+		(ended ? ROOT_ENDED : 0) |
+		(deletion ? ROOT_DELETION : 0) |
 		(submissions ? ROOT_SUBMISSIONS : 0) |
 		(submissions?.more ? ROOT_MORE : 0) |
 		(submissions?.newest ? ROOT_NEWEST : 0);
@@ -183,7 +186,8 @@ export function encodeRootRow(row: RootRow): Uint8Array {
 		out.varint(object.objectId).varint(object.sizeBytes);
 		if (object.place) putPlace(out, object.place);
 	}
-	if (ended) out.varint(ended.objectId);
+	if (ended) putEnded(out, ended);
+	if (deletion) putEnded(out, deletion);
 	if (submissions) {
 		out.varint(submissions.flowId).varint(submissions.firstSeq);
 		if (submissions.newest) putUpload(out, submissions.newest);
@@ -194,7 +198,7 @@ export function encodeRootRow(row: RootRow): Uint8Array {
 export function decodeRootRow(bytes: Uint8Array): RootRow {
 	const reader = new ByteReader(bytes, 'a root row');
 	const flags = reader.u8('flags');
-	const row: { object?: RootObject; ended?: EndedObject; submissions?: RootSubmissions } = {};
+	const row: { -readonly [Part in keyof RootRow]: RootRow[Part] } = {};
 	if (flags & ROOT_OBJECT) {
 		const object = { objectId: reader.varint('object'), sizeBytes: reader.safeVarint('size') };
 		row.object = {
@@ -203,8 +207,8 @@ export function decodeRootRow(bytes: Uint8Array): RootRow {
 			...(flags & ROOT_PRUNED ? { isPruned: true } : {}),
 		};
 	}
-	if (flags & (ROOT_DELETED | ROOT_DROPPED))
-		row.ended = { objectId: reader.varint('ended object'), isDeleted: (flags & ROOT_DELETED) !== 0 };
+	if (flags & ROOT_ENDED) row.ended = takeEnded(reader);
+	if (flags & ROOT_DELETION) row.deletion = takeEnded(reader);
 	if (flags & ROOT_SUBMISSIONS) {
 		const submissions = {
 			flowId: reader.safeVarint('flow id') as FlowId,
@@ -216,9 +220,17 @@ export function decodeRootRow(bytes: Uint8Array): RootRow {
 	return row;
 }
 
-function endedFlag(ended: EndedObject | undefined): number {
-	if (!ended) return 0;
-	return ended.isDeleted ? ROOT_DELETED : ROOT_DROPPED;
+/** Whether the root's content was held and an operator deleted it. */
+export function isDeletedRow({ object, ended, deletion }: RootRow): boolean {
+	return !object && (ended ?? deletion)?.isDeleted === true;
+}
+
+function putEnded(out: ByteWriter, { objectId, isDeleted }: EndedObject): void {
+	out.varint(objectId).u8(isDeleted ? 1 : 0);
+}
+
+function takeEnded(reader: ByteReader): EndedObject {
+	return { objectId: reader.varint('ended object'), isDeleted: reader.u8('deleted') === 1 };
 }
 
 const SUBMISSION_TAGS = 1;

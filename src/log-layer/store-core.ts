@@ -78,7 +78,10 @@ export class StoreCore {
 		this.purge = new Purge(this.view, this.live, (error) => options.observer.housekeepingFailed(error));
 		this.journal = new Journal({
 			write: (records) => this.#openLog().write('journal', records),
-			sink: (items) => this.view.change((turn) => applyJournalItems(turn, items, this.#edge, this.pending)),
+			sink: (items) =>
+				this.view.change((turn) =>
+					applyJournalItems(turn, items, { edge: this.#edge, pending: this.pending, live: this.live }),
+				),
 		});
 		this.settlement = options.makeSettlement(this.journal);
 	}
@@ -118,6 +121,8 @@ export class StoreCore {
 	/** Takes a lane's durable records, live or in a replay. */
 	readonly consume: LaneConsumer = async (lane, records, end) => {
 		if (records.length > 0) {
+			// In a replay over a view that may be newer nobody knows which of the rows stand already.
+			if (!this.#log && !this.#isViewEmpty) this.live.distrust();
 			if (lane === 'journal') await this.journal.consume(lane, records, end);
 			else await this.#applyPayload(lane, records);
 			if (!this.#log) this.#observer.replayed(lane, records.length);
@@ -131,8 +136,6 @@ export class StoreCore {
 	};
 
 	async #applyPayload(lane: Lane, records: readonly LogRecord[]): Promise<void> {
-		// In a replay over a view that may be newer nobody knows which of the rows stand already.
-		if (!this.#log && !this.#isViewEmpty) this.live.distrust();
 		await this.view.change((turn) => applyPayloadRecords(turn, records, this));
 		if (lane !== 'bulk') return;
 		for (const record of records)

@@ -19,7 +19,7 @@ import { ByteReader, ByteWriter } from '../bytes.js';
 import type { UploadName } from './settlement.js';
 
 /** Record types of the journal. */
-export const JOURNAL_RECORDS = { ledgerEntry: 0x10, upload: 0x11, setting: 0x12 } as const;
+export const JOURNAL_RECORDS = { ledgerEntry: 0x10, upload: 0x11, setting: 0x12, deletion: 0x13 } as const;
 
 /** Most bytes of a driver's entry. */
 export const LEDGER_ENTRY_BYTES = LIMITS.recordPayloadBytes - 4;
@@ -46,6 +46,15 @@ export interface UploadRecord {
 	readonly name: string;
 	/** At most LIMITS.contentTypeBytes bytes of UTF-8; '' when the client gave none. */
 	readonly contentType: string;
+}
+
+/** An operator ended what this node held of a root. */
+export interface DeletionRecord {
+	readonly root: DataRoot;
+	/** The object that held it; older ones of the root count no more either. */
+	readonly objectId: bigint;
+	/** False: all segments were dropped, which leaves the content wanted. */
+	readonly isDeleted: boolean;
 }
 
 /** Last value of a key; an empty value deletes it. */
@@ -132,6 +141,29 @@ export function decodeUpload(body: Uint8Array): UploadRecord {
 	};
 	reader.end();
 	return record;
+}
+
+const CAUSE_DELETED = 1;
+const CAUSE_DROPPED = 2;
+
+/** root 32, object u64, cause u8 (1 an operator wanted it gone, 2 all its segments were dropped). */
+export function encodeDeletion({ root, objectId, isDeleted }: DeletionRecord): BodyRecord {
+	const cause = isDeleted ? CAUSE_DELETED : CAUSE_DROPPED;
+	return bodyRecord(
+		JOURNAL_RECORDS.deletion,
+		new ByteWriter(41).fixed(bytesOfHex(root), HASH_BYTES).u64(objectId).u8(cause),
+	);
+}
+
+/** Errors: FORMAT_UNKNOWN. */
+export function decodeDeletion(body: Uint8Array): DeletionRecord {
+	const reader = new ByteReader(body, 'a deletion record');
+	const root = rootFromBytes(reader.bytes(HASH_BYTES, 'root'));
+	const objectId = reader.u64('object');
+	const cause = reader.u8('cause');
+	if (cause !== CAUSE_DELETED && cause !== CAUSE_DROPPED) reader.fail(`its cause is ${cause}`);
+	reader.end();
+	return { root, objectId, isDeleted: cause === CAUSE_DELETED };
 }
 
 /** key bytes u8, key, value (the rest). Errors: a plain Error for sizes the caller should have kept. */

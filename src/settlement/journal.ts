@@ -11,9 +11,12 @@ import { LIMITS } from '../limits.js';
 import type { FlowId, Lsn } from '../units.js';
 import { ByteReader, ByteWriter } from '../bytes.js';
 import {
+	decodeDeletion,
 	decodeLedgerEntry,
 	decodeSetting,
 	decodeUpload,
+	type DeletionRecord,
+	encodeDeletion,
 	encodeLedgerEntry,
 	encodeSetting,
 	encodeUpload,
@@ -28,7 +31,8 @@ import type { SettlementEvent } from './settlement.js';
 /** What the view takes, in order. One record may give several items; they share its lsn. */
 export type JournalItem =
 	| { readonly lsn: Lsn; readonly event: SettlementEvent }
-	| { readonly lsn: Lsn; readonly upload: UploadRecord };
+	| { readonly lsn: Lsn; readonly upload: UploadRecord }
+	| { readonly lsn: Lsn; readonly deletion: DeletionRecord };
 
 /** Takes items; `end` is the lane's position behind them. One call at a time. A rejection stops the journal for good. */
 export type JournalSink = (items: readonly JournalItem[], end: LanePosition) => Promise<void>;
@@ -98,6 +102,11 @@ export class Journal {
 		await this.#write([encodeUpload(upload)], []);
 	}
 
+	/** Records that an operator ended what is held of a root. Errors as of `append`. */
+	async recordDeletion(deletion: DeletionRecord): Promise<void> {
+		await this.#write([encodeDeletion(deletion)], []);
+	}
+
 	/**
 	 * Sets keys together; an empty value deletes. After an error a key has its old value or the new one: a journal file that was begun
 	 * in between repeats the new one. Errors as of `append`, and BAD_REQUEST when the settings would outgrow LIMITS.
@@ -144,6 +153,9 @@ export class Journal {
 				}
 				case JOURNAL_RECORDS.upload:
 					items.push({ lsn, upload: decodeUpload(body) });
+					break;
+				case JOURNAL_RECORDS.deletion:
+					items.push({ lsn, deletion: decodeDeletion(body) });
 					break;
 				case JOURNAL_RECORDS.setting:
 					settings.push(decodeSetting(body));

@@ -6,6 +6,7 @@ import { LogFileStore } from '../../src/log-layer/file-store.js';
 import { PendingObjects } from '../../src/log-layer/pending-objects.js';
 import { Purge } from '../../src/log-layer/purge.js';
 import { RECORDS } from '../../src/log-layer/records.js';
+import { JOURNAL_RECORDS } from '../../src/settlement/journal-records.js';
 import { RootLocks } from '../../src/log-layer/root-locks.js';
 import { Retirement } from '../../src/log-layer/retirement.js';
 import { runCompactionSeed } from './compaction-life.js';
@@ -175,6 +176,8 @@ function replaced<T extends object, K extends keyof T>(target: T, name: K, make:
 	};
 }
 
+const DELETIONS = new Set<number>([RECORDS.objectDeleted, RECORDS.segmentsDropped, JOURNAL_RECORDS.deletion]);
+
 /** The view takes deletions as soon as they are on their way to the disk. */
 function answerDeletionsAtOnce(): () => void {
 	return replaced(
@@ -182,9 +185,7 @@ function answerDeletionsAtOnce(): () => void {
 		'write',
 		(write) =>
 			function (this: AppendLog, lane, records, urgent) {
-				const isDeletion = records.every(
-					({ type }) => type === RECORDS.objectDeleted || type === RECORDS.segmentsDropped,
-				);
+				const isDeletion = records.every(({ type }) => DELETIONS.has(type));
 				const ticket = write.call(this, lane, records, isDeletion ? false : urgent);
 				return isDeletion ? { ...ticket, applied: ticket.written } : ticket;
 			},

@@ -6,6 +6,7 @@ import type { Mutant } from './mutant-site.js';
 
 const RECOVERY = 'unit/append-log/recovery.test.js';
 const FLIPS = 'crash/flips.test.js';
+const DELETION = 'unit/log-layer/deletion.test.js';
 const MUSEUM = 'museum/lost-data.test.js';
 const LOSSES = 'unit/log-layer/losses.test.js';
 
@@ -120,15 +121,15 @@ export const LOG_MUTANTS: readonly Mutant[] = [
 		find: '&& !mayReturn(this.#parts.losses, this.#parts.damage)',
 		replace: '',
 		test: MUSEUM,
-		guard: 'sent again while its deletion lay',
+		guard: 'a pruned file that was sent again',
 	},
 	{
 		rule: 'a root remembers that all of it was dropped, so that no older deletion counts again',
 		file: 'log-layer/apply-payload.js',
 		find: 'isDeleted || cause === DELETED_BECAUSE.dropped',
 		replace: 'isDeleted',
-		test: MUSEUM,
-		guard: 'that a file is not deleted',
+		test: DELETION,
+		guard: 'a crash before the journal knows that all was dropped',
 	},
 	{
 		rule: 'a log file that was given up is no part of the log should it return',

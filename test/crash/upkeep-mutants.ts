@@ -7,6 +7,7 @@ import type { Mutant } from './mutant-site.js';
 const COMPACTION = 'unit/log-layer/compaction.test.js';
 const DAMAGE = 'unit/log-layer/damage.test.js';
 const DELETION = 'unit/log-layer/deletion.test.js';
+const DELETION_ORDER = 'unit/log-layer/deletion-order.test.js';
 const EXPIRY = 'unit/log-layer/expiry.test.js';
 const FULL_DISK = 'unit/log-layer/full-disk.test.js';
 const LOSSES = 'unit/log-layer/losses.test.js';
@@ -37,7 +38,7 @@ export const UPKEEP_MUTANTS: readonly Mutant[] = [
 		find: 'return isRemembered ||',
 		replace: 'return',
 		test: COMPACTION,
-		guard: 'keeps a delete fact for as long as its root',
+		guard: 'keeps a delete fact for as long as its root remembers the deletion by it alone',
 	},
 	{
 		rule: 'a deleted root remembers the deletion',
@@ -45,7 +46,48 @@ export const UPKEEP_MUTANTS: readonly Mutant[] = [
 		find: 'const isDeleted = cause === DELETED_BECAUSE.unwanted;',
 		replace: 'const isDeleted = false;',
 		test: DELETION,
+		guard: 'a crash before the journal knows of it',
+	},
+	{
+		rule: 'the journal tells that a root was deleted',
+		file: 'log-layer/apply-journal.js',
+		find: 'deletion: { objectId, isDeleted },',
+		replace: 'deletion: { objectId, isDeleted: false },',
+		test: DELETION,
 		guard: 'ends its reads and keeps what is known of it',
+	},
+	{
+		rule: 'an object that the journal calls deleted does not come back from its lane',
+		file: 'log-layer/apply-payload.js',
+		find: '[ended, deletion].some(',
+		replace: '[ended].some(',
+		test: DELETION_ORDER,
+		guard: 'whatever the order in which the lanes come',
+	},
+	{
+		rule: 'what the journal says of an older object ends no newer one',
+		file: 'log-layer/apply-journal.js',
+		find: 'known !== undefined && known.objectId > objectId',
+		replace: 'false',
+		test: DELETION_ORDER,
+		guard: 'whatever the order in which the lanes come',
+	},
+	{
+		rule: 'the journal makes only the delete facts needless that it repeats',
+		file: 'log-layer/liveness.js',
+		find: 'deletion !== undefined && deletion.objectId >= objectId',
+		replace: 'deletion !== undefined',
+		test: COMPACTION,
+		guard: 'keeps the delete fact of an object that is newer',
+	},
+	{
+		rule: 'the word that a file was deleted lies on the first volume, whatever becomes of the others',
+		file: 'log-layer/file-deletion.js',
+		find: 'await journal.recordDeletion({ root, objectId, isDeleted: cause === DELETED_BECAUSE.unwanted });',
+		replace:
+			'await log.write(laneOf(sizeBytes), [objectDeleted({ objectId, root: bytesOfHex(root), cause })]).applied;',
+		test: MUSEUM,
+		guard: 'the deletion of a file',
 	},
 	{
 		rule: 'a delete fact ends no object that is newer',

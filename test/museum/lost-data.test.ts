@@ -226,6 +226,47 @@ describe('once lost:', () => {
 		await exhibit.verify();
 	});
 
+	it('a pruned file that was sent again while the log file that tells of the pruning was away: the upload was answered as already there, and the segment was missing when it was back', async () => {
+		const exhibit = await Exhibit.open();
+		const { machine, oracle } = exhibit;
+		const content = exhibit.content(3 * SEGMENT_BYTES);
+		await exhibit.upload(content);
+		await exhibit.stop();
+		await exhibit.start();
+		const pruning = oracle.states.begin(content.root, 'pruned');
+		await exhibit.run(exhibit.process.store.files.dropSegments(content.root, 1, 1));
+		oracle.states.answered(pruning);
+		await exhibit.stop();
+		const log = '/data/log/bulk-0000000002.log';
+		await machine.io.rename(log, '/away');
+		await exhibit.start(true);
+		await exhibit.upload(content);
+		await exhibit.stop();
+		await machine.io.rename('/away', log);
+		await exhibit.start();
+		await exhibit.verify();
+	});
+
+	it('the deletion of a file: the volume with its fact was lost, and what an operator had deleted was served again', async () => {
+		for (const size of [9000, 2 * SEGMENT_BYTES]) {
+			const exhibit = await Exhibit.open();
+			const { machine, oracle } = exhibit;
+			const content = exhibit.content(size);
+			await exhibit.upload(content);
+			await exhibit.stop();
+			await exhibit.start();
+			await exhibit.run(removeFile(machine, exhibit.process.store, oracle, content));
+			await exhibit.stop();
+			for (const lane of ['small', 'bulk']) {
+				const log = `/data/log/${lane}-0000000002.log`;
+				if (machine.io.files().includes(log)) await machine.io.unlink(log);
+			}
+			await exhibit.start(true);
+			const file = await exhibit.run(exhibit.process.store.files.fileByRoot(content.root));
+			assert.deepEqual([file?.deleted, file?.heldSegments], [true, 0]);
+		}
+	});
+
 	it('the way back to files that two runs had written: another part of the log was away in each, both gave their new files the same numbers, and with everything back the store refused to open', async () => {
 		let collisions = 0;
 		for (let seed = 1; seed <= 10; seed++) {

@@ -1,13 +1,12 @@
 /** A flow in a view over memory, without a log: submissions are placed by the rules of the specification and applied. */
 import { applyJournalItems } from '../../src/log-layer/apply-journal.js';
 import { FlowEdge, type FlowExtent } from '../../src/log-layer/flow-tree.js';
-import { PendingObjects } from '../../src/log-layer/pending-objects.js';
 import * as addon from '../../src/native/addon.js';
 import { FlowDraft } from '../../src/settlement/embedded/flow-draft.js';
 import type { PlacedSubmission, SubmissionNode } from '../../src/settlement/settlement.js';
 import { type FlowId, type Lsn, rootFromBytes, type TxSeq } from '../../src/units.js';
 import { LossyKv } from './lossy-kv.js';
-import { quietView } from './quiet-view.js';
+import { emptyMemory, quietView } from './quiet-view.js';
 
 const FLOW = 0 as FlowId;
 
@@ -15,7 +14,7 @@ export class FlowBuilder {
 	readonly kv = new LossyKv();
 	readonly view = quietView(this.kv);
 	readonly placed: PlacedSubmission[] = [];
-	readonly #pending = new PendingObjects(() => 0, []);
+	readonly #memory = emptyMemory();
 	#edge: FlowEdge;
 	readonly #flow = new FlowDraft(addon, 1n, new Uint8Array(32));
 
@@ -72,6 +71,6 @@ export class FlowBuilder {
 
 	async #apply(submission: PlacedSubmission): Promise<void> {
 		const item = { lsn: 1n as Lsn, event: { kind: 'submission', submission } } as const;
-		await this.view.change((turn) => applyJournalItems(turn, [item], this.#edge, this.#pending));
+		await this.view.change((turn) => applyJournalItems(turn, [item], { ...this.#memory, edge: this.#edge }));
 	}
 }

@@ -1,4 +1,5 @@
 /** A real store (files of this machine, RocksDB, one hashing worker) in a directory of its own, for tests. */
+import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,8 @@ import { type Clock, systemClock } from '../../src/io/clock.js';
 import { createNodeIo } from '../../src/io/node-io.js';
 import { type Randomness, systemRandomness } from '../../src/io/randomness.js';
 import type { StorageIo } from '../../src/io/storage-io.js';
+import { laneOf, objectDeleted } from '../../src/log-layer/records.js';
+import { decodeRootRow, rowKeys } from '../../src/log-layer/rows.js';
 import type { ScrubSettings } from '../../src/log-layer/scrub.js';
 import { openStore, type Store, type StoreObserver } from '../../src/log-layer/store.js';
 import type { UploadOptions, UploadResult } from '../../src/log-layer/types.js';
@@ -17,7 +20,7 @@ import { HashPool } from '../../src/native/hash-pool.js';
 import { SlabRing } from '../../src/native/slab-ring.js';
 import { EmbeddedSettlement } from '../../src/settlement/embedded/embedded-settlement.js';
 import { createGenesis } from '../../src/settlement/embedded/genesis.js';
-import { hexOf } from '../../src/units.js';
+import { bytesOfHex, hexOf, type DataRoot } from '../../src/units.js';
 
 const ROCKS = { cacheBytes: 4 * 2 ** 20, writeBufferBytes: 2 ** 20, crc32c: addon.crc32c };
 const ALL_ROWS = { from: Uint8Array.of(0x02), to: Uint8Array.of(0xff) };
@@ -49,6 +52,8 @@ export interface TestStore extends Store {
 	readonly dataDir: string;
 	/** What the store told its observer, in order: `rebuilding`, `replayed <lane>`, `damaged view`, … */
 	readonly told: readonly string[];
+	/** The engine of its view. */
+	readonly kv: KvEngine;
 }
 
 /** Shared by all stores of a test file: the hashing pool and its ring. */
@@ -89,13 +94,21 @@ export function useTestStores(): TestStores {
 		async open(options = {}, dataDir) {
 			const directory = dataDir ?? (await newDirectory());
 			const told: string[] = [];
-			const store = await openTestStore(directory, { ring, pool, observer: observerInto(told) }, options);
+			const opened: { kv?: KvEngine } = {};
+			const wrapKv = (kv: KvEngine): KvEngine => (opened.kv = options.wrapKv?.(kv) ?? kv);
+			const store = await openTestStore(
+				directory,
+				{ ring, pool, observer: observerInto(told) },
+				{ ...options, wrapKv },
+			);
+			const { kv } = opened;
+			assert.ok(kv);
 			open.add(store);
 			const close = store.close.bind(store);
 			const closeOnce = async (): Promise<void> => {
 				if (open.delete(store)) await close();
 			};
-			return Object.assign(store, { dataDir: directory, told, close: closeOnce });
+			return Object.assign(store, { dataDir: directory, told, kv, close: closeOnce });
 		},
 	};
 }
@@ -222,6 +235,16 @@ export async function put(
 		await upload.write(Uint8Array.prototype.slice.call(content, at, at + writeBytes));
 	}
 	return upload.finish();
+}
+
+/** Writes the delete fact of a file into its lane alone, as a crash leaves it that comes before the journal's word. */
+export async function endInLane(store: TestStore, root: DataRoot, cause: number): Promise<void> {
+	await store.checkpoint();
+	const row = await store.kv.get(rowKeys.root(root));
+	const object = row && decodeRootRow(row).object;
+	assert.ok(object);
+	const fact = objectDeleted({ objectId: object.objectId, root: bytesOfHex(root), cause });
+	await store.log.write(laneOf(object.sizeBytes), [fact]).applied;
 }
 
 /** All bytes of [from, to) of a file. */

@@ -11,14 +11,14 @@ import { TABLES } from '../../../src/db/tables.js';
 import { deferred } from '../../../src/deferred.js';
 import type { StorageFile, StorageIo } from '../../../src/io/storage-io.js';
 import { LIMITS } from '../../../src/limits.js';
-import { RECORDS } from '../../../src/log-layer/records.js';
+import { DELETED_BECAUSE, RECORDS } from '../../../src/log-layer/records.js';
 import type { PlaceHolder } from '../../../src/log-layer/retirement.js';
 import { fileRoot } from '../../../src/native/addon.js';
 import { rootFromBytes, SEGMENT_BYTES } from '../../../src/units.js';
 import { damageContent, logFiles } from '../../support/damage.js';
 import { Prng } from '../../support/prng.js';
 import { SimulatedClock } from '../../support/simulated-clock.js';
-import { dumpView, put, readBack, useTestStores, type TestStore } from '../../support/test-store.js';
+import { dumpView, endInLane, put, readBack, useTestStores, type TestStore } from '../../support/test-store.js';
 
 const stores = useTestStores();
 const ROLL_BYTES = 4 * 2 ** 20;
@@ -48,6 +48,14 @@ async function deleteFacts({ log }: TestStore, lane: Lane = 'bulk'): Promise<num
 		await file.close();
 	}
 	return facts;
+}
+
+async function passes(store: TestStore, count: number): Promise<void> {
+	for (let pass = 0; pass < count; pass++) {
+		await store.settle();
+		await store.compaction.start({ everything: true });
+		await store.compaction.settled();
+	}
 }
 
 /** Large and small files of which every second upload is broken off or sent twice, so that its bytes are dead. */
@@ -162,7 +170,7 @@ describe('compaction', () => {
 		const store = await stores.open({ maxUploads: LIMITS.copyRecords + 100 });
 		const contents = Array.from({ length: LIMITS.copyRecords + 100 }, (_, index) => content(index, 50));
 		await Promise.all(contents.map((bytes) => put(store, bytes)));
-		await Promise.all(contents.map((bytes) => store.files.deleteFile(rootFromBytes(fileRoot(bytes).root))));
+		for (const bytes of contents) await endInLane(store, rootFromBytes(fileRoot(bytes).root), DELETED_BECAUSE.unwanted);
 		await store.settle();
 		const forget = store.compaction.addHolder({ moving: () => Promise.reject(new Error('not yet')) });
 		for (let pass = 0; pass < 3; pass++) {
@@ -244,25 +252,59 @@ describe('compaction', () => {
 		assert.equal(await deleteFacts(store), 0);
 	});
 
-	it('keeps a delete fact for as long as its root remembers the deletion', async () => {
+	it('keeps a delete fact for as long as its root remembers the deletion by it alone', async () => {
 		const store = await stores.open();
 		const bytes = content(1, 3 * SEGMENT_BYTES);
 		const { root, txSeq } = await put(store, bytes);
-		await store.files.deleteFile(root);
-		for (let pass = 0; pass < 3; pass++) {
-			await store.settle();
-			await store.compaction.start({ everything: true });
-		}
+		await endInLane(store, root, DELETED_BECAUSE.unwanted);
+		await passes(store, 3);
+		assert.equal(await deleteFacts(store), 1);
 		await store.close();
 		const rebuilt = await stores.open({ rebuild: true }, store.dataDir);
 		assert.equal((await rebuilt.files.fileBySeq(txSeq))?.deleted, true);
 		await put(rebuilt, bytes);
-		for (let pass = 0; pass < 3; pass++) {
-			await rebuilt.settle();
-			await rebuilt.compaction.start({ everything: true });
-		}
+		await passes(rebuilt, 3);
 		assert.equal(await deleteFacts(rebuilt), 0);
 		await assertAll(rebuilt, [{ content: bytes, txSeq }]);
+	});
+
+	it('forgets a delete fact that the journal repeats, and the content stays deleted', async () => {
+		for (const size of [5000, 3 * SEGMENT_BYTES]) {
+			const store = await stores.open();
+			const bytes = content(1, size);
+			const { root, txSeq } = await put(store, bytes);
+			await endInLane(store, root, DELETED_BECAUSE.unwanted);
+			await store.files.deleteFile(root);
+			await passes(store, 3);
+			assert.equal(await deleteFacts(store, size > SEGMENT_BYTES ? 'bulk' : 'small'), 0);
+			await store.close();
+			const before = await dumpView(store.dataDir);
+			const rebuilt = await stores.open({ rebuild: true }, store.dataDir);
+			assert.equal((await rebuilt.files.fileBySeq(txSeq))?.deleted, true);
+			await rebuilt.settle();
+			await rebuilt.close();
+			assert.deepEqual(await dumpView(store.dataDir), before);
+		}
+	});
+
+	it('keeps the delete fact of an object that is newer than the deletion which the journal tells of', async () => {
+		const store = await stores.open();
+		const [victim, bytes] = [content(99, 40_000), content(1, 5000)];
+		await put(store, victim);
+		const { root, txSeq } = await put(store, bytes);
+		await store.files.deleteFile(root);
+		await put(store, bytes);
+		await store.log.flush();
+		await store.log.roll('small');
+		await endInLane(store, root, DELETED_BECAUSE.spent);
+		// The file with the second object stays, as something else in it cannot be read.
+		await damageContent(store.dataDir, 'small', victim, 700);
+		await passes(store, 2);
+		assert.ok((await logNames(store, 'small')).includes('small-0000000001.log'));
+		await store.close();
+		const rebuilt = await stores.open({ rebuild: true }, store.dataDir);
+		assert.equal((await rebuilt.files.fileBySeq(txSeq))?.deleted, true);
+		await rebuilt.close();
 	});
 
 	it('moves a file away under a reader, who looks its places up again', async () => {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { DELETED_BECAUSE } from '../../../src/log-layer/records.js';
+import { decodeRootRow, rowKeys } from '../../../src/log-layer/rows.js';
 import { fileRoot } from '../../../src/native/addon.js';
 import { type DataRoot, rootFromBytes, SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
 import { checkProof } from '../../crash/proofs.js';
 import { damageContent } from '../../support/damage.js';
 import { Prng } from '../../support/prng.js';
-import { dumpView, put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
+import { dumpView, endInLane, put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
 
 const stores = useTestStores();
 const SMALL = new Prng(1).bytes(50_000);
@@ -108,6 +110,35 @@ for (const { size, content } of [
 			await store.files.deleteFile(root);
 			assert.deepEqual(store.files.health(), []);
 			await store.close();
+		});
+
+		it('a crash before the journal knows of it leaves it deleted; the next call tells the journal', async () => {
+			const store = await stores.open();
+			const { root, txSeq } = await put(store, content, { name: 'first' });
+			await endInLane(store, root, DELETED_BECAUSE.unwanted);
+			await assertGone(store, content, txSeq);
+			await assertLasts(store, (again) => assertGone(again, content, txSeq));
+			const again = await stores.open({}, store.dataDir);
+			await again.files.deleteFile(root);
+			await again.settle();
+			await again.checkpoint();
+			const row = await again.kv.get(rowKeys.root(root));
+			const { ended, deletion } = decodeRootRow(row ?? new Uint8Array(0));
+			assert.deepEqual([ended, deletion?.isDeleted], [undefined, true]);
+			await assertLasts(again, (reopened) => assertGone(reopened, content, txSeq));
+		});
+
+		it('a crash before the journal knows that all was dropped leaves it not held, whatever was deleted before', async () => {
+			const store = await stores.open();
+			const { root, txSeq } = await put(store, content);
+			await store.files.deleteFile(root);
+			await put(store, content);
+			await endInLane(store, root, DELETED_BECAUSE.dropped);
+			await assertLasts(store, async (again) => {
+				const file = await again.files.fileBySeq(txSeq);
+				assert.deepEqual([file?.deleted, file?.heldSegments], [false, 0]);
+				await assert.rejects(readBack(again, { txSeq }), { code: 'NOT_HELD' });
+			});
 		});
 
 		it('leaves no row of its object behind', async () => {

@@ -4,9 +4,11 @@ import fc from 'fast-check';
 import { PerigeeError } from '../../../src/errors.js';
 import { LIMITS } from '../../../src/limits.js';
 import {
+	decodeDeletion,
 	decodeLedgerEntry,
 	decodeSetting,
 	decodeUpload,
+	encodeDeletion,
 	encodeLedgerEntry,
 	encodeSetting,
 	encodeUpload,
@@ -45,6 +47,25 @@ test('an upload record of the longest name and type reads back, one byte more is
 	assert.deepEqual(decodeUpload(encodeUpload(longest).payload), longest);
 	assert.throws(() => encodeUpload({ ...longest, name: `${longest.name}a` }), { code: 'BAD_NAME' });
 	assert.throws(() => encodeUpload({ ...longest, contentType: `${longest.contentType}a` }), { code: 'BAD_NAME' });
+});
+
+test('a deletion reads back as it was written; one of another cause is refused', () => {
+	const deletions = fc.record(
+		{
+			root: fc.uint8Array({ minLength: 32, maxLength: 32 }).map(rootFromBytes),
+			objectId: fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }),
+			isDeleted: fc.boolean(),
+		},
+		PLAIN,
+	);
+	fc.assert(
+		fc.property(deletions, (deletion) => assert.deepEqual(decodeDeletion(encodeDeletion(deletion).payload), deletion)),
+	);
+	const [deletion] = fc.sample(deletions, 1);
+	assert.ok(deletion);
+	const { payload } = encodeDeletion(deletion);
+	payload[40] = 3;
+	assert.throws(() => decodeDeletion(payload), { code: 'FORMAT_UNKNOWN' });
 });
 
 test('a setting reads back as it was written, an empty value included', () => {
