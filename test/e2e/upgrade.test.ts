@@ -7,7 +7,7 @@ import { after, describe, it, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decodeFileStart, encodeFileStart } from '../../src/append-log/format.js';
 import { logChecksums } from '../../src/log-layer/log-checksums.js';
-import type { TxSeq } from '../../src/units.js';
+import { SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
 import { RealNode } from '../crash/real-node.js';
 import type { GoldenExpectation } from '../golden/make-format-1.js';
 import { Prng } from '../support/prng.js';
@@ -17,23 +17,41 @@ import { put, readBack, type TestStore, useTestStores } from '../support/test-st
 const GOLDEN = fileURLToPath(new URL('../../../test/golden/', import.meta.url));
 const FORMATS = ['format-1'];
 const LATER = 2;
+/** Types of the records that this version writes; `copy`: also by compaction, `fact`: also without a payload. */
+const WRITTEN = `10,10 fact,11,11 fact,12 fact,13 fact,20 fact,21,21 copy,21 copy fact,22 copy fact,22 fact,23,23 copy,
+	24 copy fact,24 fact,25 copy fact,25 fact,verdict`.split(/,\s*/);
 
 const stores = useTestStores();
 const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** A copy of the directory that a version once wrote. */
-async function copyOf(format: string): Promise<string> {
-	const directory = await stores.newDirectory();
-	await cp(join(GOLDEN, format, 'data'), directory, { recursive: true });
-	return directory;
+interface Golden {
+	readonly dataDir: string;
+	/** Its second volume. */
+	readonly dataDirs: readonly string[];
+}
+
+/** A copy of the directories that a version once wrote. */
+async function copyOf(format: string): Promise<Golden> {
+	const home = await stores.newDirectory();
+	await cp(join(GOLDEN, format), home, { recursive: true });
+	return { dataDir: join(home, 'data'), dataDirs: [join(home, 'disk1')] };
+}
+
+function isHeld({ deleted, heldSegments, sizeBytes }: GoldenExpectation['files'][number]): boolean {
+	return !deleted && heldSegments === Math.ceil(sizeBytes / SEGMENT_BYTES);
 }
 
 async function assertWhole(store: TestStore, expected: GoldenExpectation): Promise<void> {
-	for (const { txSeq, root, sizeBytes, name, sha256 } of expected.files) {
+	for (const known of expected.files) {
+		const { txSeq, root, sizeBytes, name, sha256, deleted, heldSegments } = known;
 		const file = await store.files.fileBySeq(txSeq as TxSeq);
 		assert.ok(file, `submission ${txSeq}`);
-		assert.deepEqual([file.root, file.sizeBytes, file.name, file.finalized], [root, sizeBytes, name, true]);
-		assert.equal(sha256Of(await readBack(store, file)), sha256, `submission ${txSeq}`);
+		assert.deepEqual(
+			[file.root, file.sizeBytes, file.name, file.finalized, file.deleted, file.heldSegments],
+			[root, sizeBytes, name, isHeld(known), deleted, heldSegments],
+		);
+		if (isHeld(known)) assert.equal(sha256Of(await readBack(store, file)), sha256, `submission ${txSeq}`);
+		else await assert.rejects(readBack(store, file), { code: deleted ? 'GONE' : 'NOT_HELD' });
 	}
 }
 
@@ -43,9 +61,9 @@ for (const format of FORMATS) {
 
 		for (const view of ['its checkpoint', 'no checkpoint'] as const) {
 			it(`with ${view} opens to the same ledger state, files, names and bytes, and goes on`, async () => {
-				const directory = await copyOf(format);
-				if (view === 'no checkpoint') await rm(join(directory, 'view.checkpoint'));
-				let store = await stores.open({}, directory);
+				const { dataDir, dataDirs } = await copyOf(format);
+				if (view === 'no checkpoint') await rm(join(dataDir, 'view.checkpoint'));
+				let store = await stores.open({ dataDirs }, dataDir);
 				const { submissions, lengthSectors, root } = store.files.flow();
 				assert.deepEqual(
 					{ submissions, lengthSectors: String(lengthSectors), root: Buffer.from(root).toString('hex') },
@@ -58,7 +76,7 @@ for (const format of FORMATS) {
 				const { txSeq } = await put(store, added, { name: 'added later' });
 				assert.equal(txSeq, submissions);
 				await store.close();
-				store = await stores.open({}, directory);
+				store = await stores.open({ dataDirs }, dataDir);
 				await assertWhole(store, expected);
 				assert.ok((await readBack(store, { txSeq })).equals(added));
 				await store.close();
@@ -66,14 +84,37 @@ for (const format of FORMATS) {
 		}
 
 		it('is served by the real process', async () => {
-			const node = new RealNode(await copyOf(format));
+			const { dataDir, dataDirs } = await copyOf(format);
+			const node = new RealNode(dataDir, { PERIGEE_STORAGE_DATA_DIRS: dataDirs.join(':') });
 			after(() => node.end());
 			const url = await node.start();
-			for (const { root, sha256 } of expected.files) {
+			for (const known of expected.files) {
+				const { root, sha256, deleted } = known;
 				const answer = await fetch(`${url}/v1/files/${root}`);
-				assert.equal(answer.status, 200);
-				assert.equal(sha256Of(new Uint8Array(await answer.arrayBuffer())), sha256);
+				const bytes = new Uint8Array(await answer.arrayBuffer());
+				assert.equal(answer.status, isHeld(known) ? 200 : deleted ? 410 : 404);
+				if (isHeld(known)) assert.equal(sha256Of(bytes), sha256);
 			}
+			const ready = await fetch(`${url}/health/ready`);
+			assert.equal(ready.status, 200, await ready.text());
+		});
+
+		it('holds a record of each kind that is written', async () => {
+			const { dataDir, dataDirs } = await copyOf(format);
+			const store = await stores.open({ dataDirs }, dataDir);
+			const kinds = new Set<string>();
+			for (const lane of ['journal', 'small', 'bulk'] as const) {
+				for (const fileNo of store.log.closedFiles.numbers(lane)) {
+					const file = await store.log.closedFiles.open(lane, fileNo);
+					for await (const records of file.groups())
+						for (const { type, origin, lsn, place } of records)
+							kinds.add(`${type.toString(16)}${origin === lsn ? '' : ' copy'}${place ? '' : ' fact'}`);
+					if ((await file.verdicts()).length > 0) kinds.add('verdict');
+					await file.close();
+				}
+			}
+			await store.close();
+			assert.deepEqual([...kinds].sort(), WRITTEN);
 		});
 	});
 }
@@ -121,8 +162,8 @@ const LATER_DIRECTORIES: Readonly<Record<string, (directory: string) => Promise<
 
 for (const [where, raise] of Object.entries(LATER_DIRECTORIES)) {
 	test(`a later format ${where}: start and rebuild refuse with a sentence and change nothing`, async () => {
-		const directory = await copyOf('format-1');
-		const store = await stores.open({}, directory);
+		const { dataDir: directory, dataDirs } = await copyOf('format-1');
+		const store = await stores.open({ dataDirs }, directory);
 		await store.close();
 		await raise(directory);
 		const before = await contentsOf(directory);

@@ -4,12 +4,14 @@
  * its own beside it.
  *
  * It holds what a store meets in its life: small files and large ones, the same content twice, an upload that was broken off, a journal group whose
- * bodies are payloads with second copies, rolled files with close marks, a crash with what recovery states about it, idle time, a clean close.
+ * bodies are payloads with second copies, rolled files with close marks, a crash with what recovery states about it, idle time, a clean close; files
+ * that were deleted, before and after compaction, one that lost a segment, records that compaction has moved and files that it has retired, and a
+ * second volume.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
+import { type DataRoot, SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
 import { type Content, makeContent, Oracle } from '../crash/oracle.js';
 import { DATA_DIR, SimulatedMachine } from '../crash/simulated-machine.js';
 import { inTurns } from '../crash/turns.js';
@@ -27,6 +29,9 @@ export interface GoldenExpectation {
 		readonly sizeBytes: number;
 		readonly name: string;
 		readonly sha256: string;
+		readonly deleted: boolean;
+		/** Fewer than the file has: some were dropped. */
+		readonly heldSegments: number;
 	}[];
 	readonly flow: { readonly submissions: number; readonly lengthSectors: string; readonly root: string };
 	readonly stateHash: string;
@@ -35,17 +40,20 @@ export interface GoldenExpectation {
 class Author {
 	readonly #prng = new Prng(SEED);
 	readonly #oracle = new Oracle();
-	readonly #machine = new SimulatedMachine({ seed: SEED, rollBytes: 80_000 });
+	readonly #machine = new SimulatedMachine({ seed: SEED, rollBytes: 80_000, furtherVolumes: 1 });
+	/** Contents that are deleted, or lose their first segment, in a later life. */
+	readonly #doomed: Content[] = [];
+	#pruned: Content | undefined;
 
 	async write(directory: string): Promise<void> {
 		await this.#machine.prepare();
 		await this.#firstLife();
+		await this.#secondLife();
 		await this.#crash();
 		const expected = await this.#lastLife();
 		for (const path of this.#machine.io.files()) {
-			const name = path.slice(DATA_DIR.length + 1);
-			if (name.startsWith('view/')) continue;
-			const target = join(directory, 'data', name);
+			if (path.startsWith(`${DATA_DIR}/view/`)) continue;
+			const target = join(directory, path);
 			mkdirSync(dirname(target), { recursive: true });
 			writeFileSync(target, this.#machine.io.contents(path), { flag: 'wx' });
 		}
@@ -62,6 +70,13 @@ class Author {
 			await put(twice);
 			await put(sized(SEGMENT_BYTES + 700));
 			await put(twice);
+			this.#pruned = sized(SEGMENT_BYTES + 1);
+			await put(this.#pruned);
+			for (const sizeBytes of [2000, SEGMENT_BYTES + 2, 3000, SEGMENT_BYTES + 3]) {
+				const content = sized(sizeBytes);
+				await put(content);
+				this.#doomed.push(content);
+			}
 			const broken = store.files.beginUpload({ name: 'broken off', contentType: '' });
 			await broken.write(sized(5000).bytes);
 			await broken.abort();
@@ -72,6 +87,22 @@ class Author {
 		// Idle time is written down by itself.
 		this.#machine.clock.advance(31 * 60_000);
 		await this.#run(put(sized(50_000)));
+	}
+
+	/** Files go, and compaction gives their space back. */
+	async #secondLife(): Promise<void> {
+		const { store } = await this.#run(this.#machine.start());
+		const { files, compaction } = store;
+		const work = async (): Promise<void> => {
+			await files.dropSegments(this.#pruned?.root as DataRoot, 0, 1);
+			for (const { root } of this.#doomed.splice(0, 2)) await files.deleteFile(root);
+			await store.settle();
+			await compaction.start({ everything: true });
+			await compaction.settled();
+		};
+		await this.#run(work());
+		await this.#run(store.close());
+		this.#machine.kill();
 	}
 
 	/** An upload is on its way when the power fails. */
@@ -87,6 +118,10 @@ class Author {
 	async #lastLife(): Promise<GoldenExpectation> {
 		const { store } = await this.#run(this.#machine.start());
 		await this.#run(upload(this.#machine, store, this.#oracle, this.#prng, makeContent(this.#prng, 777)));
+		for (const { root } of this.#doomed.splice(0)) await this.#run(store.files.deleteFile(root));
+		const pruned = makeContent(this.#prng, SEGMENT_BYTES + 4);
+		await this.#run(upload(this.#machine, store, this.#oracle, this.#prng, pruned));
+		await this.#run(store.files.dropSegments(pruned.root, 1, 1));
 		const { submissions, lengthSectors, root } = store.files.flow();
 		const files: GoldenExpectation['files'][number][] = [];
 		for (let txSeq = 0; txSeq < submissions; txSeq++) {
@@ -94,7 +129,8 @@ class Author {
 			const content = file && this.#oracle.contentOf(file.root, file.sizeBytes);
 			if (!content) throw new Error(`submission ${txSeq} is unknown`);
 			const sha256 = createHash('sha256').update(content.bytes).digest('hex');
-			files.push({ txSeq, root: file.root, sizeBytes: file.sizeBytes, name: file.name, sha256 });
+			const { root: fileRoot, sizeBytes, name, deleted, heldSegments } = file;
+			files.push({ txSeq, root: fileRoot, sizeBytes, name, sha256, deleted, heldSegments });
 		}
 		await this.#run(store.close());
 		return {
