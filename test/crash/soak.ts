@@ -1,15 +1,15 @@
 /** The real process under a steady mixed load for a long time: its memory, handles and answer times must not grow. */
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { memoryOf } from '../../bench/servers/process-stats.js';
-import { SEGMENT_BYTES } from '../../src/units.js';
 import { Prng } from '../support/prng.js';
-import { type Content, makeContent } from './oracle.js';
 import { RealNode } from './real-node.js';
-import { RestClient } from './rest-client.js';
+import type { SoakClientSetup, SoakReport } from './soak-client.js';
 import { Violation } from './verify.js';
 
 export interface SoakOptions {
@@ -39,14 +39,8 @@ export interface SoakOutcome {
 }
 
 export const SOAK_WINDOWS = 6;
-/** Shorter contents might be the same by chance. */
-const LEAST_BYTES = 8;
 const CLIENTS = 8;
-/** Of each client; the load is steady, not as much as the node can take. */
-const OPERATION_MS = 100;
 const SAMPLE_MS = 1000;
-/** Files that a client remembers, by the seed that makes their bytes again; older ones are deleted. After a minute there are so many. */
-const REMEMBERED = 150;
 const GROWTH = 1.1;
 /** Before the first window, as a share of the time: until each client has its files, caches are filled and the index has its tables. */
 export const WARM_UP = 0.15;
@@ -54,18 +48,15 @@ export const WARM_UP = 0.15;
 /** A cache of the index that is full before the first window: the default one fills for half an hour, which nobody could tell from a leak. */
 const SETTINGS = { PERIGEE_STORAGE_VIEW_CACHE_BYTES: String(4 * 2 ** 20) };
 
-interface Remembered {
-	readonly seed: number;
-	readonly sizeBytes: number;
-}
-
 export async function runSoak(options: SoakOptions): Promise<SoakOutcome> {
 	const directory = await mkdtemp(join(tmpdir(), 'perigee-soak-'));
 	const node = new RealNode(join(directory, 'data'), SETTINGS);
+	let soak: Soak | undefined;
 	try {
-		const soak = new Soak(node, await node.start(), new Prng(options.seed));
+		soak = new Soak(node, await node.start(), new Prng(options.seed));
 		return await soak.run(options);
 	} finally {
+		await soak?.close();
 		await node.end();
 		await rm(directory, { recursive: true, force: true });
 	}
@@ -92,32 +83,32 @@ export function growthOf([first, ...later]: readonly SoakWindow[]): string[] {
 
 class Soak {
 	readonly #node: RealNode;
-	readonly #clients: readonly SoakClient[];
+	readonly #clients: readonly Worker[];
+	readonly #ended: Promise<unknown>;
 	readonly #memory: number[] = [];
 	readonly #handles: number[] = [];
+	readonly #latenciesMs: number[] = [];
+	readonly #counts = { operations: 0, uploads: 0, deletions: 0 };
 	#operations = 0;
 
 	constructor(node: RealNode, url: string, prng: Prng) {
 		this.#node = node;
-		this.#clients = Array.from({ length: CLIENTS }, () => new SoakClient(new RestClient(url), prng.fork()));
+		this.#clients = Array.from({ length: CLIENTS }, () => this.#startClient({ url, seed: prng.next() }));
+		this.#ended = Promise.all(this.#clients.map((client) => once(client, 'exit')));
+		this.#ended.catch(() => undefined);
 	}
 
+	/** Resolves once each client has found all its files. Errors: Violation. */
 	async run({ seconds, signal, onWindow }: SoakOptions): Promise<SoakOutcome> {
 		const startMs = performance.now();
-		const stop = new AbortController();
-		const work = this.#clients.map((client) =>
-			client.run(stop.signal).catch((error: unknown) => {
-				stop.abort();
-				throw new Violation(`${String(error)} ${this.#node.errors}`, { cause: error });
-			}),
-		);
-		const failed = Promise.all(work);
-		failed.catch(() => undefined);
+		let failure: unknown;
+		this.#ended.catch((error: unknown) => (failure = error));
+		const goesOn = (): boolean => failure === undefined && !signal?.aborted;
 		const windows: SoakWindow[] = [];
 		const warmMs = startMs + seconds * 1000 * WARM_UP;
-		while (performance.now() < warmMs && !stop.signal.aborted && !signal?.aborted) await delay(SAMPLE_MS);
+		while (performance.now() < warmMs && goesOn()) await delay(SAMPLE_MS);
 		this.#endWindow();
-		while (windows.length < SOAK_WINDOWS && !stop.signal.aborted && !signal?.aborted) {
+		while (windows.length < SOAK_WINDOWS && goesOn()) {
 			await delay(SAMPLE_MS);
 			this.#memory.push(memoryOf(this.#node.pid).anonymous);
 			this.#handles.push(handlesOf(this.#node.pid));
@@ -126,23 +117,37 @@ class Soak {
 			windows.push(window);
 			onWindow?.(window, windows.length);
 		}
-		stop.abort();
-		await failed;
-		for (const client of this.#clients) await client.verify();
-		const sum = (count: (client: SoakClient) => number): number =>
-			this.#clients.reduce((total, client) => total + count(client), 0);
-		return {
-			windows,
-			operations: sum(({ operations }) => operations),
-			uploads: sum(({ uploads }) => uploads),
-			deletions: sum(({ deletions }) => deletions),
-			seconds: Math.round((performance.now() - startMs) / 1000),
-		};
+		// oxlint-disable-next-line unicorn/require-post-message-target-origin -- threads, not windows
+		for (const client of this.#clients) client.postMessage('end');
+		try {
+			await this.#ended;
+		} catch (error) {
+			throw new Violation(`${String(error)} ${this.#node.errors}`, { cause: error });
+		}
+		return { windows, ...this.#counts, seconds: Math.round((performance.now() - startMs) / 1000) };
+	}
+
+	async close(): Promise<void> {
+		await Promise.all(this.#clients.map((client) => client.terminate()));
+	}
+
+	#startClient(setup: SoakClientSetup): Worker {
+		const client = new Worker(new URL('soak-client.js', import.meta.url), { workerData: setup });
+		client.on('message', (report: SoakReport) => {
+			if (report.type === 'operation') {
+				this.#counts.operations++;
+				if (report.isSmall) this.#latenciesMs.push(report.tookMs);
+			} else {
+				this.#counts.uploads += report.uploads;
+				this.#counts.deletions += report.deletions;
+			}
+		});
+		return client;
 	}
 
 	#endWindow(): SoakWindow {
-		const latenciesMs = this.#clients.flatMap((client) => client.latenciesMs.splice(0)).sort((a, b) => a - b);
-		const operations = this.#clients.reduce((sum, client) => sum + client.operations, 0);
+		const latenciesMs = this.#latenciesMs.splice(0).sort((a, b) => a - b);
+		const { operations } = this.#counts;
 		const window = {
 			operations: operations - this.#operations,
 			memoryBytes: median(this.#memory.splice(0)),
@@ -152,93 +157,6 @@ class Soak {
 		this.#operations = operations;
 		return window;
 	}
-}
-
-/** One client; it alone knows its files. */
-class SoakClient {
-	operations = 0;
-	uploads = 0;
-	deletions = 0;
-	/** Of operations on at most a segment. */
-	readonly latenciesMs: number[] = [];
-	readonly #client: RestClient;
-	readonly #prng: Prng;
-	readonly #held: Remembered[] = [];
-	#takesDeletions = true;
-
-	constructor(client: RestClient, prng: Prng) {
-		this.#client = client;
-		this.#prng = prng;
-	}
-
-	async run(stop: AbortSignal): Promise<void> {
-		while (!stop.aborted) {
-			const startMs = performance.now();
-			const content = await this.#operate();
-			const tookMs = performance.now() - startMs;
-			this.operations++;
-			if (content.bytes.length <= SEGMENT_BYTES) this.latenciesMs.push(tookMs);
-			await delay(Math.max(0, OPERATION_MS - tookMs));
-		}
-	}
-
-	/** Every file that is remembered is served. */
-	async verify(): Promise<void> {
-		for (const known of this.#held) await this.#readWhole(contentOf(known));
-	}
-
-	/** Does one thing; answers the content that it was about. */
-	async #operate(): Promise<Content> {
-		const prng = this.#prng;
-		const dice = prng.below(100);
-		const known = this.#held.length > 0 ? prng.pick(this.#held) : undefined;
-		if (dice < 40 || !known) return this.#upload();
-		if (this.#takesDeletions && (dice < 50 || this.#held.length > REMEMBERED)) return this.#remove();
-		const content = contentOf(known);
-		if (dice < 55) await this.#client.put(content);
-		else if (dice < 60) await this.#client.breakOff(makeContent(prng, sizeOf(prng)));
-		else if (dice < 70) await this.#client.readProof(content, prng);
-		else if (dice < 85) await this.#client.readRange(content, prng);
-		else await this.#readWhole(content);
-		return content;
-	}
-
-	async #upload(): Promise<Content> {
-		const known = { seed: this.#prng.next(), sizeBytes: sizeOf(this.#prng) };
-		const content = contentOf(known);
-		await this.#client.put(content);
-		this.#held.push(known);
-		if (this.#held.length > REMEMBERED && !this.#takesDeletions) this.#held.shift();
-		this.uploads++;
-		return content;
-	}
-
-	/** Deletes the oldest file. */
-	async #remove(): Promise<Content> {
-		const content = contentOf(this.#held[0] as Remembered);
-		this.#takesDeletions = await this.#client.remove(content);
-		if (!this.#takesDeletions) return content;
-		this.#held.shift();
-		this.deletions++;
-		const absence = await this.#client.read(content);
-		if (absence !== 'deleted') throw new Violation(`${content.root} was deleted and is ${absence ?? 'served'}`);
-		return content;
-	}
-
-	async #readWhole(content: Content): Promise<void> {
-		const absence = await this.#client.read(content);
-		if (absence) throw new Violation(`${content.root} was acknowledged and is ${absence}`);
-	}
-}
-
-function contentOf({ seed, sizeBytes }: Remembered): Content {
-	return makeContent(new Prng(seed), sizeBytes);
-}
-
-function sizeOf(prng: Prng): number {
-	const dice = prng.below(100);
-	if (dice < 80) return LEAST_BYTES + prng.below(20_000);
-	return dice < 98 ? LEAST_BYTES + prng.below(SEGMENT_BYTES) : SEGMENT_BYTES + prng.below(16 * SEGMENT_BYTES);
 }
 
 /** Open descriptors of a process, where the system tells. */
