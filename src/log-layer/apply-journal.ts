@@ -116,7 +116,7 @@ function nameRoot(
 	} else if (known.flowId !== flowId || known.firstSeq !== txSeq) {
 		turn.put(rowKeys.rootSeq(dataRoot, flowId, txSeq), PRESENT);
 		const submissions = { ...known, more: true, ...(upload ? { newest: upload } : {}) };
-		turn.put(key, encodeRootRow({ ...current, submissions }));
+		turn.put(key, encodeRootRow({ ...(upload ? withUpload(current) : current), submissions }));
 	}
 }
 
@@ -135,7 +135,8 @@ async function applyUpload(turn: ViewTurn, upload: UploadRecord, edge: FlowEdge)
 	const isMaker = !submission.upload;
 	if (isMaker) turn.put(submissionKey, encodeSubmissionRow(submission, named));
 	if (current.submissions && (!isMaker || current.submissions.firstSeq !== txSeq)) {
-		turn.put(key, encodeRootRow({ ...current, submissions: { ...current.submissions, newest: named } }));
+		const submissions = { ...current.submissions, newest: named };
+		turn.put(key, encodeRootRow({ ...withUpload(current), submissions }));
 	}
 }
 
@@ -147,7 +148,7 @@ async function applyDeletion(
 ): Promise<void> {
 	const key = rowKeys.root(root);
 	const { object, ended, deletion, ...rest } = await rootRow(turn, key);
-	if (deletion && deletion.objectId >= objectId) return;
+	if (deletion && deletion.objectId > objectId) return;
 	const isNewer = (known: { readonly objectId: ObjectId } | undefined): boolean =>
 		known !== undefined && known.objectId > objectId;
 	if (object && !isNewer(object)) {
@@ -161,6 +162,11 @@ async function applyDeletion(
 		...rest,
 	};
 	turn.put(key, encodeRootRow(row));
+}
+
+/** The content has come again: should its new object be lost, it is missing and not deleted. Objects up to the deleted one count no more for all that. */
+function withUpload(row: RootRow): RootRow {
+	return row.deletion ? { ...row, deletion: { ...row.deletion, isDeleted: false } } : row;
 }
 
 function namedBy({ name, contentType, timeMs }: UploadRecord): { name: string; contentType: string; timeMs: number } {

@@ -36,7 +36,10 @@ export interface RootRow {
 	readonly object?: RootObject;
 	/** Written by the lane of the payload, never beside `object`: the object that an operator ended; newer than that of `deletion`. */
 	readonly ended?: EndedObject;
-	/** Written by the journal: the newest object that an operator ended. What stands beside it is newer; objects up to it count no more. */
+	/**
+	 * Written by the journal: the newest object that an operator ended. What stands beside it is newer; objects up to it count no more.
+	 * `isDeleted` only until the content is uploaded again.
+	 */
 	readonly deletion?: EndedObject;
 	/** Written by the journal. Absent: no submission names this root. */
 	readonly submissions?: RootSubmissions;

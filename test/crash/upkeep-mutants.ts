@@ -65,6 +65,14 @@ export const UPKEEP_MUTANTS: readonly Mutant[] = [
 		guard: 'whatever the order in which the lanes come',
 	},
 	{
+		rule: 'content that was sent again is not called deleted while its bytes are missing',
+		file: 'log-layer/apply-journal.js',
+		find: 'return row.deletion ? {',
+		replace: 'return false ? {',
+		test: DELETION,
+		guard: 'and sent again is missing, not deleted',
+	},
+	{
 		rule: 'what the journal says of an older object ends no newer one',
 		file: 'log-layer/apply-journal.js',
 		find: 'known !== undefined && known.objectId > objectId',

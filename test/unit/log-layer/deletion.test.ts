@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { rename } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { DELETED_BECAUSE } from '../../../src/log-layer/records.js';
 import { decodeRootRow, rowKeys } from '../../../src/log-layer/rows.js';
 import { fileRoot } from '../../../src/native/addon.js';
 import { type DataRoot, rootFromBytes, SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
 import { checkProof } from '../../crash/proofs.js';
-import { damageContent } from '../../support/damage.js';
+import { damageContent, logFiles } from '../../support/damage.js';
 import { Prng } from '../../support/prng.js';
 import { dumpView, endInLane, put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
 
@@ -138,6 +139,30 @@ for (const { size, content } of [
 				const file = await again.files.fileBySeq(txSeq);
 				assert.deepEqual([file?.deleted, file?.heldSegments], [false, 0]);
 				await assert.rejects(readBack(again, { txSeq }), { code: 'NOT_HELD' });
+			});
+		});
+
+		it('and sent again is missing, not deleted, while the log file with its new bytes is away', async () => {
+			const lane = content === SMALL ? 'small' : 'bulk';
+			let store = await stores.open();
+			const { root, txSeq } = await put(store, content, { name: 'first' });
+			await store.files.deleteFile(root);
+			await store.close();
+			store = await stores.open({}, store.dataDir);
+			await put(store, content, { name: 'again' });
+			await store.close();
+			const path = (await logFiles(store.dataDir, lane)).at(-1) as string;
+			await rename(path, `${path}.away`);
+			store = await stores.open({ rebuild: true }, store.dataDir);
+			assert.equal((await store.files.fileBySeq(txSeq))?.deleted, false);
+			await assert.rejects(readBack(store, { txSeq }), { code: 'NOT_HELD' });
+			await store.close();
+			await rename(`${path}.away`, path);
+			store = await stores.open({}, store.dataDir);
+			assert.ok((await readBack(store, { txSeq })).equals(content));
+			await store.files.deleteFile(root);
+			await assertLasts(store, async (again) => {
+				assert.equal((await again.files.fileBySeq(txSeq))?.deleted, true);
 			});
 		});
 
