@@ -303,7 +303,7 @@ describe('compaction', () => {
 		assert.ok((await logNames(store, 'small')).includes('small-0000000001.log'));
 		await store.close();
 		const rebuilt = await stores.open({ rebuild: true }, store.dataDir);
-		assert.equal((await rebuilt.files.fileBySeq(txSeq))?.deleted, true);
+		assert.equal((await rebuilt.files.fileBySeq(txSeq))?.heldSegments, 0);
 		await rebuilt.close();
 	});
 
