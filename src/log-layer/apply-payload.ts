@@ -230,18 +230,18 @@ async function applyDeleted(turn: ViewTurn, record: LogRecord, { trees, pending,
 	if (Buffer.from(root).equals(NO_ROOT)) return;
 	const dataRoot = rootFromBytes(root);
 	const key = rowKeys.root(dataRoot);
-	const { object, ended, deletion, submissions } = await rootRow(turn, key);
-	const isNewest = [object, ended, deletion].every((known) => (known?.objectId ?? 0n) <= objectId);
+	const { object, ended, ...kept } = await rootRow(turn, key);
+	const isNewest = [object, ended, kept.deletion].every((known) => (known?.objectId ?? 0n) <= objectId);
 	if (!isNewest) return;
 	pending.settled(dataRoot);
 	const isDeleted = cause === DELETED_BECAUSE.unwanted;
 	const marker = isDeleted || cause === DELETED_BECAUSE.dropped ? { ended: { objectId, isDeleted } } : {};
 	// The journal remembers it already; or this is a copy, and finds what the first writing left.
-	if (deletion?.objectId === objectId) return;
+	if (kept.deletion?.objectId === objectId) return;
 	if (marker.ended && ended?.objectId === objectId && ended.isDeleted === isDeleted) return;
 	live.moved(key, object?.place, undefined);
-	const rest: RootRow = { ...marker, ...(deletion && { deletion }), ...(submissions && { submissions }) };
-	if (!rest.ended && !deletion && !submissions) turn.del(key);
+	const rest: RootRow = { ...marker, ...kept };
+	if (!rest.ended && !rest.deletion && !rest.submissions) turn.del(key);
 	else turn.put(key, encodeRootRow(rest));
 }
 
@@ -285,12 +285,12 @@ function setObject(
 ): Promise<void> | undefined {
 	const key = rowKeys.root(root);
 	const put = (row: Uint8Array | undefined): void => {
-		const { object: current, ended, deletion, submissions }: RootRow = row ? decodeRootRow(row) : {};
-		const isEnded = [ended, deletion].some((known) => known && known.objectId >= object.objectId);
+		const { object: current, ended, ...kept }: RootRow = row ? decodeRootRow(row) : {};
+		const isEnded = [ended, kept.deletion].some((known) => known && known.objectId >= object.objectId);
 		if (isEnded || (current && current.objectId > object.objectId)) return;
-		if (!submissions) pending.unnamed(root, object.objectId);
+		if (!kept.submissions) pending.unnamed(root, object.objectId);
 		live.moved(key, current?.place, object.place);
-		const value = encodeRootRow({ object, ...(deletion && { deletion }), ...(submissions && { submissions }) });
+		const value = encodeRootRow({ object, ...kept });
 		if (when === 'later') turn.putLater(key, value);
 		else turn.put(key, value);
 	};

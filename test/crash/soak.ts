@@ -95,7 +95,6 @@ class Soak {
 		this.#node = node;
 		this.#clients = Array.from({ length: CLIENTS }, () => this.#startClient({ url, seed: prng.next() }));
 		this.#ended = Promise.all(this.#clients.map((client) => once(client, 'exit')));
-		this.#ended.catch(() => undefined);
 	}
 
 	/** Resolves once each client has found all its files. Errors: Violation. */

@@ -59,7 +59,7 @@ export const UPKEEP_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'an object that the journal calls deleted does not come back from its lane',
 		file: 'log-layer/apply-payload.js',
-		find: '[ended, deletion].some(',
+		find: '[ended, kept.deletion].some(',
 		replace: '[ended].some(',
 		test: DELETION_ORDER,
 		guard: 'whatever the order in which the lanes come',

@@ -73,6 +73,33 @@ class Exhibit {
 		await inTurns(upload(machine, process.store, oracle, prng, content), 'an upload', () => machine.io.crashed);
 	}
 
+	/** Drops segments of a file; they count as dropped once this resolves. */
+	async prune(content: Content, first: number, count: number): Promise<void> {
+		const pruning = this.oracle.states.begin(content.root, 'pruned');
+		await this.run(this.process.store.files.dropSegments(content.root, first, count));
+		this.oracle.states.answered(pruning);
+	}
+
+	remove(content: Content): Promise<void> {
+		return this.run(removeFile(this.machine, this.process.store, this.oracle, content));
+	}
+
+	/** Uploads a content, does something to it in a second run, and uploads it again while that run's file of a lane is away. */
+	async sendAgainWhileAway(content: Content, lane: string, act: () => Promise<void>): Promise<void> {
+		await this.upload(content);
+		await this.stop();
+		await this.start();
+		await act();
+		await this.stop();
+		const log = `/data/log/${lane}-0000000002.log`;
+		await this.machine.io.rename(log, '/away');
+		await this.start(true);
+		await this.upload(content);
+		await this.stop();
+		await this.machine.io.rename('/away', log);
+		await this.start();
+	}
+
 	content(sizeBytes: number): Content {
 		return makeContent(this.prng, sizeBytes);
 	}
@@ -209,53 +236,27 @@ describe('once lost:', () => {
 
 	it('a file that was sent again while its deletion lay in a log file that was away: the upload was answered as already there, and the deletion counted when it was back', async () => {
 		const exhibit = await Exhibit.open();
-		const { machine, oracle } = exhibit;
 		const content = exhibit.content(9000);
-		await exhibit.upload(content);
-		await exhibit.stop();
-		await exhibit.start();
-		await exhibit.run(removeFile(machine, exhibit.process.store, oracle, content));
-		await exhibit.stop();
-		const log = '/data/log/small-0000000002.log';
-		await machine.io.rename(log, '/away');
-		await exhibit.start(true);
-		await exhibit.upload(content);
-		await exhibit.stop();
-		await machine.io.rename('/away', log);
-		await exhibit.start();
+		await exhibit.sendAgainWhileAway(content, 'small', () => exhibit.remove(content));
 		await exhibit.verify();
 	});
 
 	it('a pruned file that was sent again while the log file that tells of the pruning was away: the upload was answered as already there, and the segment was missing when it was back', async () => {
 		const exhibit = await Exhibit.open();
-		const { machine, oracle } = exhibit;
 		const content = exhibit.content(3 * SEGMENT_BYTES);
-		await exhibit.upload(content);
-		await exhibit.stop();
-		await exhibit.start();
-		const pruning = oracle.states.begin(content.root, 'pruned');
-		await exhibit.run(exhibit.process.store.files.dropSegments(content.root, 1, 1));
-		oracle.states.answered(pruning);
-		await exhibit.stop();
-		const log = '/data/log/bulk-0000000002.log';
-		await machine.io.rename(log, '/away');
-		await exhibit.start(true);
-		await exhibit.upload(content);
-		await exhibit.stop();
-		await machine.io.rename('/away', log);
-		await exhibit.start();
+		await exhibit.sendAgainWhileAway(content, 'bulk', () => exhibit.prune(content, 1, 1));
 		await exhibit.verify();
 	});
 
 	it('the deletion of a file: the volume with its fact was lost, and what an operator had deleted was served again', async () => {
 		for (const size of [9000, 2 * SEGMENT_BYTES]) {
 			const exhibit = await Exhibit.open();
-			const { machine, oracle } = exhibit;
+			const { machine } = exhibit;
 			const content = exhibit.content(size);
 			await exhibit.upload(content);
 			await exhibit.stop();
 			await exhibit.start();
-			await exhibit.run(removeFile(machine, exhibit.process.store, oracle, content));
+			await exhibit.remove(content);
 			await exhibit.stop();
 			for (const lane of ['small', 'bulk']) {
 				const log = `/data/log/${lane}-0000000002.log`;
@@ -302,19 +303,17 @@ describe('once lost:', () => {
 
 	it('that a file is not deleted: it was, then sent again, then pruned segment by segment; compaction forgot the pruning, and the old deletion counted again', async () => {
 		const exhibit = await Exhibit.open(1, { rollBytes: 61 * SEGMENT_BYTES });
-		const { machine, oracle, process } = exhibit;
-		const { files, compaction } = process.store;
+		const { machine, process } = exhibit;
+		const { compaction } = process.store;
 		const [content, dead] = [exhibit.content(2 * SEGMENT_BYTES), exhibit.content(60 * SEGMENT_BYTES)];
 		// The first log file holds the beginning of the first object, and stays; the second one holds all facts about the second object, and goes.
 		await exhibit.upload(exhibit.content(60 * SEGMENT_BYTES));
 		await exhibit.upload(content);
-		await exhibit.run(removeFile(machine, process.store, oracle, content));
+		await exhibit.remove(content);
 		await exhibit.upload(content);
-		const pruning = oracle.states.begin(content.root, 'pruned');
-		await exhibit.run(files.dropSegments(content.root, 0, 2));
-		oracle.states.answered(pruning);
+		await exhibit.prune(content, 0, 2);
 		await exhibit.upload(dead);
-		await exhibit.run(removeFile(machine, process.store, oracle, dead));
+		await exhibit.remove(dead);
 		await exhibit.upload(exhibit.content(2 * SEGMENT_BYTES));
 		await exhibit.run(process.store.settle());
 		await exhibit.run(process.store.checkpoint());

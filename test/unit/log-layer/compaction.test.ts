@@ -231,10 +231,7 @@ describe('compaction', () => {
 		assert.equal(await deleteFacts(store), 1);
 		// Once the damage is healed the old file goes, and then nobody needs the facts.
 		await put(store, victim);
-		for (let pass = 0; pass < 3; pass++) {
-			await store.settle();
-			await store.compaction.start({ everything: true });
-		}
+		await passes(store, 3);
 		assert.ok(!(await logNames(store, 'bulk')).includes('bulk-0000000001.log'));
 		assert.equal(await deleteFacts(store), 0);
 	});
