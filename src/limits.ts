@@ -116,6 +116,9 @@ export const LIMITS = {
 	damageSaveMs: 1000,
 	/** Bytes of that list, and of the state of the scrub. */
 	damageFileBytes: 16 * 1024 * 1024,
+	/** Bytes of the list of log files, and ranges of numbers in it for each lane: gaps are left by files that could not be begun. */
+	manifestBytes: 1024 * 1024,
+	manifestRanges: 4096,
 	/** Segments that the scrub checks at once, and bytes or rows after which it rests. */
 	scrubBatchSegments: 8,
 	scrubBatchBytes: 2 * 1024 * 1024,

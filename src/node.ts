@@ -371,6 +371,10 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 			metrics.volumesMissing.inc();
 			log.error({ volume, reason }, 'a volume is missing; what lies on the others is served');
 		},
+		manifestDamaged() {
+			metrics.damageFound.inc({ where: 'manifest' });
+			log.error('log.manifest cannot be read and is written anew; a log file that it alone knew of is not missed');
+		},
 		volumeRefused(volume, error) {
 			metrics.volumeRefusals.inc({ volume: String(volume) });
 			log.warn({ volume, err: error }, 'a volume took no file or no further bytes');

@@ -37,8 +37,10 @@ export interface AppendLogOptions {
 	/** The log files as they lie on the volumes; closed with the log. */
 	readonly files: LogFiles;
 	readonly placement: Placement;
-	/** Volumes or files are missing: they may have any numbers, so that new ones keep a wide distance. */
-	readonly isIncomplete?: boolean;
+	/** Asked after the replay: volumes or files are missing, which may have any numbers, so that new ones keep a wide distance. */
+	readonly isIncomplete?: () => boolean;
+	/** Writes down that a file was begun, durably, before anything counts in it. A failure other than a full disk ends writing. */
+	readonly begun: (lane: Lane, fileNo: number) => Promise<void>;
 	/** Ends of files before `from` that were there once: damage from the start. */
 	readonly shortened?: readonly BadRange[];
 	/** 16 bytes. */
@@ -123,10 +125,11 @@ export class AppendLog {
 				lastFileNo: Math.max(numbers.at(-1) ?? 0, options.from[lane]?.fileNo ?? 0, options.lastKnown?.[lane] ?? 0),
 				headRecords: () => [...(verdicts.get(lane) ?? []), ...(lane === 'journal' ? options.journalHead() : [])],
 				onHeadDurable: () => verdicts.delete(lane),
+				begun: options.begun,
 				rollBytes: options.rollBytes,
 			});
 		}
-		const isIncomplete = options.isIncomplete === true;
+		const isIncomplete = options.isIncomplete?.() === true;
 		shared.nextLsn += isIncomplete ? INCOMPLETE_LSN_MARGIN : LSN_MARGIN;
 		const log = new AppendLog(shared, writers as Record<Lane, LaneWriter>, damage, missing, verdicts);
 		try {

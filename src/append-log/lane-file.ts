@@ -57,8 +57,8 @@ export class LaneFile {
 			shared.files.forget(lane, fileNo);
 			throw error;
 		}
+		const begun = new LaneFile(shared, lane, fileNo, volume, file);
 		try {
-			const begun = new LaneFile(shared, lane, fileNo, volume, file);
 			const start = encodeFileStart(
 				{
 					version: FORMAT_VERSION,
@@ -81,14 +81,25 @@ export class LaneFile {
 			begun.confirmed = begun.end;
 			return { file: begun, head: group };
 		} catch (error) {
-			await file.close();
-			// The number stays used; an empty file without a group is harmless if it cannot be removed.
-			await shared.io.unlink(path).then(
-				() => shared.files.forget(lane, fileNo),
-				() => undefined,
-			);
+			await begun.#remove();
 			throw error;
 		}
+	}
+
+	/** Undoes the begin: nothing in the file was answered. After a final failure it stays, as its name may stand elsewhere by then. */
+	async discard(): Promise<void> {
+		if (this.#shared.failure) await this.#file.close();
+		else await this.#remove();
+	}
+
+	async #remove(): Promise<void> {
+		const { io, files } = this.#shared;
+		await this.#file.close();
+		// The number stays used; an empty file without a group is harmless if it cannot be removed.
+		await io.unlink(this.#file.path).then(
+			() => files.forget(this.#lane, this.fileNo),
+			() => undefined,
+		);
 	}
 
 	/** Encodes and writes one group at the file's end. Errors: DISK_FULL after a short write, and those of StorageIo. */

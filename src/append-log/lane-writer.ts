@@ -13,12 +13,13 @@ import { deferred, type Deferred } from '../deferred.js';
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { groupBytesBound, FIRST_GROUP_OFFSET, isForLargePayloads, type EncodedGroup } from './format.js';
-import { LaneFile } from './lane-file.js';
+import { beginFile } from './begin-file.js';
+import type { LaneFile } from './lane-file.js';
 import type { LogShared } from './log-shared.js';
 import { RECOVERED } from './recovered.js';
-import { isDiskFull, isVolumeTrouble } from './volume-trouble.js';
+import { isDiskFull } from './volume-trouble.js';
 import { PendingWrite, STAGES, WriteQueue } from './write-queue.js';
-import type { Lane, LaneConsumer, LanePosition, LogRecord, LogVolume, RecordInput, WriteTicket } from './types.js';
+import type { Lane, LaneConsumer, LanePosition, LogRecord, RecordInput, WriteTicket } from './types.js';
 
 interface WrittenGroup {
 	readonly group: EncodedGroup;
@@ -36,6 +37,8 @@ export interface LaneWriterOptions {
 	readonly headRecords: () => readonly RecordInput[];
 	/** The head records of a new file are durable. */
 	readonly onHeadDurable: () => void;
+	/** Writes down that a file exists, before anything counts in it. */
+	readonly begun: (lane: Lane, fileNo: number) => Promise<void>;
 	readonly rollBytes: number;
 }
 
@@ -374,30 +377,17 @@ export class LaneWriter {
 		return this.#file;
 	}
 
-	/** Begins a file on the first volume that takes it. Nothing is lost with a file that holds no answered group, so the next volume may follow. */
 	async #beginFile(): Promise<LaneFile> {
-		const { placement } = this.#shared;
-		let refusal: unknown;
-		for (const volume of placement.candidates(this.#lane)) {
-			try {
-				const current = await this.#beginFileOn(volume);
-				placement.began(this.#lane, volume);
-				return current;
-			} catch (error) {
-				if (!isVolumeTrouble(error)) throw error;
-				placement.refused(volume, error);
-				refusal ??= error;
-			}
-		}
-		throw refusal;
-	}
-
-	async #beginFileOn(volume: LogVolume): Promise<LaneFile> {
-		const numbers = { fileNo: ++this.#lastFileNo, previousFileNo: this.#previousFileNo };
-		const records = this.#asWritten([...this.#options.headRecords(), ...this.#rollHead]);
-		const { file, head } = await LaneFile.begin(this.#shared, this.#lane, volume, numbers, records);
+		const { headRecords, onHeadDurable, begun } = this.#options;
+		const { file, head } = await beginFile(this.#shared, {
+			lane: this.#lane,
+			nextNumber: () => ++this.#lastFileNo,
+			previousFileNo: this.#previousFileNo,
+			head: this.#asWritten([...headRecords(), ...this.#rollHead]),
+			begun,
+		});
 		this.#previousFileNo = file.fileNo;
-		this.#options.onHeadDurable();
+		onHeadDurable();
 		this.#rollHead = [];
 		// Verdicts are the log's own business; the consumer gets what its room wrote.
 		const taken = head?.records.filter((record) => record.type !== RECOVERED) ?? [];

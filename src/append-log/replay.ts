@@ -120,7 +120,7 @@ class LaneReplay {
 			const path = this.#shared.files.path('journal', fileNo);
 			throw new PerigeeError(
 				'JOURNAL_DAMAGED',
-				`${path} ends at byte ${end}, and the checkpoint of the view knows ${knownEnd} bytes of it; if the directory is a copy that was taken while the node ran, remove view.checkpoint and start again`,
+				`${path} ends at byte ${end}, and the checkpoint of the view knows ${knownEnd} bytes of it; if the directory is a copy that was taken while the node ran, remove view.checkpoint and log.manifest and start again`,
 			);
 		}
 		this.#damaged({ from: end, to: knownEnd }, fileNo);

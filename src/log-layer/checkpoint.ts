@@ -121,6 +121,12 @@ export async function readFileIfThere(io: StorageIo, path: string, maxBytes: num
 
 /** Writes beside, syncs, renames over, syncs the directory. */
 export async function replaceFile(io: StorageIo, directory: string, name: string, content: Uint8Array): Promise<void> {
+	await renameOver(io, directory, name, content);
+	await io.syncDir(directory);
+}
+
+/** The same without the last step, on which it depends whether a power cut brings the old content back. After an error that is still there. */
+export async function renameOver(io: StorageIo, directory: string, name: string, content: Uint8Array): Promise<void> {
 	const path = `${directory}/${name}.new`;
 	if (await io.stat(path)) await io.unlink(path);
 	const file = await io.open(path, 'create');
@@ -132,5 +138,4 @@ export async function replaceFile(io: StorageIo, directory: string, name: string
 		await file.close();
 	}
 	await io.rename(path, `${directory}/${name}`);
-	await io.syncDir(directory);
 }

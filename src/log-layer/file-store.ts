@@ -90,8 +90,6 @@ export class LogFileStore implements FileStore {
 	readonly #reader: ObjectReader;
 	readonly #held: HeldContent;
 	readonly #proofs: FlowProofParts;
-	/** Absent when nothing is missing. */
-	readonly #lost: LostSegments | undefined;
 	readonly #deletion: FileDeletion;
 	/** With the next number of the log at their beginning. */
 	readonly #uploads = new Map<Upload, ObjectId>();
@@ -112,11 +110,11 @@ export class LogFileStore implements FileStore {
 		};
 		this.#flowId = parts.settlement.identity().flowId;
 		this.#reader = new ObjectReader(parts.log, parts.view, parts.damage);
-		this.#held = new HeldContent(parts.view, this.#reader, parts.damage);
-		this.#deletion = new FileDeletion(parts);
 		const { log, view, losses } = parts;
-		if (losses.files.length > 0 || losses.volumes.length > 0)
-			this.#lost = new LostSegments(view, (lane, fileNo) => log.isLost(lane, fileNo));
+		const isWhole = losses.files.length === 0 && losses.volumes.length === 0;
+		const lost = isWhole ? undefined : new LostSegments(view, (lane, fileNo) => log.isLost(lane, fileNo));
+		this.#held = new HeldContent(view, this.#reader, parts.damage, lost);
+		this.#deletion = new FileDeletion(parts);
 		this.#proofs = { view: parts.view, reader: this.#reader, objectOf: (submission) => this.#objectOf(submission) };
 	}
 
@@ -367,8 +365,7 @@ export class LogFileStore implements FileStore {
 	async #storedFile(submission: SubmissionRow, row: RootRow, upload: SubmissionRow['upload']): Promise<StoredFile> {
 		const geometry = fileGeometry(submission.lengthBytes);
 		const segments = Number(geometry.segments);
-		const lost = row.object && this.#lost ? await this.#lost.countOf(row.object) : 0;
-		const heldSegments = row.object ? Math.max(0, (await this.#held.heldSegments(row.object, segments)) - lost) : 0;
+		const heldSegments = row.object ? await this.#held.heldSegments(row.object, segments) : 0;
 		return {
 			root: submission.dataRoot,
 			txSeq: submission.txSeq,

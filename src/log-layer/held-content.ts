@@ -5,6 +5,7 @@
 import { PerigeeError } from '../errors.js';
 import { SEGMENT_BYTES, type DataRoot } from '../units.js';
 import type { DamageList } from './damage.js';
+import type { LostSegments } from './lost-segments.js';
 import type { ObjectReader } from './object-reader.js';
 import {
 	decodeObjectRow,
@@ -23,11 +24,14 @@ export class HeldContent {
 	readonly #view: View;
 	readonly #reader: ObjectReader;
 	readonly #damage: DamageList;
+	readonly #lost: LostSegments | undefined;
 
-	constructor(view: View, reader: ObjectReader, damage: DamageList) {
+	/** `lost`: absent when nothing is missing. */
+	constructor(view: View, reader: ObjectReader, damage: DamageList, lost: LostSegments | undefined) {
 		this.#view = view;
 		this.#reader = reader;
 		this.#damage = damage;
+		this.#lost = lost;
 	}
 
 	async rootRow(root: DataRoot): Promise<RootRow | undefined> {
@@ -69,13 +73,15 @@ export class HeldContent {
 		throw new PerigeeError(row && isDeletedRow(row) ? 'GONE' : 'NOT_HELD');
 	}
 
-	/** The object that holds the root's content, if none of the bytes [from, to) was dropped. Errors: GONE, NOT_HELD. */
+	/** The object that holds the root's content, if none of the bytes [from, to) was dropped or is missing. Errors: GONE, NOT_HELD. */
 	async #readable(root: DataRoot, from: number, to: number): Promise<RootedObject> {
 		const object = await this.object(root);
 		const first = Math.floor(from / SEGMENT_BYTES);
 		const count = Math.ceil(to / SEGMENT_BYTES) - first;
 		if (overlapCount(await this.dropped(object), { first, count }) > 0)
 			throw new PerigeeError('NOT_HELD', 'segments of this range were dropped');
+		if (await this.#lost?.isAmong(object, first, count))
+			throw new PerigeeError('NOT_HELD', 'segments of this range lie in log files that are missing');
 		return object;
 	}
 
@@ -87,11 +93,12 @@ export class HeldContent {
 		return current;
 	}
 
-	/** Of the first `segments` of a file, those that are held and not known to be damaged. */
+	/** Of the first `segments` of a file, those that are held and not known to be damaged or missing. */
 	async heldSegments(object: RootObject, segments: number): Promise<number> {
 		const dropped = await this.dropped(object);
 		const damaged = [...(this.#damage.of(object.objectId)?.keys() ?? [])].filter((at) => !includesSegment(dropped, at));
-		return Math.max(0, segments - overlapCount(dropped, { first: 0, count: segments }) - damaged.length);
+		const lost = (await this.#lost?.countOf(object)) ?? 0;
+		return Math.max(0, segments - overlapCount(dropped, { first: 0, count: segments }) - damaged.length - lost);
 	}
 
 	/** Segments of an object that were dropped. */

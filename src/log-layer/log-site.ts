@@ -13,6 +13,7 @@ import type { StorageIo } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
 import { readCheckpoint } from './checkpoint.js';
 import { isGivenUp, type GivenUp } from './given-up.js';
+import { LogManifest } from './log-manifest.js';
 import type { KnownFiles } from './losses.js';
 import { openIdentity, type StoreIdentity } from './store-identity.js';
 import { assertFirstVolume, assertNotUnmounted, logDirectory, openVolumes, type Volumes } from './volumes.js';
@@ -32,6 +33,8 @@ export class LogSite {
 	readonly volumes: Volumes;
 	/** Log files that the last checkpoint knew, also when its view is no longer trusted. */
 	readonly known: KnownFiles | undefined;
+	/** Log files that were ever begun. */
+	readonly manifest: LogManifest;
 	readonly givenUp: GivenUp;
 	readonly #options: LogSiteOptions;
 
@@ -40,12 +43,14 @@ export class LogSite {
 		{ storeId, givenUp }: StoreIdentity,
 		volumes: Volumes,
 		known: KnownFiles | undefined,
+		manifest: LogManifest,
 	) {
 		this.#options = options;
 		this.storeId = storeId;
 		this.givenUp = givenUp;
 		this.volumes = volumes;
 		this.known = known;
+		this.manifest = manifest;
 	}
 
 	/** Errors: VOLUME_CONFLICT, FORMAT_UNKNOWN, and those of StorageIo. */
@@ -58,15 +63,20 @@ export class LogSite {
 		const identity = await openIdentity(io, clock, randomness, checksums, dataDir);
 		const volumes = await openVolumes(options, identity);
 		const checkpoint = await readCheckpoint(io, dataDir);
-		const isOurs = checkpoint?.storeId === Buffer.from(identity.storeId).toString('hex');
-		return new LogSite(options, identity, volumes, isOurs ? checkpoint.known : undefined);
+		const storeId = Buffer.from(identity.storeId).toString('hex');
+		const known = checkpoint?.storeId === storeId ? checkpoint.known : undefined;
+		const manifest = await LogManifest.open({ io, dataDir, storeId });
+		manifest.addKnown(known);
+		return new LogSite(options, identity, volumes, known, manifest);
 	}
 
 	/** The log files as they lie now. Errors: VOLUME_CONFLICT. */
 	async openFiles(): Promise<LogFiles> {
-		return LogFiles.open(this.#options.io, this.volumes.present, LIMITS.openLogFiles, (lane, fileNo) =>
+		const files = await LogFiles.open(this.#options.io, this.volumes.present, LIMITS.openLogFiles, (lane, fileNo) =>
 			isGivenUp(this.givenUp, lane, fileNo),
 		);
+		this.manifest.addPresent(files);
+		return files;
 	}
 
 	/**
@@ -81,17 +91,17 @@ export class LogSite {
 		if (from && !files.has('journal', from.fileNo)) missing = `journal file ${from.fileNo} is missing`;
 		else if (numbers.length === 0 && hasPayload) missing = 'there are log files, but none of the journal';
 		else {
-			// The last file is named by no other one, but the checkpoint knows it.
-			const known = [...numbersOf(this.known?.files.journal ?? []), ...numbersOf(this.known?.lost.journal ?? [])];
+			// The last file is named by no other one, but the manifest knows it.
+			const begun = [...numbersOf(this.manifest.files.journal ?? [])];
 			const fileNo =
-				known.find((number) => number >= (from?.fileNo ?? 0) && !files.has('journal', number)) ??
+				begun.find((number) => number >= (from?.fileNo ?? 0) && !files.has('journal', number)) ??
 				(await missingInChain(io, checksums, files, 'journal', from?.fileNo ?? 0));
 			if (fileNo !== undefined) missing = `journal file ${fileNo} is missing`;
 		}
 		if (missing === undefined) return;
 		throw new PerigeeError(
 			'JOURNAL_MISSING',
-			`${missing} in ${logDirectory(dataDir)}. The order of all submissions lies in the journal, so the store is not opened without it, and nothing was changed; put the file back`,
+			`${missing} in ${logDirectory(dataDir)}. The order of all submissions lies in the journal, so the store is not opened without it, and nothing was changed; put the file back. If the directory is a copy that was taken while the node ran, remove view.checkpoint and log.manifest`,
 		);
 	}
 }

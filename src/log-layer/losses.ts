@@ -95,9 +95,9 @@ export class FileLedger {
 	}
 }
 
-/** Files that were there once, are not there now, and were not given up. */
+/** Files that were there once (`begun`, and those that the replay `found` out), are not there now, and are missed. */
 export function missingFiles(
-	known: KnownFiles | undefined,
+	begun: LaneFiles,
 	found: readonly MissingFile[],
 	isPresent: (lane: Lane, fileNo: number) => boolean,
 	isUnmissed: (lane: Lane, fileNo: number) => boolean,
@@ -105,7 +105,7 @@ export function missingFiles(
 	const missing: MissingFile[] = [];
 	for (const lane of LANE_NAMES) {
 		const named = found.filter((file) => file.lane === lane).map(({ fileNo }) => fileNo);
-		const numbers = [...numbersOf(known?.files[lane] ?? []), ...numbersOf(known?.lost[lane] ?? []), ...named];
+		const numbers = [...numbersOf(begun[lane] ?? []), ...named];
 		for (const fileNo of numbersOf(rangesOf(numbers)))
 			if (!isPresent(lane, fileNo) && !isUnmissed(lane, fileNo)) missing.push({ lane, fileNo });
 	}
@@ -159,10 +159,10 @@ function byLane(files: readonly MissingFile[]): LaneFiles {
 }
 
 /** The highest number of each lane, files included that are missing or were given up. */
-export function lastKnownFiles(known: KnownFiles | undefined, givenUp: GivenUp): Partial<Record<Lane, number>> {
+export function lastKnownFiles(begun: LaneFiles, givenUp: GivenUp): Partial<Record<Lane, number>> {
 	const last: Partial<Record<Lane, number>> = {};
 	for (const lane of LANE_NAMES) {
-		const ends = [known?.files[lane], known?.lost[lane], givenUp.files[lane]].map((ranges) => ranges?.at(-1)?.[1] ?? 0);
+		const ends = [begun[lane], givenUp.files[lane]].map((ranges) => ranges?.at(-1)?.[1] ?? 0);
 		last[lane] = Math.max(...ends);
 	}
 	return last;

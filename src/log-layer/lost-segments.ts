@@ -1,4 +1,4 @@
-/** How many segments of an object lie in log files that are missing. Only asked while there are such files; they stay the same until a restart. */
+/** Which segments of an object lie in log files that are missing. Only asked while there are such files; they stay the same until a restart. */
 import type { Lane } from '../append-log/types.js';
 import { LIMITS } from '../limits.js';
 import { SEGMENT_BYTES } from '../units.js';
@@ -22,17 +22,30 @@ export class LostSegments {
 		if (object.place) return this.#isLost(object.place.lane, object.place.fileNo) ? 1 : 0;
 		const known = this.#counts.get(object.objectId);
 		if (known !== undefined) return known;
-		// What was dropped is not lost. What has no row had its record in a missing file when the view was built.
-		let held = 0;
 		const segments = Math.ceil(object.sizeBytes / SEGMENT_BYTES);
-		for await (const { rows } of segmentRows(this.#view, object.objectId, 0, segments)) {
-			for (const row of rows) {
-				const place = row && decodeSegmentRow(row).place;
-				if (row && !(place && this.#isLost(place.lane, place.fileNo))) held++;
-			}
-		}
+		let lost = 0;
+		for await (const found of this.#lostAmong(object, 0, segments)) lost += found;
 		if (this.#counts.size >= LIMITS.cachedRows) this.#counts.clear();
-		this.#counts.set(object.objectId, segments - held);
-		return segments - held;
+		this.#counts.set(object.objectId, lost);
+		return lost;
 	}
+
+	/** Some of `count` segments from `first` on are lost. */
+	async isAmong(object: RootObject, first: number, count: number): Promise<boolean> {
+		if (object.place || this.#counts.get(object.objectId) === 0) return (await this.countOf(object)) > 0;
+		for await (const found of this.#lostAmong(object, first, first + count)) if (found > 0) return true;
+		return false;
+	}
+
+	/** How many of the segments [from, to) are lost, stretch by stretch. */
+	async *#lostAmong(object: RootObject, from: number, to: number): AsyncGenerator<number, void, undefined> {
+		for await (const { rows } of segmentRows(this.#view, object.objectId, from, to))
+			yield rows.filter(this.#isGone).length;
+	}
+
+	/** What was dropped is not lost. What has no row had its record in a missing file when the view was built. */
+	readonly #isGone = (row: Uint8Array | undefined): boolean => {
+		const place = row && decodeSegmentRow(row).place;
+		return !row || (place !== undefined && this.#isLost(place.lane, place.fileNo));
+	};
 }

@@ -66,6 +66,8 @@ export interface StoreObserver {
 	volumeMissing(volume: MissingVolume): void;
 	/** Log files that were there once are not there, at least these. */
 	filesMissing(files: readonly MissingFile[]): void;
+	/** The list of log files cannot be read: a loss that it alone knew of goes unnoticed. It is written anew. */
+	manifestDamaged(): void;
 	/** A volume took no file or no further bytes. */
 	volumeRefused(volume: number, error: unknown): void;
 	/** An object that nobody named was given up. */
@@ -150,6 +152,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 	for (const directory of [dataDir, ...dataDirs]) await refuseLaterFormat(io, logChecksums, directory);
 	const site = await LogSite.find({ ...options, dataDirs, checksums: logChecksums });
 	for (const missing of site.volumes.missing) options.observer.volumeMissing(missing);
+	if (site.manifest.isDamaged) options.observer.manifestDamaged();
 	if (options.rebuild) {
 		await refuseWithoutJournal(options, site);
 		await discardView(options, site, 'it was asked for');
@@ -234,7 +237,10 @@ class OpenStore implements Store {
 		try {
 			parts = await StoreCore.open(options, kv, storeId, checkpoint, inView);
 			const { journal } = parts;
+			const begun = site.manifest.files;
 			const isPresent = (lane: Lane, fileNo: number): boolean => files.has(lane, fileNo);
+			const missingNow = (found: readonly MissingFile[]): readonly MissingFile[] =>
+				missingFiles(begun, found, isPresent, unmissedFiles(journal, site.givenUp));
 			const disk = await DiskSpace.open({
 				...options,
 				volumes: volumes.present,
@@ -247,12 +253,11 @@ class OpenStore implements Store {
 				files,
 				shortened: await shortenedFiles(site.known, parts.applied, (lane, fileNo) => files.sizeBytes(lane, fileNo)),
 				placement: disk,
-				isIncomplete:
-					volumes.missing.length > 0 ||
-					missingFiles(site.known, [], isPresent, unmissedFiles(journal, site.givenUp)).length > 0,
+				isIncomplete: () => volumes.missing.length > 0 || missingNow([]).length > 0,
+				begun: (lane, fileNo) => site.manifest.begun(lane, fileNo),
 				storeId,
 				from: parts.applied,
-				lastKnown: lastKnownFiles(site.known, site.givenUp),
+				lastKnown: lastKnownFiles(begun, site.givenUp),
 				nextLsn: checkpoint?.nextLsn ?? (1n as Lsn),
 				consumer: parts.consume,
 				journalHead: () => journal.headRecords(),
@@ -260,7 +265,9 @@ class OpenStore implements Store {
 				rollBytes:
 					options.rollBytes ?? Math.min(ROLL_MOST_BYTES, Math.max(ROLL_LEAST_BYTES, disk.leastReserveBytes / 4)),
 			});
-			const missing = missingFiles(site.known, log.missing, isPresent, unmissedFiles(journal, site.givenUp));
+			// What is not written now is written with the next file that is begun, or that file is refused.
+			await site.manifest.save().catch(() => undefined);
+			const missing = missingNow(log.missing);
 			parts.ledger.setLost(missing, checkpoint?.lanes ?? {});
 			if (missing.length > 0 || volumes.missing.length > 0) files.markIncomplete();
 			if (missing.length > 0) options.observer.filesMissing(missing);

@@ -20,6 +20,8 @@ export interface LossOutcome {
 	readonly refusedStarts: number;
 	/** 1 when what was missing was given up. */
 	readonly givenUp: number;
+	/** 1 when it was a log file that the last process had begun, and that no checkpoint knew. */
+	readonly newest: number;
 }
 
 /** Runs a seed. Throws at the first broken promise. */
@@ -30,7 +32,9 @@ export async function runLossSeed(seed: number, breakage: Breakage = {}): Promis
 	const machine = new SimulatedMachine({ seed, breakage, rollBytes, furtherVolumes: VOLUMES.length });
 	await machine.prepare();
 	let isClosed = false;
+	let before: readonly string[] = [];
 	for (let lives = 1 + prng.below(2); lives > 0; lives--) {
+		before = logFiles(machine);
 		const { store } = await open(machine);
 		const options = { clients: 1 + prng.below(3), operations: 8, allowed: new Set<never>() };
 		await work(machine, runClients(machine, store, oracle, prng.fork(), options), 'clients');
@@ -39,17 +43,27 @@ export async function runLossSeed(seed: number, breakage: Breakage = {}): Promis
 		if (prng.chance(0.5)) machine.powerCut();
 		else machine.kill();
 	}
-	const missing = pickMissing(machine, prng, isClosed);
+	const missing = prng.pick([...VOLUMES, ...logFiles(machine)]);
 	await move(machine, missing, AWAY);
+	// What is known twice may be lost once.
+	if ((isClosed || VOLUMES.includes(missing)) && prng.chance(0.3)) await removeManifest(machine);
+	const newest = !isClosed && !VOLUMES.includes(missing) && !before.includes(missing) ? 1 : 0;
 	const outcome = { acknowledged: oracle.acknowledged.length, notHeld: 0, refusedStarts: 0 };
+	let wasNamed = false;
 	const starts = 1 + prng.below(2);
 	for (let start = 0; start < starts; start++) {
-		const process = await openWithout(machine, missing, prng.chance(0.4), start === 0);
+		const process = await openWithout(machine, missing, prng.chance(0.4));
 		if (!process) {
 			outcome.refusedStarts++;
 			continue;
 		}
-		outcome.notHeld += await work(machine, countNotHeld(process, oracle), 'reading while something is missing');
+		const notHeld = await work(machine, countNotHeld(process, oracle), 'reading while something is missing');
+		const { files, volumes } = process.store.losses;
+		// A file that was begun just before a kill has no name anywhere, and nothing in it that was answered.
+		if (files.length + volumes.length === 0 && (isClosed || notHeld > 0))
+			throw new Violation(`${missing} is missing, and nobody says so`);
+		wasNamed ||= files.length + volumes.length > 0;
+		outcome.notHeld += notHeld;
 		for (const sizeBytes of [700, 400_000, 9000]) {
 			const sending = upload(machine, process.store, oracle, prng, makeContent(prng, sizeBytes));
 			await work(machine, sending, 'an upload while something is missing');
@@ -57,12 +71,13 @@ export async function runLossSeed(seed: number, breakage: Breakage = {}): Promis
 		if (prng.chance(0.5)) await work(machine, process.store.close(), 'a close while something is missing');
 		machine.kill();
 	}
-	const isGivenUp = !isJournal(missing) && prng.chance(0.3);
+	const isGivenUp = wasNamed && !isJournal(missing) && prng.chance(0.3);
 	if (isGivenUp) await giveUp(machine, missing, oracle, prng);
-	else await move(machine, AWAY, missing);
+	else if (!logFiles(machine).includes(missing)) await move(machine, AWAY, missing);
+	else if (wasNamed) throw new Violation(`${missing} was named as missing, and its number was given again`);
 	const process = await open(machine);
 	await work(machine, verifyStore(machine, process, oracle), 'the check once everything is back');
-	return { ...outcome, givenUp: isGivenUp ? 1 : 0 };
+	return { ...outcome, givenUp: isGivenUp ? 1 : 0, newest };
 }
 
 /** What is missing will not return: it is given up, all content is sent again, and then it turns up after all. */
@@ -85,11 +100,14 @@ async function giveUp(machine: SimulatedMachine, missing: string, oracle: Oracle
 	if (!VOLUMES.includes(missing)) await move(machine, AWAY, missing);
 }
 
-/** A volume; or a log file, if the last checkpoint knows it. */
-function pickMissing(machine: SimulatedMachine, prng: Prng, isClosed: boolean): string {
-	const files = machine.io.files().filter((path) => path.endsWith('.log'));
-	const choices = isClosed ? [...VOLUMES, ...files] : VOLUMES;
-	return prng.pick(choices);
+function logFiles(machine: SimulatedMachine): readonly string[] {
+	return machine.io.files().filter((path) => path.endsWith('.log'));
+}
+
+async function removeManifest(machine: SimulatedMachine): Promise<void> {
+	const path = `${DATA_DIR}/log.manifest`;
+	if (machine.io.files().includes(path)) await machine.io.unlink(path);
+	machine.io.settle();
 }
 
 function isJournal(path: string): boolean {
@@ -102,19 +120,9 @@ async function move(machine: SimulatedMachine, from: string, to: string): Promis
 }
 
 /** The store without what is missing; undefined when it refuses to start, as it must when that is a journal file it needs. */
-async function openWithout(
-	machine: SimulatedMachine,
-	missing: string,
-	rebuild: boolean,
-	mustBeNamed: boolean,
-): Promise<Process | undefined> {
+async function openWithout(machine: SimulatedMachine, missing: string, rebuild: boolean): Promise<Process | undefined> {
 	try {
-		const process = await work(machine, machine.start(rebuild), 'an open');
-		const { files, volumes } = process.store.losses;
-		// A rebuild that was cut off before its checkpoint has forgotten the name of a lane's last file, though not how to take it back.
-		if (mustBeNamed && files.length + volumes.length === 0)
-			throw new Violation(`${missing} is missing, and nobody says so`);
-		return process;
+		return await work(machine, machine.start(rebuild), 'an open');
 	} catch (error) {
 		if (!isJournal(missing) || !(error instanceof PerigeeError && error.code === 'JOURNAL_MISSING')) throw error;
 		machine.kill();

@@ -46,6 +46,7 @@ export interface Told {
 	/** Damaged places that were not known. */
 	found: number;
 	readonly missing: MissingFile[];
+	isManifestDamaged: boolean;
 	readonly failed: Error[];
 	readonly rebuilt: string[];
 	readonly checkpointErrors: unknown[];
@@ -277,6 +278,7 @@ export function toldNothing(): Told {
 		inDoubt: 0,
 		shortWrites: 0,
 		checkpoints: 0,
+		isManifestDamaged: false,
 	};
 }
 
@@ -318,6 +320,9 @@ export function observerOf(told: Told): StoreObserver {
 		},
 		volumeMissing: () => undefined,
 		filesMissing: (files) => told.missing.push(...files),
+		manifestDamaged: () => {
+			told.isManifestDamaged = true;
+		},
 		volumeRefused: () => undefined,
 		expired: () => {
 			told.expired++;

@@ -14,6 +14,7 @@ import { checkFile, verifyAcknowledged, verifyStore } from '../crash/verify.js';
 import { removeFile, upload } from '../crash/workload.js';
 
 const SMALL_LOG = '/data/log/small-0000000001.log';
+const MANIFEST = '/data/log.manifest';
 const ROOT_TABLE = 0x03;
 
 /** A machine with a store that runs, and what its clients know. */
@@ -275,6 +276,8 @@ describe('once lost:', () => {
 			const { machine } = exhibit;
 			const away = async (from: string, to: string): Promise<void> => {
 				await machine.io.rename(from, to);
+				// It would know the numbers.
+				if (machine.io.files().includes(MANIFEST)) await machine.io.unlink(MANIFEST);
 				machine.io.settle();
 			};
 			const bulkFiles = (): string[] => machine.io.files().filter((path) => path.includes('/log/bulk-'));
@@ -299,6 +302,29 @@ describe('once lost:', () => {
 			await exhibit.verify();
 		}
 		assert.ok(collisions > 0, 'the second run did not see a file of the first one');
+	});
+
+	it('that a log file is missing: it was begun after the last checkpoint, the node was killed, nobody knew of it, and the next one got its number', async () => {
+		for (const hasCheckpoint of [true, false]) {
+			const exhibit = await Exhibit.open();
+			const { machine } = exhibit;
+			await exhibit.upload(exhibit.content(900));
+			await exhibit.stop();
+			await exhibit.start();
+			await exhibit.upload(exhibit.content(1800));
+			machine.kill();
+			if (!hasCheckpoint) await machine.io.unlink('/data/view.checkpoint');
+			const newest = '/data/log/small-0000000002.log';
+			await machine.io.rename(newest, '/away');
+			await exhibit.start();
+			assert.deepEqual(exhibit.process.store.losses.files, [{ lane: 'small', fileNo: 2 }]);
+			await exhibit.upload(exhibit.content(2700));
+			machine.kill();
+			assert.ok(!machine.io.files().includes(newest));
+			await machine.io.rename('/away', newest);
+			await exhibit.start();
+			await exhibit.verify();
+		}
 	});
 
 	it('that a file is not deleted: it was, then sent again, then pruned segment by segment; compaction forgot the pruning, and the old deletion counted again', async () => {

@@ -86,6 +86,7 @@ export async function makeSyntheticFile(dataDir: string, segments: number): Prom
 		from: {},
 		nextLsn: 1n as Lsn,
 		consumer: (lane, records, end) => (lane === 'journal' ? journal.consume(lane, records, end) : Promise.resolve()),
+		begun: () => Promise.resolve(),
 		journalHead: () => journal.headRecords(),
 		rollBytes: ROLL_BYTES,
 	});

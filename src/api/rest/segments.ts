@@ -36,10 +36,10 @@ async function sendSegment(
 	file: StoredFile,
 ): Promise<void> {
 	const index = segmentIndexOf(request.params['i'] ?? '');
+	refuseDeleted(file);
 	if (index >= file.segments) {
 		throw new PerigeeError('NOT_FOUND', `The file has ${file.segments} segments; ${index} is not one of them.`);
 	}
-	refuseDeleted(file);
 	const withProof = wantsProof(request.query['proof']);
 	const etag = withProof ? `"${file.root}:${index}:proof"` : `"${file.root}:${index}"`;
 	if (isKnownToClient(request.raw.headers, etag, response)) return;

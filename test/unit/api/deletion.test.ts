@@ -18,6 +18,7 @@ test('a deleted file answers 410 wherever its content is asked for, whatever the
 		`/v1/files/${root}/segments/0`,
 		`/v1/files/${root}/segments/0?proof=1`,
 		'/v1/submissions/0/segments/1',
+		`/v1/files/${root}/segments/99`,
 	]) {
 		for (const headers of [{}, { 'If-None-Match': `"${root}"` }, { Range: 'bytes=0-9' }]) {
 			const answer = await ask(rest, path, { headers });

@@ -206,6 +206,36 @@ describe('a full disk', () => {
 	});
 });
 
+describe('a file that nobody could write down', () => {
+	it('is removed when there was no room for it, and the next one may come', async () => {
+		const io = await newDisk();
+		const begun: number[] = [];
+		const { log } = await openLog(io, {
+			begun(_lane, fileNo) {
+				begun.push(fileNo);
+				return begun.length > 1
+					? Promise.resolve()
+					: Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' }));
+			},
+		});
+		assert.equal(await codeOf(log.write('bulk', [record('a', bytesOf(100))]).applied), 'DISK_FULL');
+		assert.deepEqual(io.files(), []);
+		await log.write('bulk', [record('b', bytesOf(100))]).applied;
+		assert.deepEqual([begun, io.files()], [[1, 2], [pathOf('bulk', 2)]]);
+		await log.close();
+	});
+
+	it('stays when nobody can know whether it was, and writing ends', async () => {
+		const io = await newDisk();
+		const error = Object.assign(new Error('no'), { code: 'EIO' });
+		const { log } = await openLog(io, { begun: () => Promise.reject(error) });
+		assert.equal(await codeOf(log.write('bulk', [record('a', bytesOf(100))]).applied), 'READ_ONLY');
+		assert.equal(await codeOf(log.write('small', [record('a', bytesOf(100))]).applied), 'READ_ONLY');
+		assert.deepEqual(io.files(), [pathOf('bulk', 1)]);
+		await log.close();
+	});
+});
+
 describe('a failed sync', () => {
 	it('ends writing in all lanes, answers no one with success, and leaves reads as they are', async () => {
 		const io = await newDisk();

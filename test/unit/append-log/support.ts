@@ -42,7 +42,16 @@ export interface TestLog {
 export type LogOverrides = Partial<
 	Pick<
 		AppendLogOptions,
-		'from' | 'rollBytes' | 'journalHead' | 'randomness' | 'checksums' | 'consumer' | 'nextLsn' | 'files' | 'placement'
+		| 'from'
+		| 'begun'
+		| 'rollBytes'
+		| 'journalHead'
+		| 'randomness'
+		| 'checksums'
+		| 'consumer'
+		| 'nextLsn'
+		| 'files'
+		| 'placement'
 	>
 >;
 
@@ -91,6 +100,7 @@ export async function openLog(io: StorageIo, overrides: LogOverrides = {}): Prom
 		consumer: async (lane, records, end) => {
 			taken.push({ lane, records, end });
 		},
+		begun: () => Promise.resolve(),
 		journalHead: () => [],
 		rollBytes: 2 ** 30,
 		...overrides,

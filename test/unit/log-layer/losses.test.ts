@@ -40,6 +40,9 @@ async function served(store: TestStore, stored: readonly Stored[]): Promise<numb
 			assert.ok(error instanceof PerigeeError && error.code === 'NOT_HELD', String(error));
 			assert.equal(file?.finalized, false);
 			assert.ok(file.heldSegments < file.segments);
+			// At once, not after the part that is there.
+			const pieces = store.files.read(file, 0, file.sizeBytes)[Symbol.asyncIterator]();
+			await assert.rejects(pieces.next(), { code: 'NOT_HELD' });
 		}
 	}
 	return whole;
@@ -122,6 +125,69 @@ describe('a log file that is missing at a start', () => {
 			assert.deepEqual(view, await dumpView(dataDir));
 		});
 	}
+
+	for (const lane of ['bulk', 'small', 'journal']) {
+		it(`is named also when it was begun after the last checkpoint and the node was killed: ${lane}`, async () => {
+			let store = await stores.open(OPTIONS);
+			const { dataDir } = store;
+			const stored = await fill(store, 20);
+			await store.close();
+			store = await stores.open(OPTIONS, dataDir);
+			stored.push(...(await fill(store, 21)));
+			const content = new Prng(24).bytes(600_000);
+			stored.push({ content, txSeq: (await put(store, content)).txSeq });
+			const copy = await stores.newDirectory();
+			await cp(dataDir, copy, { recursive: true });
+			await store.close();
+			const newest =
+				(await readdir(join(copy, 'log')))
+					.filter((name) => name.startsWith(lane))
+					.sort()
+					.at(-1) ?? '';
+			const path = join(copy, 'log', newest);
+			await rename(path, `${copy}-away`);
+			if (lane === 'journal') await rejectsJournal(stores.open(OPTIONS, copy));
+			else {
+				// Rows behind the checkpoint may be in the index already.
+				store = await stores.open({ ...OPTIONS, rebuild: true }, copy);
+				assert.deepEqual(reasons(store), ['LOG_MISSING']);
+				assert.ok((await served(store, stored)) < stored.length);
+				stored.push(...(await fill(store, 22)));
+				await store.close();
+			}
+			await rename(`${copy}-away`, path);
+			store = await stores.open(OPTIONS, copy);
+			assert.deepEqual(reasons(store), []);
+			assert.equal(await served(store, stored), stored.length);
+			await store.close();
+		});
+	}
+
+	it('a manifest that cannot be read is told of and written anew; what the checkpoint knows is missed all the same', async () => {
+		let store = await stores.open(OPTIONS);
+		const { dataDir } = store;
+		const stored = await fill(store, 23);
+		await store.close();
+		const manifest = join(dataDir, 'log.manifest');
+		const before = await readFile(manifest);
+		await flipBit(manifest, 20);
+		const path = join(dataDir, 'log', 'bulk-0000000002.log');
+		await rename(path, `${dataDir}-away`);
+		store = await stores.open(OPTIONS, dataDir);
+		assert.ok(store.told.includes('manifest damaged'));
+		assert.deepEqual(reasons(store), ['LOG_MISSING']);
+		await store.close();
+		assert.ok(!(await readFile(manifest)).equals(before));
+		await unlink(join(dataDir, 'view.checkpoint'));
+		store = await stores.open(OPTIONS, dataDir);
+		assert.ok(!store.told.includes('manifest damaged'));
+		assert.deepEqual(reasons(store), ['LOG_MISSING']);
+		await store.close();
+		await rename(`${dataDir}-away`, path);
+		store = await stores.open(OPTIONS, dataDir);
+		assert.equal(await served(store, stored), stored.length);
+		await store.close();
+	});
 
 	it('throws nothing away meanwhile: nothing expires, nothing is compacted', async () => {
 		let store = await stores.open(OPTIONS);
