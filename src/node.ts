@@ -60,7 +60,7 @@ function openSite(config: Config): Site {
 	const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
 	return {
 		config,
-		io: createNodeIo({ misalignment: addon.misalignment }),
+		io: createNodeIo({ misalignment: addon.misalignment, readRight: addon.readRight }),
 		log,
 		metrics: createMetrics(),
 		closers: [],

@@ -6,6 +6,7 @@ mod addon;
 #[cfg(feature = "addon")]
 mod allocator;
 pub mod bench;
+pub mod checked_read;
 pub mod checksum;
 mod error;
 pub mod file;

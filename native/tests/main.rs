@@ -1,5 +1,6 @@
 //! All tests of this crate in one binary, since linking is most of what they cost.
 
+mod checked_read;
 mod checksum;
 mod common;
 mod file;

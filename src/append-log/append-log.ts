@@ -185,6 +185,24 @@ export class AppendLog {
 			throw new PerigeeError('DATA_DAMAGED', `log file ${fileNo} of lane ${lane} ends too early`);
 	}
 
+	/**
+	 * Fills `into` as `read` does and compares the block CRCs (`crcs`: little-endian, 4 bytes each). False when that cannot be done in one go or
+	 * anything is wrong; `read` tells what. Errors: LogFileGoneError.
+	 */
+	async readRight(lane: Lane, fileNo: number, offset: number, into: Uint8Array, crcs: Uint8Array): Promise<boolean> {
+		if (this.#shared.files.isLost(lane, fileNo)) return false;
+		try {
+			return await this.#shared.files.use(
+				lane,
+				fileNo,
+				(file) => file.readRight?.(into, offset, crcs) ?? Promise.resolve(false),
+			);
+		} catch (error) {
+			if (error instanceof LogFileGoneError) throw error;
+			return false;
+		}
+	}
+
 	/** The file is known to be missing. */
 	isLost(lane: Lane, fileNo: number): boolean {
 		return this.#shared.files.isLost(lane, fileNo);

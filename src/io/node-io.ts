@@ -13,7 +13,11 @@ import { ZeroAhead } from './zero-ahead.js';
 export interface NodeIoOptions {
 	/** Absent: all writes go through the page cache. */
 	readonly misalignment?: Misalignment;
+	/** As StorageFile.readRight, of a descriptor. Absent: files cannot do it. */
+	readonly readRight?: ReadRight;
 }
+
+type ReadRight = (fd: number, position: number, buffer: Uint8Array, crcs: Uint8Array) => Promise<boolean>;
 
 const OPEN_FLAGS: Record<OpenMode, string> = { read: 'r', create: 'wx+', write: 'r+' };
 
@@ -29,7 +33,10 @@ export function createNodeIo(options: NodeIoOptions = {}): StorageIo {
 			const fd = await call<number>((done) => fs.open(path, flags, 0o644, done));
 			const { misalignment } = options;
 			const direct = hints?.direct && misalignment ? await DirectWriter.open(path, misalignment) : undefined;
-			return new NodeFile(path, fd, direct, isWriteThrough);
+			const file = new NodeFile(path, fd, direct, isWriteThrough);
+			const { readRight } = options;
+			if (readRight && mode === 'read') file.compareWith(readRight);
+			return file;
 		},
 		rename: (from, to) => call<void>((done) => fs.rename(from, to, done)),
 		unlink: (path) => call<void>((done) => fs.unlink(path, done)),
@@ -52,6 +59,8 @@ class NodeFile implements StorageFile {
 	#running = 0;
 	#closing: Promise<void> | undefined;
 	#whenIdle: (() => void) | undefined;
+
+	readRight?: NonNullable<StorageFile['readRight']>;
 
 	constructor(path: string, fd: number, direct: DirectWriter | undefined, isWriteThrough: boolean) {
 		this.path = path;
@@ -95,6 +104,11 @@ class NodeFile implements StorageFile {
 			}
 			return filled;
 		});
+	}
+
+	/** From now on the file has `readRight`. */
+	compareWith(readRight: ReadRight): void {
+		this.readRight = (buffer, position, crcs) => this.#use(() => readRight(this.#fd, position, buffer, crcs));
 	}
 
 	fdatasync(): Promise<void> {

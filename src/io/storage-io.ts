@@ -10,6 +10,11 @@ export interface StorageFile {
 	writev(buffers: readonly Uint8Array[], position: number): Promise<number>;
 	/** Reads into `buffer` from `position`; answers the bytes read, fewer only at the end of the file. */
 	read(buffer: Uint8Array, position: number): Promise<number>;
+	/**
+	 * Reads like `read` and compares each 4,096-byte block with its CRC-32C (`crcs`: little-endian, 4 bytes each). False when anything is wrong, also an
+	 * error of the disk; `buffer` then holds anything, and `read` tells what it is. Absent where nothing is gained by it.
+	 */
+	readRight?(buffer: Uint8Array, position: number, crcs: Uint8Array): Promise<boolean>;
 	/** Makes all written data durable. After a failure nothing about the file may be assumed; it is never retried. */
 	fdatasync(): Promise<void>;
 	/** Size in bytes. */

@@ -135,6 +135,11 @@ export class ObjectReader {
 		const [first] = run;
 		if (!first) return;
 		const { lane, fileNo, offset } = first.place;
+		const crcs = run.length === 1 ? crcsOf(first) : Buffer.concat(run.map(crcsOf));
+		if (await this.#log.readRight(lane, fileNo, offset + spanOf(first).start, buffer, crcs)) {
+			for (const { segment } of run) this.#damage.readRight(object.objectId, segment);
+			return;
+		}
 		try {
 			await this.#log.read(lane, fileNo, offset + spanOf(first).start, buffer);
 		} catch (error) {
@@ -143,11 +148,7 @@ export class ObjectReader {
 		let at = 0;
 		for (const part of run) {
 			const { start, end } = spanOf(part);
-			const crcs = part.place.blockCrcs.subarray(
-				(start / BLOCK_BYTES) * CRC_BYTES,
-				Math.ceil(end / BLOCK_BYTES) * CRC_BYTES,
-			);
-			if (checkBlocksBytes(buffer.subarray(at, at + end - start), crcs) >= 0)
+			if (checkBlocksBytes(buffer.subarray(at, at + end - start), crcsOf(part)) >= 0)
 				throw this.#damaged(object, part, 'checksum');
 			this.#damage.readRight(object.objectId, part.segment);
 			at += end - start;
@@ -250,6 +251,12 @@ function spanOf(part: Part): { readonly start: number; readonly end: number } {
 		start: Math.floor(part.from / BLOCK_BYTES) * BLOCK_BYTES,
 		end: Math.min(Math.ceil(part.to / BLOCK_BYTES) * BLOCK_BYTES, part.place.lengthBytes),
 	};
+}
+
+/** Checksums of those blocks. */
+function crcsOf(part: Part): Uint8Array {
+	const { start, end } = spanOf(part);
+	return part.place.blockCrcs.subarray((start / BLOCK_BYTES) * CRC_BYTES, Math.ceil(end / BLOCK_BYTES) * CRC_BYTES);
 }
 
 /** Offset in the file of the part's first block. */

@@ -27,6 +27,7 @@ export const {
 	hashSegments,
 	keccak256,
 	misalignment,
+	readRight,
 	sectorLeaves,
 	simd,
 	simdAvailable,

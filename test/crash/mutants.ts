@@ -20,6 +20,14 @@ export const LOG_MUTANTS: readonly Mutant[] = [
 		guard: 'finds every flip',
 	},
 	{
+		rule: 'a read that finds a wrong checksum natively is not served',
+		file: 'append-log/append-log.js',
+		find: '(file) => file.readRight?.(into, offset, crcs) ?? Promise.resolve(false)',
+		replace: '(file) => file.read(into, offset).then(() => true)',
+		test: 'unit/log-layer/reads.test.js',
+		guard: 'a flipped bit is found',
+	},
+	{
 		rule: 'a row of the view is compared with its checksum at every read',
 		file: 'db/row-checksum.js',
 		find: 'if (crc32c(row.subarray(0, end)) >>> 0 !== stored.readUInt32LE(valueBytes))',

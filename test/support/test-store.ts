@@ -130,7 +130,10 @@ export async function openTestStore(
 	options: TestStoreOptions = {},
 ): Promise<Store> {
 	const clock = options.clock ?? stillClock();
-	const { io = createNodeIo({ misalignment: addon.misalignment }), randomness = systemRandomness } = parts;
+	const {
+		io = createNodeIo({ misalignment: addon.misalignment, readRight: addon.readRight }),
+		randomness = systemRandomness,
+	} = parts;
 	await io.makeDir(dataDir);
 	return openStore({
 		...parts,

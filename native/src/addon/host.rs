@@ -32,7 +32,7 @@ impl DataLock {
     }
 }
 
-fn descriptor(fd: &Arg) -> std::result::Result<i32, Error> {
+pub(super) fn descriptor(fd: &Arg) -> std::result::Result<i32, Error> {
     let number = fd.number("fd")?;
     i32::try_from(number).map_err(|_| Error(format!("fd: {number} is not a file descriptor")))
 }

@@ -6,6 +6,7 @@ mod args;
 mod hashing;
 mod host;
 mod memory;
+mod reading;
 mod trees;
 
 use crate::Simd;

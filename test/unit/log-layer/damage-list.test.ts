@@ -85,6 +85,7 @@ describe('a disk that answers reads with errors', () => {
 		const wrap = (file: StorageFile): StorageFile =>
 			new Proxy(file, {
 				get(target, name) {
+					if (name === 'readRight') return undefined;
 					if (name === 'read' && target.path.includes('bulk-'))
 						return (buffer: Uint8Array, position: number) =>
 							faults.left-- > 0

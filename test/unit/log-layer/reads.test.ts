@@ -3,6 +3,7 @@ import { before, describe, it } from 'node:test';
 import type { FilePiece, StoredFile } from '../../../src/log-layer/types.js';
 import { LIMITS } from '../../../src/limits.js';
 import { SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
+import { damageContent } from '../../support/damage.js';
 import { Prng } from '../../support/prng.js';
 import { put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
 
@@ -128,6 +129,23 @@ describe('reading', () => {
 		const all = await holdAll(store, file);
 		assert.equal(all.length, LIMITS.readBuffers, 'a piece that is released twice counts once');
 		for (const piece of all) piece.release();
+	});
+
+	it('a flipped bit is found wherever in a piece it lies, and nothing of its segment is served', async () => {
+		const damaged = await stores.open();
+		const content = new Prng(9).bytes(3 * MIB);
+		const { txSeq } = await put(damaged, content);
+		for (const at of [0, SEGMENT_BYTES - 64, MIB + 4096, 2 * MIB + 77_777]) {
+			await damageContent(damaged.dataDir, 'bulk', content, at);
+			const file = await damaged.files.fileBySeq(txSeq);
+			assert.ok(file);
+			const from = Math.floor(at / SEGMENT_BYTES) * SEGMENT_BYTES;
+			await assert.rejects(damaged.files.readSmall(file, at, at + 1), { code: 'DATA_DAMAGED' });
+			const pieces = damaged.files.read(file, from, from + MIB);
+			await assert.rejects(pieces[Symbol.asyncIterator]().next(), { code: 'DATA_DAMAGED' });
+		}
+		// Two of them lie in one segment.
+		assert.equal(damaged.damage.count, 3);
 	});
 });
 

@@ -380,6 +380,7 @@ function withRead(
 	const wrap = (file: StorageFile): StorageFile =>
 		new Proxy(file, {
 			get(target, name) {
+				if (name === 'readRight') return undefined;
 				if (name === 'read') return (buffer: Uint8Array, position: number) => read(target, buffer, position);
 				const value = Reflect.get(target, name, target) as unknown;
 				return typeof value === 'function' ? (value.bind(target) as unknown) : value;

@@ -1,0 +1,71 @@
+//! Reads that compare what they read, on a thread of the host's pool.
+
+use super::args::Arg;
+use super::host::descriptor;
+use crate::checked_read::read_right as read_and_compare;
+use crate::error::Error;
+use napi::bindgen_prelude::{AsyncTask, Result, Uint8Array};
+use napi::{Env, Task};
+use napi_derive::napi;
+
+/// Work of another thread.
+pub struct ReadRight {
+    fd: i32,
+    position: u64,
+    into: Uint8Array,
+    expected: Vec<u32>,
+}
+
+impl Task for ReadRight {
+    type Output = bool;
+    type JsValue = bool;
+
+    fn compute(&mut self) -> Result<bool> {
+        // SAFETY: the caller leaves the array alone until the answer is there, and the reference keeps it alive.
+        let into = unsafe { self.into.as_mut() };
+        Ok(os::with_file(self.fd, |file| read_and_compare(file, self.position, into, &self.expected)))
+    }
+
+    fn resolve(&mut self, _env: Env, output: bool) -> Result<bool> {
+        Ok(output)
+    }
+}
+
+/// Fills `into` from a byte position of an open file and compares each 4,096-byte block of it with its CRC-32C; `expectedLe`: little-endian, 4
+/// bytes for each block. False when anything is wrong, an error of the disk included; `into` then holds anything. The descriptor must stay open
+/// and the array untouched until then.
+#[napi(
+    ts_args_type = "fd: number, position: number, into: Uint8Array, expectedLe: Uint8Array",
+    ts_return_type = "Promise<boolean>"
+)]
+pub fn read_right(fd: Arg, position: i64, into: Uint8Array, expected_le: Arg) -> Result<AsyncTask<ReadRight>> {
+    let position = u64::try_from(position).map_err(|_| Error(format!("position: {position} is negative")))?;
+    let (expected, rest) = expected_le.bytes("expectedLe")?.as_chunks();
+    if !rest.is_empty() {
+        return Err(Error("expectedLe: its length is not a multiple of 4".to_owned()).into());
+    }
+    let expected = expected.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+    Ok(AsyncTask::new(ReadRight { fd: descriptor(&fd)?, position, into, expected }))
+}
+
+#[cfg(unix)]
+mod os {
+    use std::fs::File;
+    use std::mem::ManuallyDrop;
+    use std::os::fd::FromRawFd;
+
+    pub fn with_file<T>(fd: i32, use_file: impl FnOnce(&File) -> T) -> T {
+        // SAFETY: the caller keeps the descriptor open; it is not closed here.
+        let file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
+        use_file(&file)
+    }
+}
+
+#[cfg(not(unix))]
+mod os {
+    use std::fs::File;
+
+    pub fn with_file(_: i32, _: impl FnOnce(&File) -> bool) -> bool {
+        false
+    }
+}
