@@ -93,6 +93,12 @@ export const ERRORS = {
 		true,
 		'Ask another node, or upload the file again.',
 	),
+	NOT_CACHED: rule(
+		412,
+		'The data is not held here',
+		true,
+		'Ask another node, or ask without Cache-Control: only-if-cached.',
+	),
 	GONE: rule(
 		410,
 		'The file was deleted here',

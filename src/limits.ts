@@ -48,6 +48,11 @@ export const LIMITS = {
 	httpLingerBytes: 64 * 1024 * 1024,
 	/** Largest file that is answered with one write. */
 	httpSmallFileBytes: 65_536,
+	/** Ranges of one request. */
+	httpRanges: 100,
+	/** Entries of one list, and submissions that are looked at for it. */
+	listEntries: 1000,
+	listedSubmissions: 4096,
 	/** Bytes of a download handed to a socket and not yet taken by it. */
 	httpDownloadAheadBytes: 1024 * 1024,
 	/** Files, other fields and bytes of a field of one multipart form. */

@@ -65,6 +65,7 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		log: modules.log,
 		version: options.version,
 		maxFileBytes: options.maxFileBytes,
+		randomness: modules.randomness,
 		answering: new WeakMap(),
 		uploads: new UploadWatch({ idleTimeoutMs: options.idleTimeoutMs, clock: modules.clock }),
 	};

@@ -4,7 +4,6 @@ import type { WriteTicket } from '../append-log/types.js';
 import { type ErrorCode, PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
 import { LIMITS } from '../limits.js';
-import { fileGeometry } from '../native/addon.js';
 import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
 import type { Journal } from '../settlement/journal.js';
@@ -12,7 +11,6 @@ import type { Settlement } from '../settlement/settlement.js';
 import {
 	SEGMENT_BYTES,
 	bytesOfHex,
-	hexOf,
 	rootFromBytes,
 	type DataRoot,
 	type FlowId,
@@ -23,6 +21,7 @@ import type { CheckedObjects } from './checked-objects.js';
 import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
 import { FileDeletion, spent } from './file-deletion.js';
+import { FileLookup } from './file-lookup.js';
 import { flowRootOf, proveSector, type FlowProofParts } from './flow-proofs.js';
 import { flowSegmentAt, type FlowSegment } from './flow-segments.js';
 import type { FlowExtent } from './flow-tree.js';
@@ -42,7 +41,7 @@ import {
 import { mayReturn, type Losses } from './losses.js';
 import { LostSegments } from './lost-segments.js';
 import type { RootLocks } from './root-locks.js';
-import { isDeletedRow, rowKeys, type RootedObject, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
+import { rowKeys, type RootedObject, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
 import { includesSegment } from './segment-ranges.js';
 import { submissionAt } from './submissions.js';
 import type {
@@ -52,6 +51,8 @@ import type {
 	FlowInfo,
 	HealthReason,
 	SectorProof,
+	FileList,
+	ListOptions,
 	StoredFile,
 	UploadOptions,
 	UploadResult,
@@ -89,6 +90,7 @@ export class LogFileStore implements FileStore {
 	readonly #flowId: FlowId;
 	readonly #reader: ObjectReader;
 	readonly #held: HeldContent;
+	readonly #lookup: FileLookup;
 	readonly #proofs: FlowProofParts;
 	readonly #deletion: FileDeletion;
 	/** With the next number of the log at their beginning. */
@@ -114,6 +116,7 @@ export class LogFileStore implements FileStore {
 		const isWhole = losses.files.length === 0 && losses.volumes.length === 0;
 		const lost = isWhole ? undefined : new LostSegments(view, (lane, fileNo) => log.isLost(lane, fileNo));
 		this.#held = new HeldContent(view, this.#reader, parts.damage, lost);
+		this.#lookup = new FileLookup(view, this.#flowId, this.#held);
 		this.#deletion = new FileDeletion(parts);
 		this.#proofs = { view: parts.view, reader: this.#reader, objectOf: (submission) => this.#objectOf(submission) };
 	}
@@ -148,18 +151,16 @@ export class LogFileStore implements FileStore {
 		return upload;
 	}
 
-	async fileByRoot(root: DataRoot): Promise<StoredFile | undefined> {
-		const row = await this.#held.rootRow(root);
-		const submissions = row?.submissions;
-		if (!row || !submissions) return undefined;
-		const submission = await submissionAt(this.#parts.view, submissions.flowId, submissions.firstSeq);
-		return submission && (await this.#storedFile(submission, row, submissions.newest ?? submission.upload));
+	fileByRoot(root: DataRoot): Promise<StoredFile | undefined> {
+		return this.#lookup.fileByRoot(root);
 	}
 
-	async fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined> {
-		const submission = await submissionAt(this.#parts.view, this.#flowId, txSeq);
-		if (!submission) return undefined;
-		return this.#storedFile(submission, (await this.#held.rootRow(submission.dataRoot)) ?? {}, submission.upload);
+	fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined> {
+		return this.#lookup.fileBySeq(txSeq);
+	}
+
+	list(options: ListOptions): Promise<FileList> {
+		return this.#lookup.list(options, this.#parts.settlement.flow().submissions);
 	}
 
 	read(file: StoredFile, from: number, to: number): AsyncIterable<FilePiece> {
@@ -360,30 +361,6 @@ export class LogFileStore implements FileStore {
 			}
 		}
 		return undefined;
-	}
-
-	async #storedFile(submission: SubmissionRow, row: RootRow, upload: SubmissionRow['upload']): Promise<StoredFile> {
-		const geometry = fileGeometry(submission.lengthBytes);
-		const segments = Number(geometry.segments);
-		const heldSegments = row.object ? await this.#held.heldSegments(row.object, segments) : 0;
-		return {
-			root: submission.dataRoot,
-			txSeq: submission.txSeq,
-			sizeBytes: Number(submission.lengthBytes),
-			segments,
-			segmentsPadded: Number(geometry.segmentsPadded),
-			startSector: submission.startSector,
-			paddedSectors: geometry.padded,
-			name: upload?.name ?? '',
-			contentType: upload?.contentType ?? '',
-			uploadedAtMs: upload?.timeMs ?? submission.timeMs,
-			finalized: heldSegments === segments,
-			deleted: isDeletedRow(row),
-			heldSegments,
-			submitter: hexOf(submission.submitter),
-			tags: submission.tags,
-			nodes: submission.nodes,
-		};
 	}
 
 	/** Undefined when a row that it needs is missing. */

@@ -21,6 +21,8 @@ import type {
 	HealthReason,
 	ScrubControl,
 	StoreAdmin,
+	FileList,
+	ListOptions,
 	StoredFile,
 	UploadOptions,
 	UploadSession,
@@ -210,6 +212,10 @@ class HealingFiles implements FileStore {
 
 	fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined> {
 		return this.#healing.use((store) => store.files.fileBySeq(txSeq));
+	}
+
+	list(options: ListOptions): Promise<FileList> {
+		return this.#healing.use((store) => store.files.list(options));
 	}
 
 	async *read(file: StoredFile, from: number, to: number): AsyncGenerator<FilePiece> {

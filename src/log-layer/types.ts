@@ -73,6 +73,30 @@ export interface FilePiece {
 	release(): void;
 }
 
+/** What a list shows, and where it goes on. */
+export interface ListOptions {
+	/** `files`: each root once, in the place of its first submission and with the newest upload's name; `submissions`: each of them. */
+	readonly what: 'files' | 'submissions';
+	/** `next` of the list before; absent: from the beginning. */
+	readonly from?: TxSeq;
+	readonly newestFirst: boolean;
+	/** Entries of one list, at least 1. */
+	readonly most: number;
+	/** Only names that begin so. */
+	readonly namePrefix: string;
+	/** Only files that are held here whole, or only others. */
+	readonly finalized?: boolean;
+	/** Only files that were deleted here, or only others. */
+	readonly deleted?: boolean;
+}
+
+export interface FileList {
+	/** At most as many as were asked for; fewer, even none, before the end when few fit. */
+	readonly files: readonly StoredFile[];
+	/** Where the next list begins; absent at the end. */
+	readonly next?: TxSeq;
+}
+
 export interface FlowInfo {
 	readonly root: Uint8Array;
 	readonly lengthSectors: bigint;
@@ -95,6 +119,8 @@ export interface FileStore {
 	fileByRoot(root: DataRoot): Promise<StoredFile | undefined>;
 	/** `/v1/submissions/{txSeq}`: with the name and type of the upload that made it. */
 	fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined>;
+	/** Files or submissions in the order of their sequence numbers, as `fileByRoot` or `fileBySeq` show them. */
+	list(options: ListOptions): Promise<FileList>;
 	/**
 	 * The bytes [from, to) in pieces of bounded size, each CRC-checked before it is handed out.
 	 * Errors: GONE, NOT_HELD, DATA_DAMAGED.

@@ -1,11 +1,14 @@
 /** A FileStore in memory with honest roots and proofs, for tests of what stands above it. */
 import { createHash } from 'node:crypto';
 import { PerigeeError } from '../../src/errors.js';
+import { listFiles } from '../../src/log-layer/listing.js';
 import type {
 	FilePiece,
 	FileProof,
 	FileStore,
+	FileList,
 	FlowInfo,
+	ListOptions,
 	HealthReason,
 	SectorProof,
 	StoredFile,
@@ -144,6 +147,14 @@ export class MemoryFileStore implements FileStore {
 		};
 		this.#files.push({ file, bytes, lengthAfter: start + Number(geometry.padded) });
 		return file;
+	}
+
+	list(options: ListOptions): Promise<FileList> {
+		const at = async (txSeq: TxSeq): Promise<StoredFile | undefined> =>
+			options.what === 'submissions'
+				? this.fileBySeq(txSeq)
+				: this.fileByRoot(this.#files[txSeq]?.file.root as DataRoot);
+		return listFiles(this.#files.length, at, options);
 	}
 
 	async fileByRoot(root: DataRoot): Promise<StoredFile | undefined> {

@@ -9,11 +9,16 @@ import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { cleanMediaType, contentDisposition } from './names.js';
 import { rootOf, txSeqOf } from './params.js';
 import { withExtras } from './problem.js';
-import { type ByteRange, parseRange } from './ranges.js';
+import { rangeParts } from './range-parts.js';
+import { type ByteRange, parseRanges } from './ranges.js';
 import { streamFile } from './stream-file.js';
 
 /** The bytes behind a root or a segment never change. */
 export const IMMUTABLE = 'public, max-age=31536000, immutable';
+
+const ONLY_IF_CACHED = /(?:^|,)[ \t]*only-if-cached[ \t]*(?:,|$)/i;
+/** Of the text between parts: files come from anybody, and nobody may guess it. */
+const BOUNDARY_BYTES = 16;
 
 /** Files come from anybody: a browser must neither guess their type nor run what they hold. */
 const UNTRUSTED = [
@@ -26,14 +31,14 @@ const UNTRUSTED = [
 export const fileContent: Endpoint = {
 	definition: ENDPOINTS.fileContent,
 	async handle(context, request, response) {
-		await sendContent(context, request, response, await fileOfRoot(context, request));
+		await ifCached(request, async () => sendContent(context, request, response, await fileOfRoot(context, request)));
 	},
 };
 
 export const submissionContent: Endpoint = {
 	definition: ENDPOINTS.submissionContent,
 	async handle(context, request, response) {
-		await sendContent(context, request, response, await fileOfSeq(context, request));
+		await ifCached(request, async () => sendContent(context, request, response, await fileOfSeq(context, request)));
 	},
 };
 
@@ -63,18 +68,50 @@ async function sendContent(
 	const etag = `"${file.root}"`;
 	refuseDeleted(file);
 	if (isKnownToClient(headers, etag, response)) return;
-	const range = method === 'GET' ? rangeOf(headers, file.sizeBytes, etag) : undefined;
-	const { from, to } = range ?? { from: 0, to: file.sizeBytes };
-	const head = contentHead(file, etag, to - from);
-	if (range !== undefined) head.push('Content-Range', `bytes ${from}-${to - 1}/${file.sizeBytes}`);
-	const status = range === undefined ? 200 : 206;
 	if (method === 'HEAD') {
 		if (!file.finalized) throw new PerigeeError('NOT_HELD');
-		response.writeHead(status, head);
+		response.writeHead(200, contentHead(file, etag, typeOf(file), file.sizeBytes));
 		response.end();
 		return;
 	}
-	await sendBytes(context, response, file, { from, to, status, head });
+	const ranges = rangesOf(headers, file.sizeBytes, etag);
+	if (ranges !== undefined && ranges.length > 1) {
+		await sendParts(context, response, file, ranges, etag);
+		return;
+	}
+	const { from, to } = ranges?.[0] ?? { from: 0, to: file.sizeBytes };
+	const head = contentHead(file, etag, typeOf(file), to - from);
+	if (ranges !== undefined) head.push('Content-Range', `bytes ${from}-${to - 1}/${file.sizeBytes}`);
+	await sendBytes(context, response, file, { from, to, status: ranges === undefined ? 200 : 206, head });
+}
+
+/** Several ranges, one part each. */
+async function sendParts(
+	context: RestContext,
+	response: ServerResponse,
+	file: StoredFile,
+	ranges: readonly ByteRange[],
+	etag: string,
+): Promise<void> {
+	const boundary = Buffer.from(context.randomness.bytes(BOUNDARY_BYTES)).toString('hex');
+	const parts = rangeParts(ranges, { sizeBytes: file.sizeBytes, contentType: typeOf(file) }, boundary, ({ from, to }) =>
+		context.store.read(file, from, to),
+	);
+	const head = contentHead(file, etag, parts.contentType, parts.lengthBytes);
+	const sent = await streamFile(parts.pieces(), parts.lengthBytes, response, () => response.writeHead(206, head));
+	context.metrics.downloadBytes.inc(sent);
+}
+
+/** For `Cache-Control: only-if-cached`: what is not held here is refused as such, known or not. Errors: NOT_CACHED, and those of `answer`. */
+export async function ifCached({ raw }: RestRequest, answer: () => Promise<void>): Promise<void> {
+	try {
+		await answer();
+	} catch (error) {
+		const isAbsent = error instanceof PerigeeError && (error.code === 'NOT_HELD' || error.code === 'NOT_FOUND');
+		if (isAbsent && ONLY_IF_CACHED.test(raw.headers['cache-control'] ?? ''))
+			throw new PerigeeError('NOT_CACHED', error.message, { cause: error });
+		throw error;
+	}
 }
 
 /** A deleted file has no content, whatever the client knows. Errors: GONE. */
@@ -95,21 +132,26 @@ export function isKnownToClient(headers: IncomingHttpHeaders, etag: string, resp
 	return true;
 }
 
-function rangeOf(headers: IncomingHttpHeaders, sizeBytes: number, etag: string): ByteRange | undefined {
+/** Undefined: the whole content. Errors: RANGE_NOT_SATISFIABLE, BAD_REQUEST. */
+function rangesOf(headers: IncomingHttpHeaders, sizeBytes: number, etag: string): readonly ByteRange[] | undefined {
 	if (headers.range === undefined) return undefined;
 	const ifRange = headers['if-range'];
 	if (ifRange !== undefined && !ifRangeHolds(String(ifRange), etag)) return undefined;
-	const range = parseRange(headers.range, sizeBytes);
-	if (range !== 'unsatisfiable') return range;
+	const ranges = parseRanges(headers.range, sizeBytes);
+	if (ranges !== 'unsatisfiable') return ranges;
 	throw withExtras(new PerigeeError('RANGE_NOT_SATISFIABLE', `The file has ${sizeBytes} bytes.`), {
 		headers: ['Content-Range', `bytes */${sizeBytes}`],
 	});
 }
 
-function contentHead(file: StoredFile, etag: string, lengthBytes: number): string[] {
+function typeOf(file: StoredFile): string {
+	return cleanMediaType(file.contentType) || 'application/octet-stream';
+}
+
+function contentHead(file: StoredFile, etag: string, contentType: string, lengthBytes: number): string[] {
 	const head = [
 		'Content-Type',
-		cleanMediaType(file.contentType) || 'application/octet-stream',
+		contentType,
 		'Content-Length',
 		String(lengthBytes),
 		'ETag',

@@ -79,6 +79,28 @@ export const FILE_INFO = Type.Object(
 	closed,
 );
 
+export const LISTED_FILE = Type.Object(
+	{
+		root: hash('Data root.'),
+		txSeq: Type.Integer({ description: 'Sequence number of the submission; of a file, of its first one.' }),
+		size: Type.Integer({ description: 'Bytes.' }),
+		name: Type.String(),
+		type: Type.String({ description: 'Media type; empty when the upload named none.' }),
+		uploadedAt: Type.String({ description: 'Time of the upload, ISO 8601, UTC.' }),
+		finalized: Type.Boolean({ description: 'All bytes are held here and none is known to be damaged.' }),
+		deleted: Type.Boolean({ description: 'The content was deleted here and nobody has sent it again.' }),
+	},
+	closed,
+);
+
+export const FILE_LIST = Type.Object(
+	{
+		files: Type.Array(LISTED_FILE, { description: 'May be empty before the end, when few fit the filter.' }),
+		next: Type.Optional(Type.String({ description: 'Cursor of the next list; absent at the end.' })),
+	},
+	closed,
+);
+
 export const MERKLE_PROOF = Type.Object(
 	{
 		lemma: Type.Array(hash('')),
@@ -159,10 +181,17 @@ const uploadHeaders = Type.Object({
 });
 
 const contentHeaders = Type.Object({
-	range: Type.Optional(Type.String({ description: 'One range of bytes; several are answered with the whole file.' })),
+	range: Type.Optional(
+		Type.String({
+			description: 'Ranges of bytes, at most 100; those that overlap or touch are answered as one.',
+		}),
+	),
 	'if-range': Type.Optional(Type.String()),
 	'if-match': Type.Optional(Type.String()),
 	'if-none-match': Type.Optional(Type.String()),
+	'cache-control': Type.Optional(
+		Type.String({ description: 'only-if-cached: what is not held here is 412 (NOT_CACHED).' }),
+	),
 });
 
 /** An answer with a JSON body. */
@@ -174,9 +203,21 @@ export const json = (description: string, body: TSchema): AnswerDefinition => ({
 
 const contentAnswers = {
 	200: { description: 'The whole file, with the type and name of its upload.', contentType: '*/*' },
-	206: { description: 'The range asked for; Content-Range tells which.', contentType: '*/*' },
+	206: {
+		description: 'The range asked for, Content-Range tells which; of several, multipart/byteranges with one part each.',
+		contentType: '*/*',
+	},
 	304: { description: 'If-None-Match names this content.' },
 } as const;
+
+const listQuery = Type.Object({
+	limit: Type.Optional(Type.String({ description: 'Entries of the answer, 1 to 1,000; 100 when absent.' })),
+	cursor: Type.Optional(Type.String({ description: '`next` of the answer before.' })),
+	order: Type.Optional(Type.String({ description: 'asc: oldest first, as when absent; desc: newest first.' })),
+	prefix: Type.Optional(Type.String({ description: 'Only names that begin so.' })),
+	finalized: Type.Optional(Type.String({ description: 'true or false: only such files.' })),
+	deleted: Type.Optional(Type.String({ description: 'true or false: only such files.' })),
+});
 
 const segmentQuery = Type.Object({
 	proof: Type.Optional(Type.String({ description: '1 asks for JSON with the proof; 0 or absent for the bytes.' })),
@@ -221,6 +262,13 @@ export const ENDPOINTS = {
 			201: json('Stored. One file: the object itself; several: `files`.', Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS])),
 		},
 	}),
+	listFiles: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/files',
+		summary: 'The files that are known here, each once, in the order of their first submissions.',
+		query: listQuery,
+		answers: { 200: json('Some of them, and where to go on.', FILE_LIST) },
+	}),
 	fileContent: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/files/{root}',
@@ -261,6 +309,13 @@ export const ENDPOINTS = {
 		params: Type.Object({ ...rootParams.properties, ...segmentPart }),
 		query: segmentQuery,
 		answers: segmentAnswers,
+	}),
+	listSubmissions: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/submissions',
+		summary: 'The submissions in their order, each with the name and type of the upload that made it.',
+		query: listQuery,
+		answers: { 200: json('Some of them, and where to go on.', FILE_LIST) },
 	}),
 	submissionContent: define({
 		methods: ['GET', 'HEAD'],

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Clock } from '../../io/clock.js';
+import type { Randomness } from '../../io/randomness.js';
 import type { FileStore } from '../../log-layer/types.js';
 import type { Metrics } from '../../metrics/metrics.js';
 import type { EndpointDefinition } from './definitions.js';
@@ -28,6 +29,7 @@ export interface RestContext extends ServerContext {
 	readonly version: string;
 	readonly maxFileBytes: number;
 	readonly uploads: UploadWatch;
+	readonly randomness: Randomness;
 }
 
 /** Fastify's request as the handlers use it: routed and with its address taken apart, body untouched. */

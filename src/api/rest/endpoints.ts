@@ -3,6 +3,7 @@ import { fileContent, submissionContent } from './content.js';
 import { deleteFile, dropSegments } from './deletion.js';
 import type { Endpoint } from './endpoint.js';
 import { fileInfo, flow, sectorProof, submissionInfo } from './info.js';
+import { listOfFiles, listOfSubmissions } from './lists.js';
 import { postUpload } from './post-upload.js';
 import { putUpload } from './put-upload.js';
 import { fileSegment, submissionSegment } from './segments.js';
@@ -11,11 +12,13 @@ import { greeting, live, metrics, ready } from './service.js';
 export const REST_ENDPOINTS: readonly Endpoint[] = [
 	putUpload,
 	postUpload,
+	listOfFiles,
 	fileContent,
 	deleteFile,
 	dropSegments,
 	fileInfo,
 	fileSegment,
+	listOfSubmissions,
 	submissionContent,
 	submissionInfo,
 	submissionSegment,

@@ -9,9 +9,7 @@ import type { Endpoint } from './endpoint.js';
 import { sendJson } from './json.js';
 import { jsonWhole, sectorOf, txSeqOf } from './params.js';
 import { proofBodyOf } from './segments.js';
-
-/** State of the node, true only now. */
-const NO_STORE = ['Cache-Control', 'no-store'];
+import { NO_STORE } from './service.js';
 
 export const fileInfo: Endpoint = {
 	definition: ENDPOINTS.fileInfo,

@@ -27,6 +27,13 @@ export function sectorOf(text: string): SectorIndex {
 	return BigInt(text) as SectorIndex;
 }
 
+/** A count from 1 to `most`. Errors: BAD_REQUEST. */
+export function countOf(text: string, what: string, most: number): number {
+	const value = WHOLE.test(text) ? Number(text) : 0;
+	if (value < 1 || value > most) throw new PerigeeError('BAD_REQUEST', `${what} is a whole number from 1 to ${most}.`);
+	return value;
+}
+
 /** JSON for a 64-bit number: a number while it is exact, else a decimal string. */
 export function jsonWhole(value: bigint): number | string {
 	return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();

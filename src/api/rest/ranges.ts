@@ -1,4 +1,6 @@
 /** Byte ranges (RFC 9110 §14). */
+import { PerigeeError } from '../../errors.js';
+import { LIMITS } from '../../limits.js';
 
 /** Bytes [from, to). */
 export interface ByteRange {
@@ -6,14 +8,33 @@ export interface ByteRange {
 	readonly to: number;
 }
 
-const ONE_RANGE = /^bytes=[ \t,]*([0-9]*)-([0-9]*)[ \t,]*$/i;
-
+const UNIT = /^bytes=/i;
+const ONE_RANGE = /^([0-9]*)-([0-9]*)$/;
 /**
- * Reads a Range header for a content of `sizeBytes` (at least 1). Undefined means: answer with the whole content, because
- * the header is not understood or asks for several ranges. 'unsatisfiable' means 416.
+ * Reads a Range header for a content of `sizeBytes` (at least 1): the ranges that lie in it, in the order they were asked for, those that overlap
+ * or touch as one. Undefined means: answer with the whole content, because the header is not understood. 'unsatisfiable' means 416.
+ * Errors: BAD_REQUEST for more than LIMITS.httpRanges.
  */
-export function parseRange(header: string, sizeBytes: number): ByteRange | 'unsatisfiable' | undefined {
-	const match = ONE_RANGE.exec(header);
+export function parseRanges(header: string, sizeBytes: number): readonly ByteRange[] | 'unsatisfiable' | undefined {
+	if (!UNIT.test(header)) return undefined;
+	const members = header.slice(header.indexOf('=') + 1).split(',', LIMITS.httpHeaderBytes);
+	const ranges: ByteRange[] = [];
+	let asked = 0;
+	for (const member of members) {
+		const text = member.replaceAll(/^[ \t]+|[ \t]+$/g, '');
+		if (text === '') continue;
+		const range = oneRange(text, sizeBytes);
+		if (range === undefined) return undefined;
+		if (++asked > LIMITS.httpRanges)
+			throw new PerigeeError('BAD_REQUEST', `At most ${LIMITS.httpRanges} ranges at once.`);
+		if (range !== 'unsatisfiable') ranges.push(range);
+	}
+	if (asked === 0) return undefined;
+	return ranges.length === 0 ? 'unsatisfiable' : merged(ranges);
+}
+
+function oneRange(text: string, sizeBytes: number): ByteRange | 'unsatisfiable' | undefined {
+	const match = ONE_RANGE.exec(text);
 	if (match === null) return undefined;
 	const [, first = '', last = ''] = match;
 	if (first === '') {
@@ -25,4 +46,19 @@ export function parseRange(header: string, sizeBytes: number): ByteRange | 'unsa
 	const end = last === '' ? Number.POSITIVE_INFINITY : Number(last);
 	if (end < from) return undefined;
 	return from >= sizeBytes ? 'unsatisfiable' : { from, to: Math.min(end + 1, sizeBytes) };
+}
+
+/** No byte is sent twice, whatever was asked for. A joined range takes the place of the first of those in it. */
+function merged(ranges: readonly ByteRange[]): readonly ByteRange[] {
+	if (ranges.length === 1) return ranges;
+	const inPlace = ranges.map((range, place) => ({ ...range, place })).sort((a, b) => a.from - b.from);
+	const joined: { from: number; to: number; place: number }[] = [];
+	for (const range of inPlace) {
+		const last = joined.at(-1);
+		if (last && range.from <= last.to) {
+			last.to = Math.max(last.to, range.to);
+			last.place = Math.min(last.place, range.place);
+		} else joined.push({ ...range });
+	}
+	return joined.sort((a, b) => a.place - b.place).map(({ from, to }) => ({ from, to }));
 }

@@ -4,7 +4,7 @@ import type { Static } from 'typebox';
 import { PerigeeError } from '../../errors.js';
 import type { FileProof, StoredFile } from '../../log-layer/types.js';
 import { hexOf, SEGMENT_BYTES } from '../../units.js';
-import { fileOfRoot, fileOfSeq, IMMUTABLE, isKnownToClient, refuseDeleted, sendBytes } from './content.js';
+import { fileOfRoot, fileOfSeq, ifCached, IMMUTABLE, isKnownToClient, refuseDeleted, sendBytes } from './content.js';
 import { ENDPOINTS, type MERKLE_PROOF, type SEGMENT_WITH_PROOF } from './definitions.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { sendJsonWithBytes } from './json.js';
@@ -13,14 +13,14 @@ import { segmentIndexOf } from './params.js';
 export const fileSegment: Endpoint = {
 	definition: ENDPOINTS.fileSegment,
 	async handle(context, request, response) {
-		await sendSegment(context, request, response, await fileOfRoot(context, request));
+		await ifCached(request, async () => sendSegment(context, request, response, await fileOfRoot(context, request)));
 	},
 };
 
 export const submissionSegment: Endpoint = {
 	definition: ENDPOINTS.submissionSegment,
 	async handle(context, request, response) {
-		await sendSegment(context, request, response, await fileOfSeq(context, request));
+		await ifCached(request, async () => sendSegment(context, request, response, await fileOfSeq(context, request)));
 	},
 };
 

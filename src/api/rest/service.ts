@@ -6,7 +6,7 @@ import type { Endpoint } from './endpoint.js';
 import { sendJson } from './json.js';
 
 /** State of the node, true only now. */
-const NO_STORE = ['Cache-Control', 'no-store'];
+export const NO_STORE = ['Cache-Control', 'no-store'];
 
 export const greeting: Endpoint = {
 	definition: ENDPOINTS.greeting,

@@ -74,10 +74,10 @@ test('ranges at every edge of small and large files', async (t) => {
 	assert.equal(rest.store.outstandingPieces, 0);
 });
 
-test('ranges that are not understood, several at once, and ranges of HEAD give the whole file', async (t) => {
+test('ranges that are not understood, and ranges of HEAD give the whole file', async (t) => {
 	const rest = await startRest(t);
 	const root = await put(rest, Buffer.from('0123456789'));
-	for (const range of ['items=0-1', 'bytes=5-2', 'bytes=0-1,4-5', 'nonsense']) {
+	for (const range of ['items=0-1', 'bytes=5-2', 'bytes=0-1,4-x', 'nonsense']) {
 		const answer = await ask(rest, `/v1/files/${root}`, { headers: { Range: range } });
 		assert.deepEqual([answer.status, answer.text], [200, '0123456789'], range);
 	}
@@ -120,7 +120,7 @@ test('what is not there, or cannot be named, is told apart', async (t) => {
 		'/v1/sectors/7/proof': [404, 'NOT_FOUND'],
 		'/v1/sectors/x/proof': [400, 'BAD_REQUEST'],
 		'/v1/nothing': [404, 'NOT_FOUND'],
-		'/v1/files': [404, 'NOT_FOUND'],
+		'/v1/file': [404, 'NOT_FOUND'],
 		[`/v1/${'x'.repeat(10_000)}`]: [404, 'NOT_FOUND'],
 	};
 	for (const [path, [status, code]] of Object.entries(expected)) {

@@ -1,0 +1,78 @@
+/** What is known about files: by root, by submission, in lists. */
+import { fileGeometry } from '../native/addon.js';
+import { hexOf, type DataRoot, type FlowId, type TxSeq } from '../units.js';
+import type { HeldContent } from './held-content.js';
+import { listFiles } from './listing.js';
+import { isDeletedRow, type RootRow, type SubmissionRow } from './rows.js';
+import { submissionAt } from './submissions.js';
+import type { FileList, ListOptions, StoredFile } from './types.js';
+import type { View } from './view.js';
+
+export class FileLookup {
+	readonly #view: View;
+	readonly #flowId: FlowId;
+	readonly #held: HeldContent;
+
+	constructor(view: View, flowId: FlowId, held: HeldContent) {
+		this.#view = view;
+		this.#flowId = flowId;
+		this.#held = held;
+	}
+
+	async fileByRoot(root: DataRoot): Promise<StoredFile | undefined> {
+		const row = await this.#held.rootRow(root);
+		const submissions = row?.submissions;
+		if (!row || !submissions) return undefined;
+		const submission = await submissionAt(this.#view, submissions.flowId, submissions.firstSeq);
+		return submission && (await this.#storedFile(submission, row, submissions.newest ?? submission.upload));
+	}
+
+	fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined> {
+		return this.#fileBySeq(txSeq);
+	}
+
+	/** Out of the first `submissions` of them. */
+	list(options: ListOptions, submissions: number): Promise<FileList> {
+		return listFiles(submissions, options.what === 'files' ? this.#fileBegunBy : this.#fileBySeq, options);
+	}
+
+	readonly #fileBySeq = async (txSeq: TxSeq): Promise<StoredFile | undefined> => {
+		const submission = await submissionAt(this.#view, this.#flowId, txSeq);
+		if (!submission) return undefined;
+		return this.#storedFile(submission, (await this.#held.rootRow(submission.dataRoot)) ?? {}, submission.upload);
+	};
+
+	/** The file whose first submission this is. */
+	readonly #fileBegunBy = async (txSeq: TxSeq): Promise<StoredFile | undefined> => {
+		const submission = await submissionAt(this.#view, this.#flowId, txSeq);
+		if (!submission) return undefined;
+		const row = await this.#held.rootRow(submission.dataRoot);
+		const submissions = row?.submissions;
+		if (!submissions || submissions.firstSeq !== txSeq || submissions.flowId !== this.#flowId) return undefined;
+		return this.#storedFile(submission, row, submissions.newest ?? submission.upload);
+	};
+
+	async #storedFile(submission: SubmissionRow, row: RootRow, upload: SubmissionRow['upload']): Promise<StoredFile> {
+		const geometry = fileGeometry(submission.lengthBytes);
+		const segments = Number(geometry.segments);
+		const heldSegments = row.object ? await this.#held.heldSegments(row.object, segments) : 0;
+		return {
+			root: submission.dataRoot,
+			txSeq: submission.txSeq,
+			sizeBytes: Number(submission.lengthBytes),
+			segments,
+			segmentsPadded: Number(geometry.segmentsPadded),
+			startSector: submission.startSector,
+			paddedSectors: geometry.padded,
+			name: upload?.name ?? '',
+			contentType: upload?.contentType ?? '',
+			uploadedAtMs: upload?.timeMs ?? submission.timeMs,
+			finalized: heldSegments === segments,
+			deleted: isDeletedRow(row),
+			heldSegments,
+			submitter: hexOf(submission.submitter),
+			tags: submission.tags,
+			nodes: submission.nodes,
+		};
+	}
+}
