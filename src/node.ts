@@ -371,9 +371,12 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 			metrics.volumesMissing.inc();
 			log.error({ volume, reason }, 'a volume is missing; what lies on the others is served');
 		},
-		manifestDamaged() {
-			metrics.damageFound.inc({ where: 'manifest' });
-			log.error('log.manifest cannot be read and is written anew; a log file that it alone knew of is not missed');
+		noteLost(name) {
+			metrics.damageFound.inc({ where: 'note' });
+			log.error(
+				{ name },
+				'this file is missing or cannot be read; a start makes it anew, and misses nothing that it alone knew of',
+			);
 		},
 		volumeRefused(volume, error) {
 			metrics.volumeRefusals.inc({ volume: String(volume) });

@@ -27,6 +27,7 @@ export function reportFailure(error: unknown, json: boolean): number {
 	} else {
 		process.stderr.write(`perigee: ${failure.message}\n`);
 		if (failure.hint !== undefined) process.stderr.write(`  hint: ${failure.hint}\n`);
+		if (failure.code !== undefined) process.stderr.write(`  code: ${failure.code}\n`);
 	}
 	return exitCode;
 }

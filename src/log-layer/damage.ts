@@ -9,6 +9,7 @@ import type { Clock } from '../io/clock.js';
 import { LIMITS } from '../limits.js';
 import type { DataRoot } from '../units.js';
 import type { ObjectId } from './records.js';
+import type { SegmentRange } from './segment-ranges.js';
 
 /**
  * checksum: the bytes do not match their CRC. root: they match it and not the Merkle root. missing: their log file is gone or ends too
@@ -118,12 +119,9 @@ export class DamageList {
 		return this.#segments.get(objectId);
 	}
 
-	/** Objects with damage and their roots. */
-	objects(): readonly (readonly [ObjectId, DataRoot])[] {
-		return [...this.#segments.values()].flatMap((known) => {
-			const [first] = known.values();
-			return first ? [[first.segment.objectId, first.segment.root] as const] : [];
-		});
+	/** All damaged segments. */
+	get segments(): readonly DamagedSegment[] {
+		return [...this.#segments.values()].flatMap((known) => [...known.values()].map(({ segment }) => segment));
 	}
 
 	/** False when it was known. Beyond the bound damage is still an error for its reader, but not remembered. */
@@ -172,6 +170,16 @@ export class DamageList {
 	/** The segment was read from where it lies and is as it should be: damage of before was healed, or was none of the disk. */
 	foundIntact(objectId: ObjectId, segment: number): void {
 		this.readRight(objectId, segment);
+		this.#remove(objectId, segment);
+	}
+
+	/** These segments are no part of their file any more. */
+	dropped(objectId: ObjectId, { first, count }: SegmentRange): void {
+		for (const segment of this.#segments.get(objectId)?.keys() ?? [])
+			if (segment >= first && segment < first + count) this.#remove(objectId, segment);
+	}
+
+	#remove(objectId: ObjectId, segment: number): void {
 		const known = this.#segments.get(objectId);
 		if (!known?.delete(segment)) return;
 		if (known.size === 0) this.#segments.delete(objectId);
@@ -205,12 +213,10 @@ export class DamageList {
 		if (this.#addStretch(stretch)) this.onChange();
 	}
 
-	/** Drops entries about objects that are used no more, and stretches that are not as they were. */
-	keepOnly(hasObject: (damage: DamagedSegment) => boolean, hasFile: (stretch: DamagedStretch) => boolean): void {
-		for (const known of this.#segments.values()) {
-			const [first] = known.values();
-			if (first && !hasObject(first.segment)) this.forget(first.segment.objectId);
-		}
+	/** Drops segments that do not matter any more, and stretches that are not as they were. */
+	keepOnly(isStill: (damage: DamagedSegment) => boolean, hasFile: (stretch: DamagedStretch) => boolean): void {
+		for (const known of this.#segments.values())
+			for (const { segment } of known.values()) if (!isStill(segment)) this.#remove(segment.objectId, segment.segment);
 		for (const [name, { stretch }] of this.#stretches) {
 			if (hasFile(stretch)) continue;
 			this.#stretches.delete(name);

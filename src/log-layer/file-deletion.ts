@@ -90,6 +90,7 @@ export class FileDeletion {
 			await Promise.all(tickets.map(({ applied }) => applied));
 			tickets = [];
 		}
+		this.#parts.damage.dropped(objectId, { first, count });
 	}
 
 	/** Errors: NOT_FOUND when no submission names the root. */

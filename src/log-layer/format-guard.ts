@@ -38,7 +38,7 @@ async function assertKnownFormats(io: StorageIo, checksums: Checksums, dataDir: 
 /** Whatever else a later version keeps in this file, its format stands there as a number. */
 function formatIn(text: string): number | undefined {
 	try {
-		const { format } = JSON.parse(text) as { readonly format?: unknown };
+		const { format } = JSON.parse(text.split('\n', 1)[0] ?? '') as { readonly format?: unknown };
 		return typeof format === 'number' ? format : undefined;
 	} catch {
 		// A damaged file says nothing; the log files name their format too.

@@ -30,7 +30,7 @@ export function healthReasons({ log, disk, damage, view, losses, overdueFiles }:
 	if (damage.count > 0)
 		reasons.push({
 			code: 'DATA_DAMAGED',
-			message: `${damage.count} segments do not match their checksums`,
+			message: `${damage.count} segments are damaged or cannot be read`,
 			ready: true,
 		});
 	reasons.push(...logReasons(damage), ...lossReasons(losses), ...waitingReasons(overdueFiles()));

@@ -4,15 +4,16 @@
  * Promises: nothing is written into a log file before the manifest names it durably, and nothing is named that was not durably there.
  */
 import { addToRanges, isInRanges, numbersOf, rangesOf, type FileRanges } from '../append-log/file-ranges.js';
-import type { LogFiles } from '../append-log/log-files.js';
+import { parseLogFileName, type LogFiles } from '../append-log/log-files.js';
 import { LANE_NAMES, type Lane } from '../append-log/types.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
 import { readFileIfThere, renameOver, STORE_FORMAT } from './checkpoint.js';
 import type { KnownFiles, LaneFiles } from './losses.js';
 import { openSealedJson, sealJson } from './sealed-json.js';
+import { logDirectory } from './volumes.js';
 
-const NAME = 'log.manifest';
+export const MANIFEST_NAME = 'log.manifest';
 
 export interface LogManifestParts {
 	readonly io: StorageIo;
@@ -21,30 +22,36 @@ export interface LogManifestParts {
 	readonly storeId: string;
 }
 
+interface SavedManifest {
+	readonly format: number;
+	readonly storeId: string;
+	readonly files: LaneFiles;
+}
+
 export class LogManifest {
-	/** The file was there and cannot be read: what it alone knew is forgotten. */
-	readonly isDamaged: boolean;
+	/** There are log files, and the manifest is missing or cannot be read: what it alone knew is forgotten. */
+	readonly wasLost: boolean;
 	readonly #parts: LogManifestParts;
 	readonly #files = new Map<Lane, FileRanges>();
 	/** The file on the disk says less. */
 	#isBehind: boolean;
 	#turn: Promise<void> = Promise.resolve();
 
-	private constructor(parts: LogManifestParts, files: LaneFiles | 'damaged') {
+	private constructor(parts: LogManifestParts, files: LaneFiles | 'lost') {
 		this.#parts = parts;
-		this.isDamaged = files === 'damaged';
-		this.#isBehind = this.isDamaged;
-		for (const lane of LANE_NAMES) this.#files.set(lane, files === 'damaged' ? [] : (files[lane] ?? []));
+		this.wasLost = files === 'lost';
+		this.#isBehind = this.wasLost;
+		for (const lane of LANE_NAMES) this.#files.set(lane, files === 'lost' ? [] : (files[lane] ?? []));
 	}
 
 	/** Errors: those of StorageIo. */
 	static async open(parts: LogManifestParts): Promise<LogManifest> {
-		const bytes = await readFileIfThere(parts.io, `${parts.dataDir}/${NAME}`, LIMITS.manifestBytes);
-		if (!bytes) return new LogManifest(parts, {});
-		const saved = openSealedJson(bytes) as { format: number; storeId: string; files: LaneFiles } | undefined;
-		if (saved?.format !== STORE_FORMAT) return new LogManifest(parts, 'damaged');
-		// Of another store, as a copied directory may have it: it says nothing here.
-		return new LogManifest(parts, saved.storeId === parts.storeId ? saved.files : {});
+		const { io, dataDir, storeId } = parts;
+		const bytes = await readFileIfThere(io, `${dataDir}/${MANIFEST_NAME}`, LIMITS.manifestBytes);
+		const saved = bytes && (openSealedJson(bytes) as SavedManifest | undefined);
+		if (saved?.format === STORE_FORMAT && saved.storeId === storeId) return new LogManifest(parts, saved.files);
+		const names = await io.list(logDirectory(dataDir));
+		return new LogManifest(parts, names.some((name) => parseLogFileName(name)) ? 'lost' : {});
 	}
 
 	/** What the last checkpoint knew belongs to it too. */
@@ -91,7 +98,7 @@ export class LogManifest {
 		const { io, dataDir, storeId } = this.#parts;
 		this.#isBehind = false;
 		try {
-			await renameOver(io, dataDir, NAME, sealJson({ format: STORE_FORMAT, storeId, files: this.files }));
+			await renameOver(io, dataDir, MANIFEST_NAME, sealJson({ format: STORE_FORMAT, storeId, files: this.files }));
 			await io.syncDir(dataDir).catch((cause: unknown) => {
 				throw new Error('nobody can know whether log.manifest was replaced', { cause });
 			});

@@ -13,9 +13,9 @@ import type { StorageIo } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
 import { readCheckpoint } from './checkpoint.js';
 import { isGivenUp, type GivenUp } from './given-up.js';
-import { LogManifest } from './log-manifest.js';
+import { LogManifest, MANIFEST_NAME } from './log-manifest.js';
 import type { KnownFiles } from './losses.js';
-import { openIdentity, type StoreIdentity } from './store-identity.js';
+import { IDENTITY_NAME, openIdentity, type StoreIdentity } from './store-identity.js';
 import { assertFirstVolume, assertNotUnmounted, logDirectory, openVolumes, type Volumes } from './volumes.js';
 
 export interface LogSiteOptions {
@@ -35,12 +35,14 @@ export class LogSite {
 	readonly known: KnownFiles | undefined;
 	/** Log files that were ever begun. */
 	readonly manifest: LogManifest;
+	/** Files about the store that are missing beside log files, or cannot be read. They are made anew. */
+	readonly lostNotes: readonly string[];
 	readonly givenUp: GivenUp;
 	readonly #options: LogSiteOptions;
 
 	private constructor(
 		options: LogSiteOptions,
-		{ storeId, givenUp }: StoreIdentity,
+		{ storeId, givenUp, wasLost }: StoreIdentity,
 		volumes: Volumes,
 		known: KnownFiles | undefined,
 		manifest: LogManifest,
@@ -51,6 +53,7 @@ export class LogSite {
 		this.volumes = volumes;
 		this.known = known;
 		this.manifest = manifest;
+		this.lostNotes = [...(wasLost ? [IDENTITY_NAME] : []), ...(manifest.wasLost ? [MANIFEST_NAME] : [])];
 	}
 
 	/** Errors: VOLUME_CONFLICT, FORMAT_UNKNOWN, and those of StorageIo. */
@@ -89,7 +92,6 @@ export class LogSite {
 		const hasPayload = LANE_NAMES.some((lane) => lane !== 'journal' && files.numbers(lane).length > 0);
 		let missing: string | undefined;
 		if (from && !files.has('journal', from.fileNo)) missing = `journal file ${from.fileNo} is missing`;
-		else if (numbers.length === 0 && hasPayload) missing = 'there are log files, but none of the journal';
 		else {
 			// The last file is named by no other one, but the manifest knows it.
 			const begun = [...numbersOf(this.manifest.files.journal ?? [])];
@@ -97,6 +99,7 @@ export class LogSite {
 				begun.find((number) => number >= (from?.fileNo ?? 0) && !files.has('journal', number)) ??
 				(await missingInChain(io, checksums, files, 'journal', from?.fileNo ?? 0));
 			if (fileNo !== undefined) missing = `journal file ${fileNo} is missing`;
+			else if (numbers.length === 0 && hasPayload) missing = 'there are log files, but none of the journal';
 		}
 		if (missing === undefined) return;
 		throw new PerigeeError(

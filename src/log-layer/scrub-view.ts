@@ -59,6 +59,8 @@ export async function scrubView(parts: ScrubViewParts, from: RowPosition): Promi
 	const files = new FileSizes(parts.log);
 	await eachPlace(parts, from, async (row) => {
 		const { lane, fileNo, offset, lengthBytes } = row.place;
+		// What is missing is named as such, and is whole again when it is back.
+		if (parts.log.isLost(lane, fileNo)) return;
 		if (!(await files.holds({ lane, fileNo }, offset + lengthBytes))) await note(parts, row, 'missing');
 	});
 }
@@ -69,7 +71,7 @@ export async function scrubLost(parts: ScrubViewParts, from: RowPosition): Promi
 	if (lost.length === 0) return;
 	await eachPlace(parts, from, async (row) => {
 		const stretch = lost.find((candidate) => overlaps(candidate, row.place));
-		if (!stretch) return;
+		if (!stretch || parts.log.isLost(row.place.lane, row.place.fileNo)) return;
 		const reason = await reasonOf(parts.log, row.place);
 		// Behind the place that the disk cannot read there may be good records.
 		if (reason !== 'record' || stretch.reason === 'lost') await note(parts, row, reason);

@@ -9,6 +9,7 @@ import type { StorageIo } from '../io/storage-io.js';
 import { readFileIfThere, replaceFile, STORE_FORMAT } from './checkpoint.js';
 import { NOTHING_GIVEN_UP, parseGivenUp, withGivenUp, type GivenUp } from './given-up.js';
 import type { Losses } from './losses.js';
+import { openSealedJson, sealJson } from './sealed-json.js';
 
 export const IDENTITY_NAME = 'store.json';
 export const IDENTITY_MAX_BYTES = 64 * 1024;
@@ -20,6 +21,8 @@ export interface StoreIdentity {
 	/** Volumes beside the data directory that were ever taken into use and not given up. */
 	readonly volumes: readonly KnownVolume[];
 	readonly givenUp: GivenUp;
+	/** There are log files, and store.json was missing or could not be read: volumes and what was given up are forgotten. */
+	readonly wasLost: boolean;
 }
 
 export interface KnownVolume {
@@ -45,6 +48,7 @@ export async function openIdentity(
 		createdMs: clock.nowMs(),
 		volumes: [],
 		givenUp: NOTHING_GIVEN_UP,
+		wasLost: header !== undefined,
 	};
 	await writeIdentity(io, dataDir, identity);
 	return identity;
@@ -58,7 +62,7 @@ async function readIdentity(io: StorageIo, dataDir: string): Promise<StoreIdenti
 	assertKnownFormat(dataDir, fields.format);
 	const volumes = Array.isArray(fields['volumes']) ? fields['volumes'].filter(isKnownVolume) : [];
 	const createdMs = typeof fields['createdMs'] === 'number' ? fields['createdMs'] : 0;
-	return { storeId: fields.storeId, createdMs, volumes, givenUp: parseGivenUp(fields['givenUp']) };
+	return { storeId: fields.storeId, createdMs, volumes, givenUp: parseGivenUp(fields['givenUp']), wasLost: false };
 }
 
 /** Replaces store.json durably. */
@@ -70,7 +74,7 @@ export async function writeIdentity(io: StorageIo, dataDir: string, identity: St
 		...(identity.volumes.length > 0 ? { volumes: identity.volumes } : {}),
 		...(identity.givenUp === NOTHING_GIVEN_UP ? {} : { givenUp: identity.givenUp }),
 	};
-	await replaceFile(io, dataDir, IDENTITY_NAME, Buffer.from(`${JSON.stringify(fields)}\n`));
+	await replaceFile(io, dataDir, IDENTITY_NAME, sealJson(fields));
 }
 
 /** From the next open on, what is missing now does not belong to the store any more. */
@@ -85,18 +89,14 @@ export async function giveUp(io: StorageIo, dataDir: string, { files, volumes }:
 	});
 }
 
-/** Fields of a JSON file that names format and store; undefined when it is none: log files name the store too. */
+/** Fields of a sealed file that names format and store; undefined when it is none: log files name the store too. */
 export function parseNamedStore(
 	bytes: Buffer,
 ): (Record<string, unknown> & { readonly format: number; readonly storeId: Uint8Array }) | undefined {
-	try {
-		const fields = JSON.parse(bytes.toString()) as Record<string, unknown>;
-		const { format, storeId } = fields;
-		if (typeof format !== 'number' || typeof storeId !== 'string' || !/^[0-9a-f]{32}$/.test(storeId)) return undefined;
-		return { ...fields, format, storeId: Buffer.from(storeId, 'hex') };
-	} catch {
-		return undefined;
-	}
+	const fields = (openSealedJson(bytes) ?? {}) as Record<string, unknown>;
+	const { format, storeId } = fields;
+	if (typeof format !== 'number' || typeof storeId !== 'string' || !/^[0-9a-f]{32}$/.test(storeId)) return undefined;
+	return { ...fields, format, storeId: Buffer.from(storeId, 'hex') };
 }
 
 /** Errors: FORMAT_UNKNOWN. */

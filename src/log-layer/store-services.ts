@@ -1,7 +1,6 @@
 /** What works on an open log and its view: the file store, the list of damage, the scrub. */
 import type { AppendLog } from '../append-log/append-log.js';
 import type { Lane, LanePosition } from '../append-log/types.js';
-import { PerigeeError } from '../errors.js';
 import { keccak256 } from '../native/addon.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
@@ -9,19 +8,20 @@ import { rootFromBytes } from '../units.js';
 import { CheckedObjects } from './checked-objects.js';
 import { Compaction, type CompactionParts } from './compaction.js';
 import type { RecordDamagedError } from './copy-file.js';
-import { DamageFile } from './damage-file.js';
-import { DamageList } from './damage.js';
+import type { DamageFile } from './damage-file.js';
+import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
 import { Expiry } from './expiry.js';
 import type { LiveBytes } from './live-bytes.js';
 import { LogFileStore } from './file-store.js';
+import { knownDamage } from './known-damage.js';
 import { doubtOf, type Losses } from './losses.js';
 import { Housekeeping } from './housekeeping.js';
 import type { PendingObjects } from './pending-objects.js';
 import type { Purge } from './purge.js';
 import { RootLocks } from './root-locks.js';
-import { decodeWholeObject, RECORDS, type ObjectId } from './records.js';
-import { decodeObjectRow, decodeRootRow, rowKeys } from './rows.js';
+import { decodeWholeObject, RECORDS } from './records.js';
+import { decodeObjectRow, rowKeys } from './rows.js';
 import { Scrub, SCRUB_DEFAULTS } from './scrub.js';
 import type { StoreOptions } from './store.js';
 import type { View } from './view.js';
@@ -119,48 +119,6 @@ export async function openServices(
 		completeBelow: () => files.completeBelow,
 	});
 	return { files, damage, damageFile, scrub, housekeeping, compaction };
-}
-
-interface KnownDamage {
-	readonly list: DamageList;
-	readonly file: DamageFile;
-}
-
-/** What earlier runs and the replay have found damaged, as far as it still matters. */
-async function knownDamage(
-	{ io, clock, dataDir, observer }: StoreOptions,
-	storeId: string,
-	view: View,
-	log: AppendLog,
-): Promise<KnownDamage> {
-	const list = new DamageList(clock, { found: (damage) => observer.damageFound(damage) });
-	const failed = (error: unknown): void => observer.damageNotSaved(error);
-	const file = await DamageFile.follow({ io, clock, dataDir, storeId, failed }, list);
-	const files = new Set(log.listFiles().map(({ lane, fileNo }) => `${lane}/${fileNo}`));
-	const objects = await objectsStillNamed(view, list);
-	list.keepOnly(
-		({ objectId }) => objects.has(objectId),
-		({ lane, fileNo, reason }) => (reason === 'missing') !== files.has(`${lane}/${fileNo}`),
-	);
-	for (const { from, to, ...place } of log.damage)
-		list.addStretch({ ...place, from, to, reason: to === 0 ? 'missing' : 'lost', foundBy: 'open' });
-	return { list, file };
-}
-
-/** Of the objects with damage those that their root still leads to. */
-async function objectsStillNamed(view: View, list: DamageList): Promise<ReadonlySet<ObjectId>> {
-	const named = new Set<ObjectId>();
-	for (const [objectId, root] of list.objects()) {
-		try {
-			const row = await view.get(rowKeys.root(root));
-			if (row && decodeRootRow(row).object?.objectId === objectId) named.add(objectId);
-		} catch (error) {
-			// The view has noted its damage. What cannot be told stays in the list.
-			if (!(error instanceof PerigeeError && error.code === 'DATA_DAMAGED')) throw error;
-			named.add(objectId);
-		}
-	}
-	return named;
 }
 
 /** Puts a record that compaction found damaged into the list. The record of a small file names its root itself. */

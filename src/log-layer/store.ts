@@ -66,8 +66,8 @@ export interface StoreObserver {
 	volumeMissing(volume: MissingVolume): void;
 	/** Log files that were there once are not there, at least these. */
 	filesMissing(files: readonly MissingFile[]): void;
-	/** The list of log files cannot be read: a loss that it alone knew of goes unnoticed. It is written anew. */
-	manifestDamaged(): void;
+	/** A file about the store is missing beside log files, or cannot be read; it will be made anew, without what it alone knew. */
+	noteLost(name: string): void;
 	/** A volume took no file or no further bytes. */
 	volumeRefused(volume: number, error: unknown): void;
 	/** An object that nobody named was given up. */
@@ -152,7 +152,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 	for (const directory of [dataDir, ...dataDirs]) await refuseLaterFormat(io, logChecksums, directory);
 	const site = await LogSite.find({ ...options, dataDirs, checksums: logChecksums });
 	for (const missing of site.volumes.missing) options.observer.volumeMissing(missing);
-	if (site.manifest.isDamaged) options.observer.manifestDamaged();
+	for (const name of site.lostNotes) options.observer.noteLost(name);
 	if (options.rebuild) {
 		await refuseWithoutJournal(options, site);
 		await discardView(options, site, 'it was asked for');
@@ -253,7 +253,8 @@ class OpenStore implements Store {
 				files,
 				shortened: await shortenedFiles(site.known, parts.applied, (lane, fileNo) => files.sizeBytes(lane, fileNo)),
 				placement: disk,
-				isIncomplete: () => volumes.missing.length > 0 || missingNow([]).length > 0,
+				// Whoever does not know all numbers that were given keeps a distance too.
+				isIncomplete: () => site.lostNotes.length > 0 || volumes.missing.length > 0 || missingNow([]).length > 0,
 				begun: (lane, fileNo) => site.manifest.begun(lane, fileNo),
 				storeId,
 				from: parts.applied,

@@ -11,6 +11,7 @@ import { PerigeeError } from '../errors.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
 import { readFileIfThere, replaceFile, STORE_FORMAT } from './checkpoint.js';
+import { sealJson } from './sealed-json.js';
 import {
 	assertKnownFormat,
 	headerOfLog,
@@ -154,7 +155,7 @@ class VolumeOpening {
 			await makeDataDir(io, dataDir);
 			await this.#ensureLogDirectory(dataDir);
 			const fields = { format: STORE_FORMAT, storeId: hexOf(this.#identity.storeId), volume };
-			await replaceFile(io, dataDir, NAME, Buffer.from(`${JSON.stringify(fields)}\n`));
+			await replaceFile(io, dataDir, NAME, sealJson(fields));
 		} catch (error) {
 			const { code } = error as NodeJS.ErrnoException;
 			if (code === undefined) throw error;

@@ -66,9 +66,11 @@ export const METRICS = {
 		'Records behind the last confirmed group that were invalid after an unclean stop.',
 		['lane'],
 	),
-	damageFound: counter('damage_found_total', 'Damaged places found, by where: log, view, manifest, read or scrub.', [
-		'where',
-	]),
+	damageFound: counter(
+		'damage_found_total',
+		'Damaged places found, by where: log, view, note (store.json, log.manifest), read or scrub.',
+		['where'],
+	),
 	damagedPlaces: gauge('damaged_places', 'Segments known to be damaged and not yet healed.', []),
 	damagedStretches: gauge('damaged_stretches', 'Stretches of log files known to be damaged.', []),
 

@@ -11,6 +11,30 @@ const SCRUB = 'unit/log-layer/scrub.test.js';
 
 export const DAMAGE_MUTANTS: readonly Mutant[] = [
 	{
+		rule: 'a segment that was dropped is damaged no more',
+		file: 'log-layer/file-deletion.js',
+		find: 'this.#parts.damage.dropped(objectId, { first, count });',
+		replace: '',
+		test: 'unit/log-layer/scrub.test.js',
+		guard: 'counts no more once the segment is dropped',
+	},
+	{
+		rule: 'the scrub takes what is missing for no damage',
+		file: 'log-layer/scrub-view.js',
+		find: 'if (parts.log.isLost(lane, fileNo))',
+		replace: 'if (false)',
+		test: 'unit/log-layer/losses.test.js',
+		guard: 'is no damage',
+	},
+	{
+		rule: 'what was missing is no damage once it is back',
+		file: 'log-layer/known-damage.js',
+		find: "if (damaged.reason !== 'missing')",
+		replace: 'if (true)',
+		test: 'unit/log-layer/losses.test.js',
+		guard: 'is no damage',
+	},
+	{
 		rule: 'the list of damage is written down',
 		file: 'log-layer/damage-file.js',
 		find: 'list.onChange = () => file.#changed();',

@@ -157,7 +157,7 @@ function judge({ refused, missing }: ReadAll, told: Told, mayRebuild: boolean): 
 	const isTold = told.damaged.length > 0;
 	if (missing.size > 0 && !isTold) throw new Violation(`${missing.size} files are missing and nobody is told`);
 	if (refused.size > 0) return isTold ? 'found at open' : 'found on read';
-	if (isTold || told.isManifestDamaged) return 'found at open';
+	if (isTold || told.lostNotes.length > 0) return 'found at open';
 	return mayRebuild && told.rebuilt.length > 0 ? 'rebuilt' : 'harmless';
 }
 

@@ -94,10 +94,26 @@ export const LOG_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'a manifest that cannot be read is told of and written anew',
 		file: 'log-layer/log-manifest.js',
-		find: "this.isDamaged = files === 'damaged';",
-		replace: 'this.isDamaged = false;',
+		find: "this.wasLost = files === 'lost';",
+		replace: 'this.wasLost = false;',
 		test: LOSSES,
 		guard: 'a manifest that cannot be read',
+	},
+	{
+		rule: 'a store that has lost its manifest keeps a distance to the files that it knew',
+		file: 'log-layer/store.js',
+		find: 'site.lostNotes.length > 0 || ',
+		replace: '',
+		test: LOSSES,
+		guard: 'keeps its number when the manifest is lost',
+	},
+	{
+		rule: 'store.json counts only with its checksum',
+		file: 'log-layer/store-identity.js',
+		find: '(openSealedJson(bytes) ?? {})',
+		replace: "JSON.parse(bytes.toString().split('\\n', 1)[0])",
+		test: 'unit/log-layer/volumes.test.js',
+		guard: 'known again when their identity files are lost',
 	},
 	{
 		rule: 'a file that the manifest does not take is not written to',

@@ -46,7 +46,7 @@ export interface Told {
 	/** Damaged places that were not known. */
 	found: number;
 	readonly missing: MissingFile[];
-	isManifestDamaged: boolean;
+	readonly lostNotes: string[];
 	readonly failed: Error[];
 	readonly rebuilt: string[];
 	readonly checkpointErrors: unknown[];
@@ -278,7 +278,7 @@ export function toldNothing(): Told {
 		inDoubt: 0,
 		shortWrites: 0,
 		checkpoints: 0,
-		isManifestDamaged: false,
+		lostNotes: [],
 	};
 }
 
@@ -320,9 +320,7 @@ export function observerOf(told: Told): StoreObserver {
 		},
 		volumeMissing: () => undefined,
 		filesMissing: (files) => told.missing.push(...files),
-		manifestDamaged: () => {
-			told.isManifestDamaged = true;
-		},
+		noteLost: (name) => told.lostNotes.push(name),
 		volumeRefused: () => undefined,
 		expired: () => {
 			told.expired++;

@@ -7,6 +7,7 @@ import { after, describe, it, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { decodeFileStart, encodeFileStart } from '../../src/append-log/format.js';
 import { logChecksums } from '../../src/log-layer/log-checksums.js';
+import { openSealedJson, sealJson } from '../../src/log-layer/sealed-json.js';
 import { SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
 import { RealNode } from '../crash/real-node.js';
 import type { GoldenExpectation } from '../golden/make-format-1.js';
@@ -132,8 +133,7 @@ async function contentsOf(directory: string): Promise<Map<string, string>> {
 
 async function raiseIdentity(directory: string): Promise<void> {
 	const path = join(directory, 'store.json');
-	const fields = JSON.parse(await readFile(path, 'utf8')) as object;
-	await writeFile(path, `${JSON.stringify({ ...fields, format: LATER })}\n`);
+	await writeFile(path, sealJson({ ...(openSealedJson(await readFile(path)) as object), format: LATER }));
 }
 
 /** Gives the newest log file of a lane a header of the later version, with a right checksum. */

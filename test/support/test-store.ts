@@ -211,7 +211,7 @@ export function observerInto(told: string[]): StoreObserver {
 		filesMissing: (files) => {
 			for (const { lane, fileNo } of files) told.push(`missing ${lane} ${fileNo}`);
 		},
-		manifestDamaged: () => void told.push('manifest damaged'),
+		noteLost: (name) => void told.push(`lost ${name}`),
 		volumeMissing: ({ volume }) => void told.push(`volume ${volume} missing`),
 		volumeRefused: (volume) => void told.push(`volume ${volume} refused`),
 		expired: () => void told.push('expired'),

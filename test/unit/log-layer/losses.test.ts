@@ -68,6 +68,12 @@ async function rootOf(store: TestStore, txSeq: Stored['txSeq']): Promise<DataRoo
 	return file.root;
 }
 
+/** Waits for a whole pass of the scrub. */
+async function scrubbed(store: TestStore): Promise<void> {
+	store.scrub.start();
+	await store.scrub.idle();
+}
+
 async function rejectsJournal(opening: Promise<unknown>): Promise<void> {
 	await assert.rejects(opening, (error) => error instanceof PerigeeError && error.code === 'JOURNAL_MISSING');
 }
@@ -174,19 +180,69 @@ describe('a log file that is missing at a start', () => {
 		const path = join(dataDir, 'log', 'bulk-0000000002.log');
 		await rename(path, `${dataDir}-away`);
 		store = await stores.open(OPTIONS, dataDir);
-		assert.ok(store.told.includes('manifest damaged'));
+		assert.ok(store.told.includes('lost log.manifest'));
 		assert.deepEqual(reasons(store), ['LOG_MISSING']);
 		await store.close();
 		assert.ok(!(await readFile(manifest)).equals(before));
 		await unlink(join(dataDir, 'view.checkpoint'));
 		store = await stores.open(OPTIONS, dataDir);
-		assert.ok(!store.told.includes('manifest damaged'));
+		assert.ok(!store.told.includes('lost log.manifest'));
 		assert.deepEqual(reasons(store), ['LOG_MISSING']);
 		await store.close();
 		await rename(`${dataDir}-away`, path);
 		store = await stores.open(OPTIONS, dataDir);
 		assert.equal(await served(store, stored), stored.length);
 		await store.close();
+	});
+
+	it('keeps its number when the manifest is lost with it', async () => {
+		for (const spoil of [unlink, (path: string) => flipBit(path, 20)]) {
+			let store = await stores.open(OPTIONS);
+			const { dataDir } = store;
+			const content = new Prng(25).bytes(300);
+			const stored = [{ content, txSeq: (await put(store, content)).txSeq }];
+			const copy = await stores.newDirectory();
+			await cp(dataDir, copy, { recursive: true });
+			await store.close();
+			await spoil(join(copy, 'log.manifest'));
+			// Nothing tells of the small file any more.
+			for (const name of ['view', 'view.checkpoint']) await rm(join(copy, name), { recursive: true, force: true });
+			const path = join(copy, 'log', 'small-0000000001.log');
+			await rename(path, `${copy}-away`);
+			store = await stores.open(OPTIONS, copy);
+			assert.ok(store.told.includes('lost log.manifest'));
+			const other = new Prng(26).bytes(300);
+			stored.push({ content: other, txSeq: (await put(store, other)).txSeq });
+			await store.close();
+			assert.ok(!(await readdir(join(copy, 'log'))).includes('small-0000000001.log'));
+			await rename(`${copy}-away`, path);
+			store = await stores.open(OPTIONS, copy);
+			assert.equal(await served(store, stored), 2);
+			await store.close();
+		}
+	});
+
+	it('is no damage: a scrub without it lists nothing, and what a scrub listed when it went is gone once it is back', async () => {
+		for (const goes of ['before the start', 'while the store runs']) {
+			let store = await stores.open(OPTIONS);
+			const { dataDir } = store;
+			const stored = await fill(store, 27);
+			await store.close();
+			const paths = ['bulk-0000000002.log', 'small-0000000001.log'].map((name) => join(dataDir, 'log', name));
+			const isEarly = goes === 'before the start';
+			if (isEarly) for (const path of paths) await rename(path, `${path}.away`);
+			store = await stores.open(OPTIONS, dataDir);
+			if (!isEarly) for (const path of paths) await rename(path, `${path}.away`);
+			await scrubbed(store);
+			assert.equal(store.damage.count > 0, !isEarly, goes);
+			assert.deepEqual(reasons(store), [isEarly ? 'LOG_MISSING' : 'DATA_DAMAGED']);
+			await store.close();
+			for (const path of paths) await rename(`${path}.away`, path);
+			store = await stores.open(OPTIONS, dataDir);
+			assert.deepEqual(reasons(store), []);
+			assert.equal(await served(store, stored), stored.length);
+			await store.close();
+		}
 	});
 
 	it('throws nothing away meanwhile: nothing expires, nothing is compacted', async () => {

@@ -120,6 +120,28 @@ describe('a pass of the scrub', () => {
 		await store.close();
 	});
 
+	it('finds damage of a segment, which counts no more once the segment is dropped, nor after a restart', async () => {
+		for (const isKilled of [false, true]) {
+			let store = await stores.open();
+			const { dataDir } = store;
+			const content = new Prng(31).bytes(700_000);
+			const { root } = await put(store, content);
+			for (const at of [10, 2 * SEGMENT_BYTES + 10]) await damageContent(dataDir, 'bulk', content, at);
+			await scrub(store);
+			assert.deepEqual(reasonsOf(store), ['segment checksum', 'segment checksum']);
+			// As if the drop came in a run that knew nothing of the damage.
+			if (isKilled) store.damage.dropped = () => undefined;
+			await store.files.dropSegments(root, 2, 1);
+			if (!isKilled) assert.deepEqual(reasonsOf(store), ['segment checksum']);
+			await store.close();
+			store = await stores.open({}, dataDir);
+			assert.deepEqual(reasonsOf(store), ['segment checksum']);
+			await scrub(store);
+			assert.deepEqual(reasonsOf(store), ['segment checksum']);
+			await store.close();
+		}
+	});
+
 	it('tells a damaged copy from a loss, in headers, trailers and the journal', async () => {
 		const store = await filled();
 		const [journal] = await logFiles(store.dataDir, 'journal');

@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { decodeFileStart, FIRST_GROUP_OFFSET } from '../../../src/append-log/format.js';
 import type { ErrorCode } from '../../../src/errors.js';
 import { PerigeeError } from '../../../src/errors.js';
+import { openSealedJson } from '../../../src/log-layer/sealed-json.js';
 import type { StorageIo } from '../../../src/io/storage-io.js';
 import { logChecksums } from '../../../src/log-layer/log-checksums.js';
 import type { UploadResult } from '../../../src/log-layer/types.js';
@@ -135,7 +136,7 @@ describe('a store on several volumes', () => {
 		store = await open(disks);
 		await assertServed(store, stored);
 		await store.close();
-		const { volumes } = JSON.parse(await readFile(join(disks.first, 'store.json'), 'utf8')) as { volumes: unknown };
+		const { volumes } = openSealedJson(await readFile(join(disks.first, 'store.json'))) as { volumes: unknown };
 		assert.deepEqual(volumes, [
 			{ volume: 1, dataDir: disks.second },
 			{ volume: 2, dataDir: disks.third },
@@ -280,11 +281,17 @@ describe('the directories of a store', () => {
 		let store = await open(disks);
 		const stored = await fill(store, 11);
 		await store.close();
-		await unlink(join(disks.first, 'store.json'));
-		await unlink(join(disks.second, 'volume.json'));
+		for (const spoil of [unlink, (path: string) => flipBit(path, 30)]) {
+			await spoil(join(disks.first, 'store.json'));
+			await spoil(join(disks.second, 'volume.json'));
+			store = await open(disks);
+			assert.ok(store.told.includes('lost store.json'));
+			await assertServed(store, stored);
+			assert.deepEqual(store.files.health(), []);
+			await store.close();
+		}
 		store = await open(disks);
-		await assertServed(store, stored);
-		assert.deepEqual(store.files.health(), []);
+		assert.ok(!store.told.includes('lost store.json'));
 		await store.close();
 	});
 
