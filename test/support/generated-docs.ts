@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import type { TSchema } from 'typebox';
 import { ADMIN_ENDPOINTS } from '../../src/api/admin/definitions.js';
 import { type EndpointDefinition, ENDPOINTS } from '../../src/api/rest/definitions.js';
+import { openApiDocument } from '../../src/api/rest/openapi.js';
 import { EXIT_CODES } from '../../src/cli/exit-codes.js';
 import { buildProgram } from '../../src/cli/main.js';
+import { packageVersion } from '../../src/config/version.js';
 import { SETTINGS, type Setting } from '../../src/config/schema.js';
 import { ERRORS, type ErrorRule } from '../../src/errors.js';
 import { METRICS } from '../../src/metrics/metrics.js';
@@ -24,6 +26,7 @@ export const GENERATED_FILES: Readonly<Record<string, () => string>> = {
 	'docs/cli.md': () => inFile('docs/cli.md', `${exitCodeTable()}\n\n${verbSections()}`),
 	'docs/configuration.md': () => inFile('docs/configuration.md', settingTable()),
 	'docs/errors.md': () => inFile('docs/errors.md', errorTable()),
+	'docs/openapi.json': () => `${JSON.stringify(openApiDocument(packageVersion()), null, '\t')}\n`,
 	'docs/metrics.md': () => inFile('docs/metrics.md', metricTable()),
 };
 

@@ -1,6 +1,7 @@
 /** The endpoints of the admin listener as data, like those of REST (docs/api.md). */
 import { Type } from '../../config/json-schema.js';
-import { closed, define, json } from '../rest/definitions.js';
+import { define, json } from '../rest/definitions.js';
+import { closed } from '../rest/schemas.js';
 
 const time = (description: string) => Type.String({ description: `${description} ISO 8601, UTC.` });
 

@@ -4,6 +4,17 @@
  */
 import type { TSchema } from 'typebox';
 import { Type } from '../../config/json-schema.js';
+import {
+	UPLOAD_RESULT,
+	UPLOAD_RESULTS,
+	FILE_INFO,
+	FILE_LIST,
+	SEGMENT_WITH_PROOF,
+	FLOW_STATE,
+	SECTOR_WITH_PROOF,
+	LIVENESS,
+	READINESS,
+} from './schemas.js';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
 
@@ -15,6 +26,13 @@ export interface AnswerDefinition {
 	readonly body?: TSchema;
 }
 
+export interface BodyDefinition {
+	readonly description: string;
+	/** Media type. */
+	readonly contentType: string;
+	readonly schema?: TSchema;
+}
+
 export interface EndpointDefinition {
 	readonly methods: readonly HttpMethod[];
 	/** Address with its variable parts in braces: `/v1/files/{root}`. */
@@ -24,152 +42,17 @@ export interface EndpointDefinition {
 	readonly query?: TSchema;
 	/** Request headers that have a meaning here. */
 	readonly headers?: TSchema;
+	/** What is sent. */
+	readonly body?: BodyDefinition;
 	/** Successful answers by status; errors are problem JSON (docs/errors.md). */
 	readonly answers: Readonly<Record<number, AnswerDefinition>>;
 }
-
-export const closed = { additionalProperties: false } as const;
-const hash = (description: string) => Type.String({ pattern: '^0x[0-9a-f]{64}$', description });
-const hex = (description: string) => Type.String({ pattern: '^0x([0-9a-f]{2})*$', description });
-
-/** Whole numbers are JSON numbers up to 2^53 - 1 and decimal strings beyond. */
-const whole = (description: string) =>
-	Type.Union([Type.Integer({ minimum: 0 }), Type.String({ pattern: '^[0-9]+$' })], { description });
 
 const rootParams = Type.Object({
 	root: Type.String({ description: 'Data root: 0x and 64 hexadecimal digits, of either case.' }),
 });
 const seqParams = Type.Object({ txSeq: Type.String({ description: 'Sequence number of the submission, from 0.' }) });
 const segmentPart = { i: Type.String({ description: 'Number of the segment, from 0.' }) };
-
-export const UPLOAD_RESULT = Type.Object(
-	{
-		root: hash('Data root.'),
-		txSeq: Type.Integer({ description: 'Sequence number of the submission that holds the content.' }),
-		size: Type.Integer({ description: 'Bytes.' }),
-		name: Type.String({ description: 'Name of this upload; empty when there was none.' }),
-		segments: Type.Integer({ description: 'Segments of 256 KiB that hold bytes of the file.' }),
-	},
-	closed,
-);
-
-const UPLOAD_RESULTS = Type.Object({ files: Type.Array(UPLOAD_RESULT) }, closed);
-
-const SUBTREE = Type.Object({ root: hash('Root of the subtree.'), height: Type.Integer() }, closed);
-
-export const FILE_INFO = Type.Object(
-	{
-		root: hash('Data root.'),
-		txSeq: Type.Integer(),
-		size: Type.Integer({ description: 'Bytes.' }),
-		segments: Type.Integer({ description: 'Segments that hold bytes of the file.' }),
-		segmentsPadded: Type.Integer({ description: 'Segments of the padded file: the positions of a file proof.' }),
-		startSector: whole('First sector in the flow.'),
-		paddedSectors: whole('Sectors in the flow.'),
-		finalized: Type.Boolean({ description: 'All bytes are held here and none is known to be damaged.' }),
-		deleted: Type.Boolean({ description: 'The content was deleted here and nobody has sent it again.' }),
-		heldSegments: Type.Integer(),
-		name: Type.String(),
-		type: Type.String({ description: 'Media type; empty when the upload named none.' }),
-		uploadedAt: Type.String({ description: 'Time of the upload, ISO 8601, UTC.' }),
-		submitter: hex('Address of the submitter, 20 bytes.'),
-		tags: hex('Tags of the submission.'),
-		nodes: Type.Array(SUBTREE, { description: 'Subtrees of the submission, in order.' }),
-	},
-	closed,
-);
-
-export const LISTED_FILE = Type.Object(
-	{
-		root: hash('Data root.'),
-		txSeq: Type.Integer({ description: 'Sequence number of the submission; of a file, of its first one.' }),
-		size: Type.Integer({ description: 'Bytes.' }),
-		name: Type.String(),
-		type: Type.String({ description: 'Media type; empty when the upload named none.' }),
-		uploadedAt: Type.String({ description: 'Time of the upload, ISO 8601, UTC.' }),
-		finalized: Type.Boolean({ description: 'All bytes are held here and none is known to be damaged.' }),
-		deleted: Type.Boolean({ description: 'The content was deleted here and nobody has sent it again.' }),
-	},
-	closed,
-);
-
-export const FILE_LIST = Type.Object(
-	{
-		files: Type.Array(LISTED_FILE, { description: 'May be empty before the end, when few fit the filter.' }),
-		next: Type.Optional(Type.String({ description: 'Cursor of the next list; absent at the end.' })),
-	},
-	closed,
-);
-
-export const MERKLE_PROOF = Type.Object(
-	{
-		lemma: Type.Array(hash('')),
-		path: Type.Array(Type.Boolean(), { description: 'From the bottom; true: the running node is the left child.' }),
-	},
-	closed,
-);
-
-export const SEGMENT_WITH_PROOF = Type.Object(
-	{
-		root: hash('Data root.'),
-		txSeq: Type.Integer(),
-		index: Type.Integer(),
-		size: Type.Integer({ description: 'Bytes of the whole file.' }),
-		data: Type.String({
-			description: 'Base64 of the segment; the last one zero-padded to whole sectors of 256 bytes.',
-		}),
-		proof: MERKLE_PROOF,
-	},
-	closed,
-);
-
-export const FLOW_STATE = Type.Object(
-	{
-		root: hash('Flow root.'),
-		lengthSectors: whole('Length of the flow in sectors.'),
-		submissions: Type.Integer(),
-	},
-	closed,
-);
-
-export const SECTOR_WITH_PROOF = Type.Object(
-	{
-		sector: whole('Position in the flow.'),
-		data: Type.String({ description: 'Base64 of the sector: 256 bytes, or 32 for sector 0, which is an opaque leaf.' }),
-		proof: MERKLE_PROOF,
-		flowRoot: hash('Flow root that the proof leads to.'),
-		flowLengthSectors: whole('Length of the flow that this root commits to.'),
-	},
-	closed,
-);
-
-export const LIVENESS = Type.Object({ status: Type.Literal('live'), version: Type.String() }, closed);
-
-export const READINESS = Type.Object(
-	{
-		ready: Type.Boolean(),
-		reasons: Type.Array(Type.Object({ code: Type.String(), message: Type.String(), ready: Type.Boolean() }, closed), {
-			description: 'Everything an operator should know; `ready` false marks what keeps the node from uploads.',
-		}),
-	},
-	closed,
-);
-
-/** RFC 9457. `files` names what a form with several files stored before it failed. */
-export const PROBLEM = Type.Object(
-	{
-		type: Type.String(),
-		title: Type.String(),
-		status: Type.Integer(),
-		detail: Type.String(),
-		code: Type.String(),
-		hint: Type.String(),
-		retryable: Type.Boolean(),
-		instance: Type.String({ description: 'Request id, also in the log of the node.' }),
-		files: Type.Optional(Type.Array(UPLOAD_RESULT)),
-	},
-	closed,
-);
 
 const uploadHeaders = Type.Object({
 	'content-digest': Type.Optional(
@@ -244,6 +127,10 @@ export const ENDPOINTS = {
 			name: Type.String({ description: 'File name, percent-encoded UTF-8, at most 1,024 bytes.' }),
 		}),
 		headers: uploadHeaders,
+		body: {
+			description: 'The bytes of the file; any media type, which is kept.',
+			contentType: 'application/octet-stream',
+		},
 		answers: {
 			200: json('The content was here already; no new submission was made.', UPLOAD_RESULT),
 			201: json('Stored, durable and submitted. Location names the file.', UPLOAD_RESULT),
@@ -254,6 +141,11 @@ export const ENDPOINTS = {
 		url: '/v1/upload',
 		summary: 'Store the files of a multipart form; fields that are not files are ignored.',
 		headers: uploadHeaders,
+		body: {
+			description: 'A form; each part with a file name is a file.',
+			contentType: 'multipart/form-data',
+			schema: Type.Object({ file: Type.String({ format: 'binary' }) }),
+		},
 		answers: {
 			200: json(
 				'All content was here already. One file: the object itself.',
@@ -357,6 +249,25 @@ export const ENDPOINTS = {
 			),
 		}),
 		answers: { 200: json('The sector and its proof.', SECTOR_WITH_PROOF) },
+	}),
+	openApi: define({
+		methods: ['GET', 'HEAD'],
+		url: '/openapi.json',
+		summary: 'This interface as an OpenAPI 3.1 document.',
+		answers: { 200: { description: 'The document.', contentType: 'application/json' } },
+	}),
+	docsPage: define({
+		methods: ['GET', 'HEAD'],
+		url: '/docs',
+		summary: 'A page to read the document and to try it out.',
+		answers: { 200: { description: 'The page.', contentType: 'text/html' } },
+	}),
+	docsAsset: define({
+		methods: ['GET', 'HEAD'],
+		url: '/docs/{asset}',
+		summary: 'Style and scripts of that page.',
+		params: Type.Object({ asset: Type.String({ description: 'Name of the file.' }) }),
+		answers: { 200: { description: 'The file.', contentType: '*/*' } },
 	}),
 	greeting: define({
 		methods: ['GET', 'HEAD'],

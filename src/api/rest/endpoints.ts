@@ -1,4 +1,5 @@
 /** All endpoints of REST, each one value. */
+import { docsAsset, docsPage, openApi } from './api-docs.js';
 import { fileContent, submissionContent } from './content.js';
 import { deleteFile, dropSegments } from './deletion.js';
 import type { Endpoint } from './endpoint.js';
@@ -24,6 +25,9 @@ export const REST_ENDPOINTS: readonly Endpoint[] = [
 	submissionSegment,
 	flow,
 	sectorProof,
+	openApi,
+	docsPage,
+	docsAsset,
 	greeting,
 	metrics,
 	live,

@@ -4,7 +4,7 @@ import type { Static } from 'typebox';
 import { ERRORS, type PerigeeError } from '../../errors.js';
 import type { Clock } from '../../io/clock.js';
 import { LIMITS } from '../../limits.js';
-import type { PROBLEM } from './definitions.js';
+import type { PROBLEM } from './schemas.js';
 
 export type Problem = Static<typeof PROBLEM>;
 

@@ -1,7 +1,8 @@
 /** What operators and their tools ask: greeting, metrics, health. */
 import type { ServerResponse } from 'node:http';
 import type { Static } from 'typebox';
-import { ENDPOINTS, type LIVENESS, type READINESS } from './definitions.js';
+import { ENDPOINTS } from './definitions.js';
+import type { LIVENESS, READINESS } from './schemas.js';
 import type { Endpoint } from './endpoint.js';
 import { sendJson } from './json.js';
 

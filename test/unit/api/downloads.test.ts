@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import * as http from 'node:http';
 import { test } from 'node:test';
 import { Check } from 'typebox/value';
-import { FILE_INFO, SECTOR_WITH_PROOF, SEGMENT_WITH_PROOF } from '../../../src/api/rest/definitions.js';
+import { FILE_INFO, SECTOR_WITH_PROOF, SEGMENT_WITH_PROOF } from '../../../src/api/rest/schemas.js';
 import { PerigeeError } from '../../../src/errors.js';
 import { LIMITS } from '../../../src/limits.js';
 import { keccak256, sectorLeaves, treeRoot, verifyFileProof, verifyFlowProof } from '../../../src/native/addon.js';

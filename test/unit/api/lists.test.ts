@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
 import { Check } from 'typebox/value';
-import { FILE_LIST } from '../../../src/api/rest/definitions.js';
+import { FILE_LIST } from '../../../src/api/rest/schemas.js';
 import { LIMITS } from '../../../src/limits.js';
 import { put as store, useTestStores } from '../../support/test-store.js';
 import { ask, put, type RestServer, startRest } from '../../support/rest-server.js';

@@ -5,7 +5,8 @@ import * as http from 'node:http';
 import * as net from 'node:net';
 import { test } from 'node:test';
 import { Check } from 'typebox/value';
-import { type EndpointDefinition, ENDPOINTS, PROBLEM, READINESS } from '../../../src/api/rest/definitions.js';
+import { type EndpointDefinition, ENDPOINTS } from '../../../src/api/rest/definitions.js';
+import { PROBLEM, READINESS } from '../../../src/api/rest/schemas.js';
 import { REST_ENDPOINTS } from '../../../src/api/rest/endpoints.js';
 import { ERRORS, type ErrorCode } from '../../../src/errors.js';
 import { LIMITS } from '../../../src/limits.js';
@@ -20,7 +21,9 @@ test('every endpoint that is defined is served, once, and answers JSON as its sc
 	const rest = await startRest(t);
 	const root = await put(rest, randomBytes(1000));
 	for (const definition of definitions.filter((candidate) => candidate.methods.includes('GET'))) {
-		const url = definition.url.replace('{root}', root).replace('{txSeq}', '0').replace('{i}', '0');
+		const parts = { root, txSeq: '0', i: '0', asset: 'start.js' };
+		let url = definition.url;
+		for (const [name, value] of Object.entries(parts)) url = url.replace(`{${name}}`, value);
 		const answer = await ask(rest, url);
 		const expected = definition.answers[answer.status];
 		assert.ok(expected, `${url}: ${answer.status}`);

@@ -1,0 +1,281 @@
+/**
+ * One call of each endpoint and what comes back, for the OpenAPI document. A test makes every one of them, against a node that holds the file
+ * `hello.txt` and nothing else.
+ */
+import type { ENDPOINTS } from './definitions.js';
+
+export interface Example {
+	/** Parts of the address. */
+	readonly params?: Readonly<Record<string, string>>;
+	readonly query?: Readonly<Record<string, string>>;
+	readonly headers?: Readonly<Record<string, string>>;
+	/** What is sent. */
+	readonly body?: string;
+	readonly status: number;
+	/** The body that comes back: JSON, or text. Absent where it would say nothing. */
+	readonly answer?: object | string;
+	/** The call is made before the file is there. */
+	readonly isFirst?: true;
+}
+
+/** The file that the node holds. */
+export const EXAMPLE_FILE = { name: 'hello.txt', type: 'text/plain', text: 'Hello, Perigee!\n' } as const;
+const ROOT = '0x9e59d4ebdef1ed25fbaa76fabaffc925aeea6b16ac66e066a52e242120042b74';
+
+export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
+	putUpload: {
+		params: {
+			name: 'hello.txt',
+		},
+		headers: {
+			'content-type': 'text/plain',
+		},
+		body: 'Hello, Perigee!\n',
+		status: 201,
+		isFirst: true,
+		answer: {
+			root: ROOT,
+			txSeq: 0,
+			size: 16,
+			name: 'hello.txt',
+			segments: 1,
+		},
+	},
+	postUpload: {
+		headers: {
+			'content-type': 'multipart/form-data; boundary=form',
+		},
+		body: '--form\r\nContent-Disposition: form-data; name="file"; filename="hello.txt"\r\nContent-Type: text/plain\r\n\r\nHello, Perigee!\n\r\n--form--\r\n',
+		status: 201,
+		isFirst: true,
+		answer: {
+			root: ROOT,
+			txSeq: 0,
+			size: 16,
+			name: 'hello.txt',
+			segments: 1,
+		},
+	},
+	listFiles: {
+		query: {
+			prefix: 'hello',
+			order: 'desc',
+			limit: '20',
+		},
+		status: 200,
+		answer: {
+			files: [
+				{
+					root: ROOT,
+					txSeq: 0,
+					size: 16,
+					name: 'hello.txt',
+					type: 'text/plain',
+					uploadedAt: '2026-11-22T12:00:00.000Z',
+					finalized: true,
+					deleted: false,
+				},
+			],
+		},
+	},
+	fileContent: {
+		params: {
+			root: ROOT,
+		},
+		status: 200,
+		answer: 'Hello, Perigee!\n',
+	},
+	deleteFile: {
+		params: {
+			root: ROOT,
+		},
+		status: 204,
+	},
+	dropSegments: {
+		params: {
+			root: ROOT,
+		},
+		query: {
+			from: '0',
+			to: '1',
+		},
+		status: 204,
+	},
+	fileInfo: {
+		params: {
+			root: ROOT,
+		},
+		status: 200,
+		answer: {
+			root: ROOT,
+			txSeq: 0,
+			size: 16,
+			segments: 1,
+			segmentsPadded: 1,
+			startSector: 1,
+			paddedSectors: 1,
+			finalized: true,
+			deleted: false,
+			heldSegments: 1,
+			name: 'hello.txt',
+			type: 'text/plain',
+			uploadedAt: '2026-11-22T12:00:00.000Z',
+			submitter: '0x1111111111111111111111111111111111111111',
+			tags: '0x',
+			nodes: [
+				{
+					root: ROOT,
+					height: 0,
+				},
+			],
+		},
+	},
+	fileSegment: {
+		params: {
+			root: ROOT,
+			i: '0',
+		},
+		query: {
+			proof: '1',
+		},
+		status: 200,
+		answer: {
+			root: ROOT,
+			txSeq: 0,
+			index: 0,
+			size: 16,
+			proof: {
+				lemma: [ROOT],
+				path: [],
+			},
+			data: 'SGVsbG8sIFBlcmlnZWUhCgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==',
+		},
+	},
+	listSubmissions: {
+		query: {
+			limit: '20',
+		},
+		status: 200,
+		answer: {
+			files: [
+				{
+					root: ROOT,
+					txSeq: 0,
+					size: 16,
+					name: 'hello.txt',
+					type: 'text/plain',
+					uploadedAt: '2026-11-22T12:00:00.000Z',
+					finalized: true,
+					deleted: false,
+				},
+			],
+		},
+	},
+	submissionContent: {
+		params: {
+			txSeq: '0',
+		},
+		headers: {
+			range: 'bytes=7-13',
+		},
+		status: 206,
+		answer: 'Perigee',
+	},
+	submissionInfo: {
+		params: {
+			txSeq: '0',
+		},
+		status: 200,
+		answer: {
+			root: ROOT,
+			txSeq: 0,
+			size: 16,
+			segments: 1,
+			segmentsPadded: 1,
+			startSector: 1,
+			paddedSectors: 1,
+			finalized: true,
+			deleted: false,
+			heldSegments: 1,
+			name: 'hello.txt',
+			type: 'text/plain',
+			uploadedAt: '2026-11-22T12:00:00.000Z',
+			submitter: '0x1111111111111111111111111111111111111111',
+			tags: '0x',
+			nodes: [
+				{
+					root: ROOT,
+					height: 0,
+				},
+			],
+		},
+	},
+	submissionSegment: {
+		params: {
+			txSeq: '0',
+			i: '0',
+		},
+		status: 200,
+		answer: 'Hello, Perigee!\n',
+	},
+	flow: {
+		status: 200,
+		answer: {
+			root: '0xf9615cdbaace4dd20245e2964cf7d07f07e66123e4d921b709127eafd5d7cb6e',
+			lengthSectors: 2,
+			submissions: 1,
+		},
+	},
+	sectorProof: {
+		params: {
+			i: '1',
+		},
+		status: 200,
+		answer: {
+			sector: 1,
+			data: 'SGVsbG8sIFBlcmlnZWUhCgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==',
+			proof: {
+				lemma: [
+					ROOT,
+					'0x0000000000000000000000000000000000000000000000000000000000000000',
+					'0xf9615cdbaace4dd20245e2964cf7d07f07e66123e4d921b709127eafd5d7cb6e',
+				],
+				path: [false],
+			},
+			flowRoot: '0xf9615cdbaace4dd20245e2964cf7d07f07e66123e4d921b709127eafd5d7cb6e',
+			flowLengthSectors: 2,
+		},
+	},
+	openApi: {
+		status: 200,
+	},
+	docsPage: {
+		status: 200,
+	},
+	docsAsset: {
+		params: {
+			asset: 'swagger-ui.css',
+		},
+		status: 200,
+	},
+	greeting: {
+		status: 200,
+	},
+	metrics: {
+		status: 200,
+	},
+	live: {
+		status: 200,
+		answer: {
+			status: 'live',
+			version: '0.1.0',
+		},
+	},
+	ready: {
+		status: 200,
+		answer: {
+			ready: true,
+			reasons: [],
+		},
+	},
+};
