@@ -1,7 +1,6 @@
 /** What REST says about itself: the OpenAPI document, and a page to read it and to try it out. */
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import type { ServerResponse } from 'node:http';
+import { readPackageFile } from '../../config/package-file.js';
 import { PerigeeError } from '../../errors.js';
 import { ENDPOINTS } from './definitions.js';
 import type { Endpoint } from './endpoint.js';
@@ -59,8 +58,7 @@ export const docsAsset: Endpoint = {
 		}
 		const contentType = Object.hasOwn(ASSETS, name) ? ASSETS[name] : undefined;
 		if (contentType === undefined) throw new PerigeeError('NOT_FOUND', `The page has no file ${name.slice(0, 64)}.`);
-		const path = createRequire(import.meta.url).resolve(`@fastify/swagger-ui/static/${name}`);
-		send(response, await readFile(path), contentType);
+		send(response, await readPackageFile(`@fastify/swagger-ui/static/${name}`), contentType);
 	},
 };
 
