@@ -153,20 +153,20 @@ export async function checkFile(
 
 /** The view, as the next process would bring it up to date, equals one that is built from the log alone. */
 async function verifyRebuild(machine: SimulatedMachine, store: Store): Promise<void> {
-	const continued = await openCopy(machine, store, true);
-	const rebuilt = await openCopy(machine, store, false);
+	// Both of one moment: the store may be compacting.
+	const [withView, without] = await Promise.all([machine.copy(true), machine.copy(false)]);
+	const continued = await openCopy(withView, store, 'an open');
+	const rebuilt = await openCopy(without, store, 'a rebuild');
 	const difference = firstDifference(continued, rebuilt);
 	if (difference) throw new Violation(`the view differs from a rebuilt one: ${difference}`);
 }
 
 /** Rows of the view after an open of a copy of the disk. */
 async function openCopy(
-	machine: SimulatedMachine,
+	copy: SimulatedMachine,
 	original: Store,
-	withView: boolean,
+	what: 'an open' | 'a rebuild',
 ): Promise<ReadonlyMap<string, string>> {
-	const copy = await machine.copy(withView);
-	const what = withView ? 'an open' : 'a rebuild';
 	const process = await inTurns(copy.start(), what, () => false);
 	if (!process) throw new Error('a machine without faults stopped');
 	const { told, store } = process.value;
@@ -176,7 +176,7 @@ async function openCopy(
 	const isSame = Buffer.from(store.settlement.flow().stateHash).equals(original.settlement.flow().stateHash);
 	if (!isSame) throw new Violation(`${what} comes to another ledger state`);
 	const rows = await copy.dump();
-	if (!withView) await inTurns(store.close(), 'closing a rebuilt store', () => false);
+	if (what === 'a rebuild') await inTurns(store.close(), 'closing a rebuilt store', () => false);
 	copy.kill();
 	return rows;
 }
