@@ -6,11 +6,14 @@ import type { DownloadVerbOptions } from './download.js';
 import type { ErrorsVerbOptions } from './errors.js';
 import { CliError, EXIT_CODES } from './exit-codes.js';
 import type { InfoVerbOptions } from './info.js';
+import type { ListVerbOptions } from './list.js';
 import { type OutputOptions, reportFailure } from './output.js';
+import type { RemoveVerbOptions } from './remove.js';
 import type { RebuildVerbOptions } from './rebuild.js';
 import type { VerifyVerbOptions } from './root.js';
 import type { ScrubAction, ScrubVerbOptions } from './scrub.js';
 import type { StartVerbOptions } from './start.js';
+import type { StatusVerbOptions } from './status.js';
 import type { UploadVerbOptions } from './upload.js';
 
 /** Runs one verb and sets the exit code of the process (exit-codes.ts). */
@@ -76,6 +79,26 @@ function addNodeVerbs(program: Command): void {
 		.description('tell what the node knows about a file')
 		.argument('<root|txSeq>', 'data root, or sequence number of a submission')
 		.action(async (what: string, options: InfoVerbOptions) => (await import('./info.js')).info(what, options));
+	client(program.command('ls'))
+		.description('list the files that the node knows: root, sequence number, bytes, time, name')
+		.argument('[prefix]', 'only names that begin so', '')
+		.option('--newest', 'newest first')
+		.option('--limit <lines>', 'so many at most')
+		.option('--submissions', 'each submission, under the name of the upload that made it')
+		.option('--deleted', 'also files that were deleted')
+		.action(async (prefix: string, options: ListVerbOptions) => (await import('./list.js')).list(prefix, options));
+	client(program.command('rm'))
+		.description('delete the content of files on the node; their submissions and names stay')
+		.argument('<root...>', 'data roots')
+		.action(async (roots: string[], options: RemoveVerbOptions) =>
+			(await import('./remove.js')).remove(roots, options),
+		);
+	client(program.command('ping'))
+		.description('tell whether the node answers, and how fast')
+		.action(async (options: StatusVerbOptions) => (await import('./status.js')).ping(options));
+	client(program.command('status'))
+		.description('tell how the node is; exit code 7 when it takes no uploads')
+		.action(async (options: StatusVerbOptions) => (await import('./status.js')).status(options));
 }
 
 function addLocalVerbs(program: Command): void {

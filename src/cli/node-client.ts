@@ -13,7 +13,7 @@ export interface NodeOptions {
 }
 
 export interface NodeRequest {
-	readonly method: 'GET' | 'PUT' | 'POST';
+	readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
 	readonly path: string;
 	readonly headers?: http.OutgoingHttpHeaders;
 }
