@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
-import type { StoredFile } from '../../log-layer/types.js';
+import type { FilePiece, StoredFile } from '../../log-layer/types.js';
 import { ifMatchHolds, ifNoneMatchNames, ifRangeHolds } from './conditions.js';
 import { ENDPOINTS } from './definitions.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
@@ -12,6 +12,7 @@ import { withExtras } from './problem.js';
 import { rangeParts } from './range-parts.js';
 import { type ByteRange, parseRanges } from './ranges.js';
 import { streamFile } from './stream-file.js';
+import { verifiedPieces } from './verified-pieces.js';
 
 /** The bytes behind a root or a segment never change. */
 export const IMMUTABLE = 'public, max-age=31536000, immutable';
@@ -74,15 +75,29 @@ async function sendContent(
 		response.end();
 		return;
 	}
+	const isVerified = wantsVerified(request.query['verify']);
 	const ranges = rangesOf(headers, file.sizeBytes, etag);
+	const source = (range: ByteRange): AsyncIterable<FilePiece> =>
+		isVerified ? verifiedPieces(context.store, file, range) : context.store.read(file, range.from, range.to);
 	if (ranges !== undefined && ranges.length > 1) {
-		await sendParts(context, response, file, ranges, etag);
+		await sendParts(context, response, file, ranges, etag, source);
 		return;
 	}
 	const { from, to } = ranges?.[0] ?? { from: 0, to: file.sizeBytes };
 	const head = contentHead(file, etag, typeOf(file), to - from);
 	if (ranges !== undefined) head.push('Content-Range', `bytes ${from}-${to - 1}/${file.sizeBytes}`);
-	await sendBytes(context, response, file, { from, to, status: ranges === undefined ? 200 : 206, head });
+	const status = ranges === undefined ? 200 : 206;
+	if (isVerified) {
+		const sent = await streamFile(source({ from, to }), to - from, response, () => response.writeHead(status, head));
+		context.metrics.downloadBytes.inc(sent);
+	} else await sendBytes(context, response, file, { from, to, status, head });
+}
+
+/** Errors: BAD_REQUEST. */
+function wantsVerified(value: string | string[] | undefined): boolean {
+	if (value === undefined) return false;
+	if (value === 'merkle') return true;
+	throw new PerigeeError('BAD_REQUEST', 'verify is merkle.');
 }
 
 /** Several ranges, one part each. */
@@ -92,11 +107,10 @@ async function sendParts(
 	file: StoredFile,
 	ranges: readonly ByteRange[],
 	etag: string,
+	source: (range: ByteRange) => AsyncIterable<FilePiece>,
 ): Promise<void> {
 	const boundary = Buffer.from(context.randomness.bytes(BOUNDARY_BYTES)).toString('hex');
-	const parts = rangeParts(ranges, { sizeBytes: file.sizeBytes, contentType: typeOf(file) }, boundary, ({ from, to }) =>
-		context.store.read(file, from, to),
-	);
+	const parts = rangeParts(ranges, { sizeBytes: file.sizeBytes, contentType: typeOf(file) }, boundary, source);
 	const head = contentHead(file, etag, parts.contentType, parts.lengthBytes);
 	const sent = await streamFile(parts.pieces(), parts.lengthBytes, response, () => response.writeHead(206, head));
 	context.metrics.downloadBytes.inc(sent);

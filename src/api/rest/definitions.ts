@@ -77,6 +77,14 @@ const contentHeaders = Type.Object({
 	),
 });
 
+const contentQuery = Type.Object({
+	verify: Type.Optional(
+		Type.String({
+			description: 'merkle: each segment is hashed again and led up to the data root before any of it is sent; slower.',
+		}),
+	),
+});
+
 /** An answer with a JSON body. */
 export const json = (description: string, body: TSchema): AnswerDefinition => ({
 	description,
@@ -166,6 +174,7 @@ export const ENDPOINTS = {
 		url: '/v1/files/{root}',
 		summary: 'The bytes of a file by its data root, with the name and type of its newest upload.',
 		params: rootParams,
+		query: contentQuery,
 		headers: contentHeaders,
 		answers: contentAnswers,
 	}),
@@ -214,6 +223,7 @@ export const ENDPOINTS = {
 		url: '/v1/submissions/{txSeq}',
 		summary: 'The bytes of a submission, with the name and type of the upload that made it.',
 		params: seqParams,
+		query: contentQuery,
 		headers: contentHeaders,
 		answers: contentAnswers,
 	}),

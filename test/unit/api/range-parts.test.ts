@@ -98,3 +98,34 @@ test('only-if-cached: what is not held here is 412, known or not; what is held i
 	await rest.store.dropSegments(root as never, 1, 1);
 	assert.equal((await ask(rest, `/v1/files/${root}`, { headers, method: 'HEAD' })).status, 412);
 });
+
+test('verify=merkle sends what leads to the data root, whole, in ranges and in parts, and nothing else', async (t) => {
+	const rest = await startRest(t);
+	for (const size of [1, 256, 4097, 262_144, 262_145, 1_000_000]) {
+		const content = randomBytes(size);
+		const root = await put(rest, content);
+		const whole = await ask(rest, `/v1/files/${root}?verify=merkle`);
+		assert.ok(whole.status === 200 && whole.body.equals(content), String(size));
+		const from = size >> 1;
+		const range = await ask(rest, `/v1/files/${root}?verify=merkle`, { headers: { Range: `bytes=${from}-` } });
+		assert.ok(range.status === 206 && range.body.equals(content.subarray(from)), String(size));
+	}
+	const content = randomBytes(700_000);
+	const root = await put(rest, content);
+	const headers = { Range: 'bytes=600000-699999,0-9' };
+	const answer = await ask(rest, `/v1/files/${root}?verify=merkle`, { headers });
+	const [last, first] = partsOf(answer.body, String(answer.headers['content-type']));
+	assert.ok(last?.bytes.equals(content.subarray(600_000)));
+	assert.ok(first?.bytes.equals(content.subarray(0, 10)));
+	const { segmentProof } = rest.store;
+	rest.store.segmentProof = async (file, index) => {
+		const found = await segmentProof.call(rest.store, file, index);
+		// Bytes that match their checksum and not their root.
+		if (index === 2) found.data[5] = (found.data[5] as number) ^ 1;
+		return found;
+	};
+	assert.equal((await ask(rest, `/v1/files/${root}?verify=merkle`, { headers })).status, 500);
+	await assert.rejects(ask(rest, `/v1/files/${root}?verify=merkle`));
+	assert.equal((await ask(rest, `/v1/files/${root}?verify=merkle`, { headers: { Range: 'bytes=0-99' } })).status, 206);
+	assert.equal((await ask(rest, `/v1/files/${root}?verify=yes`)).status, 400);
+});
