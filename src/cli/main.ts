@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/version.js';
 import type { BenchVerbOptions } from './bench.js';
+import type { ConfigAction } from './config.js';
 import type { DownloadVerbOptions } from './download.js';
 import type { ErrorsVerbOptions } from './errors.js';
 import { CliError, EXIT_CODES } from './exit-codes.js';
@@ -114,15 +115,15 @@ function addLocalVerbs(program: Command): void {
 }
 
 function addOperatorVerbs(program: Command): void {
-	output(program.command('start'))
+	nodeFlags(output(program.command('start')))
 		.description('run a node')
-		.option('--data-dir <dir>', 'where it keeps its data; repeat it for further disks', collect)
-		.option('--http <host:port>', 'where REST, metrics and health listen; port 0 picks a free one')
-		.option('--admin <host:port>', 'where administration listens')
-		.option('--grpc <host:port>', 'where gRPC listens')
-		.option('--config <file>', 'configuration file (TOML)')
-		.option('--log-level <level>', 'least severe messages that are logged')
 		.action(async (options: StartVerbOptions) => (await import('./start.js')).start(options));
+	nodeFlags(output(program.command('config')))
+		.description('check or print the configuration that a start with the same flags would take')
+		.addArgument(new Argument('<action>').choices(['check', 'print']))
+		.action(async (action: ConfigAction, options: StartVerbOptions) =>
+			(await import('./config.js')).config(action, options),
+		);
 	output(program.command('rebuild'))
 		.description('make the view anew from the log files; the node must be stopped')
 		.option('--data-dir <dir>', 'where the node keeps its data; repeat it for further disks', collect)
@@ -143,6 +144,16 @@ function addOperatorVerbs(program: Command): void {
 		.description('measure this machine: hashing, disk, HTTP')
 		.option('--full', 'all measurements at full length')
 		.action(async (options: BenchVerbOptions) => (await import('./bench.js')).bench(options));
+}
+
+function nodeFlags(command: Command): Command {
+	return command
+		.option('--data-dir <dir>', 'where it keeps its data; repeat it for further disks', collect)
+		.option('--http <host:port>', 'where REST, metrics and health listen; port 0 picks a free one')
+		.option('--admin <host:port>', 'where administration listens')
+		.option('--grpc <host:port>', 'where gRPC listens')
+		.option('--config <file>', 'configuration file (TOML)')
+		.option('--log-level <level>', 'least severe messages that are logged');
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

@@ -1,5 +1,6 @@
 /** `perigee start`: runs a node until it is told to stop. */
-import { loadConfig } from '../config/load.js';
+import { explainConfig, type LoadedConfig } from '../config/load.js';
+import type { Config } from '../config/schema.js';
 import { packageVersion } from '../config/version.js';
 import type { OutputOptions } from './output.js';
 
@@ -29,9 +30,14 @@ export async function start(options: StartVerbOptions): Promise<void> {
 }
 
 /** The configuration that the flags of a verb, the environment and the file make together. */
-export function configOf(options: StartVerbOptions) {
+export function configOf(options: StartVerbOptions): Config {
+	return loadedConfigOf(options).config;
+}
+
+/** The same with the origin of each setting. */
+export function loadedConfigOf(options: StartVerbOptions): LoadedConfig {
 	const [dataDir, ...dataDirs] = options.dataDir ?? [];
-	return loadConfig({
+	return explainConfig({
 		flags: {
 			dataDir,
 			'storage.dataDirs': dataDirs.length > 0 ? dataDirs : undefined,

@@ -23,9 +23,32 @@ const OTHER_VARIABLES = ['PERIGEE_CONFIG', 'PERIGEE_NODE', 'PERIGEE_SIMD'];
 const byKey = new Map(SETTINGS.map((setting) => [setting.key, setting]));
 const sections = new Set(SETTINGS.map((setting) => setting.key.split('.').slice(0, -1).join('.')));
 
+/** A setting as it is in force. */
+export interface EffectiveSetting {
+	readonly key: string;
+	readonly value: SettingValue;
+	/** `default`, `<file>:<line>`, or the name of the variable or flag. */
+	readonly from: string;
+}
+
+export interface LoadedConfig {
+	readonly config: Config;
+	/** In the order of the schema; paths as they were written. */
+	readonly settings: readonly EffectiveSetting[];
+}
+
+type Values = Map<string, Omit<EffectiveSetting, 'key'>>;
+
 /** Puts a configuration together. Errors: CONFIG_INVALID, with the place (file:line, variable or flag) and what is wrong. */
 export function loadConfig(sources: ConfigSources = {}): Config {
-	const values = new Map<string, SettingValue>(SETTINGS.map((setting) => [setting.key, setting.fallback]));
+	return explainConfig(sources).config;
+}
+
+/** The same with the origin of each setting. */
+export function explainConfig(sources: ConfigSources): LoadedConfig {
+	const values: Values = new Map(
+		SETTINGS.map((setting) => [setting.key, { value: setting.fallback, from: 'default' }]),
+	);
 	const env = sources.env ?? {};
 	const file = sources.file ?? env['PERIGEE_CONFIG'];
 	if (file !== undefined && file !== '') readFile(file, values);
@@ -33,23 +56,28 @@ export function loadConfig(sources: ConfigSources = {}): Config {
 	for (const [key, text] of Object.entries(sources.flags ?? {})) {
 		const setting = byKey.get(key);
 		if (text === undefined || setting === undefined) continue;
-		values.set(key, checked(setting, valueOf(setting, text), setting.flag ?? key));
+		const from = setting.flag ?? key;
+		values.set(key, { value: checked(setting, valueOf(setting, text), from), from });
 	}
 	const config = nest(values);
 	const dataDir = resolve(config.dataDir);
 	const dataDirs = config.storage.dataDirs.map((directory) => resolve(directory));
 	if (new Set([dataDir, ...dataDirs]).size <= dataDirs.length)
 		fail('storage.dataDirs: a data directory is named twice');
-	return { ...config, dataDir, storage: { ...config.storage, dataDirs } };
+	return {
+		config: { ...config, dataDir, storage: { ...config.storage, dataDirs } },
+		settings: [...values].map(([key, { value, from }]) => ({ key, value, from })),
+	};
 }
 
-function readEnvironment(env: Readonly<Record<string, string | undefined>>, values: Map<string, SettingValue>): void {
+function readEnvironment(env: Readonly<Record<string, string | undefined>>, values: Values): void {
 	const variables = SETTINGS.map((setting) => setting.variable.slice(PREFIX.length));
 	for (const [variable, text] of Object.entries(env)) {
 		if (!variable.startsWith(PREFIX) || text === undefined || OTHER_VARIABLES.includes(variable)) continue;
 		const setting = SETTINGS.find((candidate) => candidate.variable === variable);
 		if (setting !== undefined) {
-			if (text !== '') values.set(setting.key, checked(setting, valueOf(setting, text), variable));
+			if (text !== '')
+				values.set(setting.key, { value: checked(setting, valueOf(setting, text), variable), from: variable });
 			continue;
 		}
 		// A slip of the pen must not put the data somewhere else; other PERIGEE_ variables are not ours to judge.
@@ -58,7 +86,7 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>, valu
 	}
 }
 
-function readFile(path: string, values: Map<string, SettingValue>): void {
+function readFile(path: string, values: Values): void {
 	let text: string;
 	try {
 		if (statSync(path).size > LIMITS.configFileBytes) fail(`${path}: larger than ${LIMITS.configFileBytes} bytes`);
@@ -82,7 +110,7 @@ function readFile(path: string, values: Map<string, SettingValue>): void {
 interface FileReading {
 	readonly path: string;
 	readonly text: string;
-	readonly values: Map<string, SettingValue>;
+	readonly values: Values;
 }
 
 function takeTable(table: Record<string, unknown>, prefix: string, reading: FileReading): void {
@@ -91,7 +119,7 @@ function takeTable(table: Record<string, unknown>, prefix: string, reading: File
 		const place = `${reading.path}:${lineOf(reading.text, key)}`;
 		const setting = byKey.get(key);
 		if (setting !== undefined) {
-			reading.values.set(key, checked(setting, value, `${place}: ${key}`));
+			reading.values.set(key, { value: checked(setting, value, `${place}: ${key}`), from: place });
 		} else if (sections.has(key)) {
 			if (!isTable(value)) fail(`${place}: ${key} is a section; write [${key}]`);
 			takeTable(value, key, reading);
@@ -167,9 +195,9 @@ function checkedPaths(value: unknown, place: string): readonly string[] {
 	);
 }
 
-function nest(values: ReadonlyMap<string, SettingValue>): Config {
+function nest(values: Values): Config {
 	const root: Record<string, unknown> = {};
-	for (const [key, value] of values) {
+	for (const [key, { value }] of values) {
 		const names = key.split('.');
 		let table = root;
 		for (const name of names.slice(0, -1)) {

@@ -1,0 +1,40 @@
+/** `perigee config check` and `perigee config print`: the configuration that a start would take. */
+import type { EffectiveSetting } from '../config/load.js';
+import { printResult } from './output.js';
+import { loadedConfigOf, type StartVerbOptions } from './start.js';
+
+export type ConfigAction = 'check' | 'print';
+
+/** Errors: CONFIG_INVALID, with the place and the reason. */
+export function config(action: ConfigAction, options: StartVerbOptions): void {
+	const { settings } = loadedConfigOf(options);
+	if (action === 'print') {
+		printResult(options, { settings }, tomlOf(settings));
+		return;
+	}
+	const changed = settings.filter(({ from }) => from !== 'default').length;
+	printResult(
+		options,
+		{ ok: true, settings: settings.length, changed },
+		`ok: ${settings.length} settings, ${changed} of them set`,
+	);
+}
+
+/** A file that would say the same; behind each setting where it comes from. */
+function tomlOf(settings: readonly EffectiveSetting[]): string {
+	const lines: string[] = [];
+	let section = '';
+	// What stands in no section must stand first.
+	const isInSection = ({ key }: EffectiveSetting): boolean => key.includes('.');
+	for (const setting of [...settings.filter((each) => !isInSection(each)), ...settings.filter(isInSection)]) {
+		const { key, value, from } = setting;
+		const at = key.lastIndexOf('.');
+		if (at >= 0 && key.slice(0, at) !== section) {
+			section = key.slice(0, at);
+			lines.push('', `[${section}]`);
+		}
+		// JSON's texts, numbers and lists of texts are TOML's too.
+		lines.push(`${key.slice(at + 1)} = ${JSON.stringify(value)} # ${from}`);
+	}
+	return lines.join('\n');
+}
