@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/version.js';
 import type { BenchVerbOptions } from './bench.js';
+import type { Shell } from './completion.js';
 import type { ConfigAction } from './config.js';
 import type { DownloadVerbOptions } from './download.js';
 import type { ErrorsVerbOptions } from './errors.js';
@@ -112,6 +113,11 @@ function addLocalVerbs(program: Command): void {
 		.argument('<file>')
 		.requiredOption('--root <root>', 'data root that it should have')
 		.action(async (file: string, options: VerifyVerbOptions) => (await import('./root.js')).verify(file, options));
+	program
+		.command('completion')
+		.description('print a script that completes verbs and flags: source <(perigee completion bash)')
+		.addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish'] satisfies Shell[]))
+		.action(async (shell: Shell) => (await import('./completion.js')).completion(shell, program));
 }
 
 function addOperatorVerbs(program: Command): void {
