@@ -1,4 +1,5 @@
 /** The `recovered` record: what a recovery found out about a file that was open at a crash (docs/format.md §5, type 0x01). */
+import { PerigeeError } from '../errors.js';
 import type { ByteRange, FileVerdict, LogFileScan } from './file-scan.js';
 import { FIRST_GROUP_OFFSET } from './format.js';
 
@@ -18,8 +19,11 @@ export function encodeRecovered(fileNo: number, verdict: FileVerdict): Buffer {
 	return ext;
 }
 
+/** Errors: FORMAT_UNKNOWN for bytes that are no such record. */
 export function decodeRecovered(bytes: Uint8Array): { readonly fileNo: number; readonly verdict: FileVerdict } {
 	const ext = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	if (ext.length < 12 || (ext.length - 12) % 16 !== 0)
+		throw new PerigeeError('FORMAT_UNKNOWN', `a record of type ${RECOVERED} has ${ext.length} bytes`);
 	const doubt: ByteRange[] = [];
 	for (let at = 12; at + 16 <= ext.length; at += 16) {
 		doubt.push({ from: Number(ext.readBigUInt64LE(at)), to: Number(ext.readBigUInt64LE(at + 8)) });

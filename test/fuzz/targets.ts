@@ -1,0 +1,254 @@
+/**
+ * What outsiders and damaged disks can make the node read. Each target takes any input and may answer, or refuse with an error that has a code;
+ * everything else (another error, an answer that breaks its promise) is a finding.
+ */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { ifMatchHolds, ifNoneMatchNames, ifRangeHolds } from '../../src/api/rest/conditions.js';
+import { parseContentDigest } from '../../src/api/rest/digest.js';
+import { checkName, cleanMediaType, contentDisposition, nameOfUrl } from '../../src/api/rest/names.js';
+import { type ByteRange, parseRanges } from '../../src/api/rest/ranges.js';
+import { decodeFileRanges, encodeFileRanges } from '../../src/append-log/file-ranges.js';
+import {
+	claimedGroupOfTrailer,
+	decodeFileStart,
+	decodeGroup,
+	encodeFileStart,
+	encodeGroup,
+	FORMAT_VERSION,
+} from '../../src/append-log/format.js';
+import { decodeRecovered, encodeRecovered } from '../../src/append-log/recovered.js';
+import { loadConfig } from '../../src/config/load.js';
+import { parseListenAddress } from '../../src/config/listen-address.js';
+import { PerigeeError } from '../../src/errors.js';
+import { logChecksums } from '../../src/log-layer/log-checksums.js';
+import { wholeObject } from '../../src/log-layer/records.js';
+import {
+	decodeObjectRow,
+	decodeRootRow,
+	decodeSegmentRow,
+	decodeSubmissionRow,
+	encodeRootRow,
+	encodeSegmentRow,
+} from '../../src/log-layer/rows.js';
+import { openSealedJson, sealJson } from '../../src/log-layer/sealed-json.js';
+import {
+	decodeDeletion,
+	decodeLedgerEntry,
+	decodeSetting,
+	decodeUpload,
+	encodeDeletion,
+	encodeSetting,
+	encodeUpload,
+} from '../../src/settlement/journal-records.js';
+import { type DataRoot, type FlowId, type Lsn, parseDataRoot, type TxSeq } from '../../src/units.js';
+
+export interface FuzzTarget {
+	readonly name: string;
+	/** Tries one input. Throws for a finding. */
+	readonly property: fc.IProperty<[never]> | fc.IProperty<[string]> | fc.IProperty<[Buffer]>;
+}
+
+const ROOT = `0x${'5a'.repeat(32)}` as DataRoot;
+const HASH = Buffer.alloc(32, 0x5a);
+const SIZE_MOST = 2 ** 40;
+
+/** Refusals with a code are what is promised. */
+function refusable(read: () => void): void {
+	try {
+		read();
+	} catch (error) {
+		if (!(error instanceof PerigeeError)) throw error;
+	}
+}
+
+interface Edit {
+	readonly kind: 'set' | 'insert' | 'cut' | 'repeat';
+	/** Share of the length, 0 to 1. */
+	readonly at: number;
+	readonly value: number;
+}
+
+const edit: fc.Arbitrary<Edit> = fc.record({
+	kind: fc.constantFrom('set', 'insert', 'cut', 'repeat'),
+	at: fc.double({ min: 0, max: 1, noNaN: true }),
+	value: fc.nat(255),
+});
+
+/** Anything, or something right with a few changes: most of what matters lies near to what is right. */
+function near(samples: readonly Buffer[]): fc.Arbitrary<Buffer> {
+	const changed = fc.tuple(fc.constantFrom(...samples), fc.array(edit, { maxLength: 6 })).map(([sample, edits]) => {
+		let bytes = Buffer.from(sample);
+		for (const { kind, at, value } of edits) {
+			const place = Math.floor(at * bytes.length);
+			const [before, after] = [bytes.subarray(0, place), bytes.subarray(place)];
+			if (kind === 'set') bytes = Buffer.concat([before, Buffer.of(value), after.subarray(1)]);
+			else if (kind === 'insert') bytes = Buffer.concat([before, Buffer.of(value), after]);
+			else if (kind === 'cut') bytes = Buffer.concat([before, after.subarray(value % 9)]);
+			else bytes = Buffer.concat([before, after.subarray(0, value), after]);
+		}
+		return bytes;
+	});
+	return fc.oneof(
+		{ weight: 4, arbitrary: changed },
+		{ weight: 1, arbitrary: fc.uint8Array({ maxLength: 600 }).map((bytes) => Buffer.from(bytes)) },
+	);
+}
+
+function bytes(name: string, samples: readonly Uint8Array[], read: (input: Buffer) => void): FuzzTarget {
+	const inputs = near(samples.map((sample) => Buffer.from(sample)));
+	return { name, property: fc.property(inputs, (input) => refusable(() => read(input))) };
+}
+
+function text(name: string, samples: readonly string[], read: (input: string) => void): FuzzTarget {
+	const changed = near(samples.map((sample) => Buffer.from(sample))).map((input) => input.toString('latin1'));
+	// What comes over HTTP are bytes, which Node hands on as Latin-1.
+	const any = fc.uint8Array({ maxLength: 100 }).map((input) => Buffer.from(input).toString('latin1'));
+	const inputs = fc.oneof({ weight: 3, arbitrary: changed }, { weight: 1, arbitrary: any });
+	return { name, property: fc.property(inputs, (input) => refusable(() => read(input))) };
+}
+
+const IDENTITY = { lane: 'small', fileNo: 3, incarnation: Buffer.alloc(16, 7) } as const;
+const PAYLOAD = Buffer.alloc(300, 1);
+
+function groupSample(): Buffer {
+	const records = [wholeObject(HASH, PAYLOAD, logChecksums.blockCrcs(PAYLOAD))];
+	return Buffer.concat(encodeGroup(IDENTITY, 4096, 9n as Lsn, 4096, records, logChecksums).buffers);
+}
+
+const PLACE = {
+	lane: 'small',
+	fileNo: 2,
+	offset: 4608,
+	lengthBytes: 300,
+	blockCrcs: Buffer.alloc(4),
+	origin: 5n as Lsn,
+} as const;
+
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [
+	text('Range', ['bytes=0-1,5-9', 'bytes=-5', 'bytes=7-, 3-4 ,-1'], (input) => {
+		const ranges = parseRanges(input, 1000);
+		if (!Array.isArray(ranges)) return;
+		let sum = 0;
+		for (const { from, to } of ranges as ByteRange[]) {
+			assert.ok(from >= 0 && from < to && to <= 1000);
+			sum += to - from;
+		}
+		assert.ok(sum <= 1000);
+	}),
+	text('Content-Digest', [`sha-256=:${HASH.toString('base64')}:, sha-512=:AA==:;a=1`], (input) => {
+		const digest = parseContentDigest(input);
+		assert.ok(digest === undefined || digest.length === 32);
+	}),
+	text('If-Match and its like', ['"a", W/"b", *', `"${ROOT}"`], (input) => {
+		ifMatchHolds(input, `"${ROOT}"`);
+		ifNoneMatchNames(input, `"${ROOT}"`);
+		ifRangeHolds(input, `"${ROOT}"`);
+	}),
+	text('name in an address', ['/v1/upload/a%20b', '/v1/upload/%C3%BC?x', '/v1/upload/..'], (input) => {
+		const name = checkName(nameOfUrl(input));
+		assert.ok(Buffer.byteLength(name) <= 1024 && !name.includes('/'));
+		// Whatever was taken can be sent again as a header.
+		if (name !== '') assert.match(contentDisposition(name), /^[\x20-\x7e]+$/);
+	}),
+	text('media type', ['text/plain; charset=utf-8', 'a/b;c="d\\"e"'], (input) => {
+		assert.match(cleanMediaType(input), /^[\t\x20-\x7e]*$/);
+	}),
+	text('data root', [ROOT, ROOT.toUpperCase()], (input) => {
+		const root = parseDataRoot(input);
+		assert.ok(root === undefined || /^0x[0-9a-f]{64}$/.test(root));
+	}),
+	text('listen address', ['127.0.0.1:5678', '[::1]:0', 'host:65535'], (input) => {
+		try {
+			const { port } = parseListenAddress(input);
+			assert.ok(port >= 0 && port <= 65_535);
+		} catch (error) {
+			assert.ok(error instanceof Error && error.message !== '');
+		}
+	}),
+	text('values of settings', ['127.0.0.1:1', '5', 'warn', '/a:/b'], (input) => {
+		loadConfig({ flags: { http: input } });
+		loadConfig({ env: { PERIGEE_STORAGE_RESERVE_BYTES: input, PERIGEE_LOG_LEVEL: input } });
+	}),
+	bytes(
+		'upload of the journal',
+		[
+			encodeUpload({ flowId: 1 as FlowId, txSeq: 3 as TxSeq, root: ROOT, timeMs: 5, name: 'n', contentType: 'a/b' })
+				.payload,
+		],
+		decodeUpload,
+	),
+	bytes(
+		'deletion of the journal',
+		[encodeDeletion({ root: ROOT, objectId: 7n, isDeleted: true }).payload],
+		decodeDeletion,
+	),
+	bytes(
+		'setting of the journal',
+		[encodeSetting({ key: 'retired/bulk', value: Buffer.of(1, 2) }).payload],
+		decodeSetting,
+	),
+	bytes('ledger entry of the journal', [Buffer.from('0100000003000000abc', 'latin1')], decodeLedgerEntry),
+	bytes(
+		'head of a log file',
+		[
+			encodeFileStart(
+				{
+					version: FORMAT_VERSION,
+					lane: 2,
+					fileNo: 3,
+					storeId: Buffer.alloc(16, 1),
+					incarnation: Buffer.alloc(16, 2),
+					firstLsn: 1n as Lsn,
+					createdMs: 5,
+					volume: 0,
+					previousFileNo: 2,
+				},
+				logChecksums,
+			),
+		],
+		(input) => void decodeFileStart(input, logChecksums),
+	),
+	bytes('group of a log file', [groupSample()], (input) => {
+		for (const kind of ['header', 'trailer'] as const) {
+			const group = decodeGroup(input, kind, IDENTITY, 4096, logChecksums);
+			if (!group || 'needBytes' in group) continue;
+			for (const { place } of group.records) assert.ok(!place || place.lengthBytes <= group.groupBytes);
+		}
+		claimedGroupOfTrailer(input);
+	}),
+	bytes(
+		'verdict of a recovery',
+		[encodeRecovered(2, { end: 8192, doubt: [{ from: 8192, to: 9000 }] })],
+		decodeRecovered,
+	),
+	bytes(
+		'ranges of file numbers',
+		[
+			encodeFileRanges([
+				[1, 4],
+				[6, 6],
+			]),
+		],
+		decodeFileRanges,
+	),
+	bytes('sealed JSON', [sealJson({ format: 1, files: {} })], openSealedJson),
+	bytes(
+		'row of a root',
+		[
+			encodeRootRow({
+				object: { objectId: 5n, sizeBytes: 300, place: PLACE },
+				deletion: { objectId: 3n, isDeleted: true },
+			}),
+		],
+		(input) => {
+			const { object } = decodeRootRow(input);
+			assert.ok(!object || object.sizeBytes <= SIZE_MOST * SIZE_MOST);
+		},
+	),
+	bytes('row of a segment', [encodeSegmentRow({ root: HASH, place: PLACE })], decodeSegmentRow),
+	bytes('row of an object', [Buffer.of(2, 1, 5, 3, ...HASH)], decodeObjectRow),
+	bytes('row of a submission', [Buffer.concat([Buffer.of(1, 2, 3, 4), HASH, HASH])], (input) =>
+		decodeSubmissionRow(1 as FlowId, 2 as TxSeq, input),
+	),
+];
