@@ -1,16 +1,15 @@
 //! A read and the comparison with its checksums in one go, while the bytes are still in the core's cache.
 
-use crate::checksum::{BLOCK_BYTES, first_bad_block};
+use crate::checksum::{BLOCK_BYTES, block_count, first_bad_block};
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 /// Bytes that are read before they are compared: they stay in the second cache of any core.
 const STEP_BYTES: usize = 32 * BLOCK_BYTES;
 
 /// Fills `into` from `position` of the file. True if all of it was read and each block has its checksum; otherwise `into` holds anything.
-#[cfg(unix)]
 pub fn read_right(file: &File, position: u64, into: &mut [u8], expected: &[u32]) -> bool {
-    use std::os::unix::fs::FileExt;
-    if expected.len() < crate::checksum::block_count(into.len()) {
+    if expected.len() < block_count(into.len()) {
         return false;
     }
     let mut at = position;
@@ -21,10 +20,4 @@ pub fn read_right(file: &File, position: u64, into: &mut [u8], expected: &[u32])
         at += step.len() as u64;
     }
     true
-}
-
-/// Not known how on this system: whoever asks reads in another way.
-#[cfg(not(unix))]
-pub fn read_right(_: &File, _: u64, _: &mut [u8], _: &[u32]) -> bool {
-    false
 }

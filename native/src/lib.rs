@@ -6,6 +6,7 @@ mod addon;
 #[cfg(feature = "addon")]
 mod allocator;
 pub mod bench;
+#[cfg(unix)]
 pub mod checked_read;
 pub mod checksum;
 mod error;

@@ -4,7 +4,6 @@ use perigee_native::checked_read::read_right;
 use perigee_native::checksum::{BLOCK_BYTES, block_checksums, block_count};
 use std::fs::File;
 
-#[cfg(unix)]
 #[test]
 fn right_bytes_are_read_and_everything_else_is_refused() {
     let path = std::env::temp_dir().join(format!("perigee-read-test-{}", std::process::id()));

@@ -14,7 +14,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import type { Endpoint, RestContext, ServerContext } from './rest/endpoint.js';
 import { REST_ENDPOINTS } from './rest/endpoints.js';
 import { answerFailure, frameworkError, mount } from './rest/mount.js';
-import { problemOf, sendProblem } from './rest/problem.js';
+import { PROBLEM_TYPE, problemOf, sendProblem } from './rest/problem.js';
 import { RouteMeter } from './rest/route-meter.js';
 import { UploadWatch } from './rest/upload-watch.js';
 
@@ -180,7 +180,7 @@ function refuseUnreadable(
 	const problem = problemOf(new PerigeeError(code), newRequestId());
 	const body = JSON.stringify(problem);
 	socket.end(
-		`HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: application/problem+json\r\n` +
+		`HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
 			`Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
 	);
 }

@@ -1,8 +1,9 @@
 /** A file to standard output: since nothing can be taken back there, each segment is checked before it is written. */
 import { once } from 'node:events';
 import { LIMITS } from '../limits.js';
-import { fileGeometry, sectorLeaves, treeRoot, verifyFileProof } from '../native/addon.js';
-import { bytesOfHex, type DataRoot, SEGMENT_BYTES, SEGMENT_SECTORS } from '../units.js';
+import { fileGeometry } from '../native/addon.js';
+import { proofRefusal } from '../native/segment-proof.js';
+import { bytesOfHex, type DataRoot, SEGMENT_BYTES } from '../units.js';
 import { CliError } from './exit-codes.js';
 import type { NodeClient } from './node-client.js';
 import type { OutputOptions } from './output.js';
@@ -57,16 +58,8 @@ function verifiedBytes(file: WantedFile, index: number, answer: SegmentAnswer): 
 	const lengthBytes = isLast ? geometry.lastSegmentBytes : SEGMENT_BYTES;
 	const data = Buffer.from(answer.data, 'base64');
 	if (data.length < lengthBytes || data.length > SEGMENT_BYTES) throw wrong(file.root, index, 'length');
-	const root = treeRoot(sectorLeaves(data, isLast ? geometry.lastSegmentLeaves : SEGMENT_SECTORS));
-	const refusal = verifyFileProof(
-		bytesOfHex(file.root),
-		BigInt(file.sizeBytes),
-		BigInt(index),
-		root,
-		Buffer.concat(answer.proof.lemma.map(bytesOfHex)),
-		Uint8Array.from(answer.proof.path, (step) => (step ? 1 : 0)),
-		false,
-	);
+	const proof = { lemma: answer.proof.lemma.map(bytesOfHex), path: answer.proof.path };
+	const refusal = proofRefusal(file, index, data, proof, false);
 	if (refusal !== null) throw wrong(file.root, index, refusal);
 	return data.subarray(0, lengthBytes);
 }

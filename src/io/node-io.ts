@@ -33,10 +33,7 @@ export function createNodeIo(options: NodeIoOptions = {}): StorageIo {
 			const fd = await call<number>((done) => fs.open(path, flags, 0o644, done));
 			const { misalignment } = options;
 			const direct = hints?.direct && misalignment ? await DirectWriter.open(path, misalignment) : undefined;
-			const file = new NodeFile(path, fd, direct, isWriteThrough);
-			const { readRight } = options;
-			if (readRight && mode === 'read') file.compareWith(readRight);
-			return file;
+			return new NodeFile(path, fd, direct, isWriteThrough, options.readRight);
 		},
 		rename: (from, to) => call<void>((done) => fs.rename(from, to, done)),
 		unlink: (path) => call<void>((done) => fs.unlink(path, done)),
@@ -60,13 +57,20 @@ class NodeFile implements StorageFile {
 	#closing: Promise<void> | undefined;
 	#whenIdle: (() => void) | undefined;
 
-	readRight?: NonNullable<StorageFile['readRight']>;
+	readonly readRight?: NonNullable<StorageFile['readRight']>;
 
-	constructor(path: string, fd: number, direct: DirectWriter | undefined, isWriteThrough: boolean) {
+	constructor(
+		path: string,
+		fd: number,
+		direct: DirectWriter | undefined,
+		isWriteThrough: boolean,
+		readRight: ReadRight | undefined,
+	) {
 		this.path = path;
 		this.#zeros = isWriteThrough ? new ZeroAhead(fd) : undefined;
 		this.#direct = direct;
 		this.#fd = fd;
+		if (readRight) this.readRight = (buffer, position, crcs) => this.#use(() => readRight(fd, position, buffer, crcs));
 	}
 
 	/** libuv splits and repeats the system call until one fails: a short count means that the next byte could not be written. */
@@ -104,11 +108,6 @@ class NodeFile implements StorageFile {
 			}
 			return filled;
 		});
-	}
-
-	/** From now on the file has `readRight`. */
-	compareWith(readRight: ReadRight): void {
-		this.readRight = (buffer, position, crcs) => this.#use(() => readRight(this.#fd, position, buffer, crcs));
 	}
 
 	fdatasync(): Promise<void> {

@@ -27,30 +27,27 @@ export class FileLookup {
 		return submission && (await this.#storedFile(submission, row, submissions.newest ?? submission.upload));
 	}
 
-	fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined> {
-		return this.#fileBySeq(txSeq);
+	async fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined> {
+		const submission = await submissionAt(this.#view, this.#flowId, txSeq);
+		if (!submission) return undefined;
+		return this.#storedFile(submission, (await this.#held.rootRow(submission.dataRoot)) ?? {}, submission.upload);
 	}
 
 	/** Out of the first `submissions` of them. */
 	list(options: ListOptions, submissions: number): Promise<FileList> {
-		return listFiles(submissions, options.what === 'files' ? this.#fileBegunBy : this.#fileBySeq, options);
+		const isOfFiles = options.what === 'files';
+		return listFiles(submissions, (txSeq) => (isOfFiles ? this.#fileBegunBy(txSeq) : this.fileBySeq(txSeq)), options);
 	}
 
-	readonly #fileBySeq = async (txSeq: TxSeq): Promise<StoredFile | undefined> => {
-		const submission = await submissionAt(this.#view, this.#flowId, txSeq);
-		if (!submission) return undefined;
-		return this.#storedFile(submission, (await this.#held.rootRow(submission.dataRoot)) ?? {}, submission.upload);
-	};
-
 	/** The file whose first submission this is. */
-	readonly #fileBegunBy = async (txSeq: TxSeq): Promise<StoredFile | undefined> => {
+	async #fileBegunBy(txSeq: TxSeq): Promise<StoredFile | undefined> {
 		const submission = await submissionAt(this.#view, this.#flowId, txSeq);
 		if (!submission) return undefined;
 		const row = await this.#held.rootRow(submission.dataRoot);
 		const submissions = row?.submissions;
 		if (!submissions || submissions.firstSeq !== txSeq || submissions.flowId !== this.#flowId) return undefined;
 		return this.#storedFile(submission, row, submissions.newest ?? submission.upload);
-	};
+	}
 
 	async #storedFile(submission: SubmissionRow, row: RootRow, upload: SubmissionRow['upload']): Promise<StoredFile> {
 		const geometry = fileGeometry(submission.lengthBytes);

@@ -23,10 +23,12 @@ export async function knownDamage(
 	const failed = (error: unknown): void => observer.damageNotSaved(error);
 	const file = await DamageFile.follow({ io, clock, dataDir, storeId, failed }, list);
 	const files = new Set(log.listFiles().map(({ lane, fileNo }) => `${lane}/${fileNo}`));
-	const segments = new Set<DamagedSegment>();
-	for (const segment of list.segments) if (await isStill(view, log, segment)) segments.add(segment);
+	const segments = list.segments;
+	// Side by side: the view gathers what is looked up in one turn.
+	const still = await Promise.all(segments.map((segment) => isStill(view, log, segment)));
+	const kept = new Set(segments.filter((_, index) => still[index]));
 	list.keepOnly(
-		(segment) => segments.has(segment),
+		(segment) => kept.has(segment),
 		({ lane, fileNo, reason }) => (reason === 'missing') !== files.has(`${lane}/${fileNo}`),
 	);
 	for (const { from, to, ...place } of log.damage)

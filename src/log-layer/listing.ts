@@ -21,7 +21,7 @@ export async function listFiles(
 	// A cursor of a longer log, as before a restore, is no reason to look for what is not there.
 	if (newestFirst) from = Math.min(from, count - 1);
 	const isIn = (txSeq: number): boolean => txSeq >= 0 && txSeq < count;
-	for (let looked = 0; looked < LIMITS.listedSubmissions && isIn(from); ) {
+	for (let looked = 0; looked < LIMITS.listedSubmissions && isIn(from) && files.length < most; ) {
 		const numbers = Array.from({ length: STEP }, (_, index) => (newestFirst ? from - index : from + index)).filter(
 			isIn,
 		);
@@ -33,7 +33,6 @@ export async function listFiles(
 			if (file && fits(file, options)) files.push(file);
 			if (files.length === most) break;
 		}
-		if (files.length === most) break;
 	}
 	return isIn(from) ? { files, next: from as TxSeq } : { files };
 }

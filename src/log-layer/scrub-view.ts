@@ -59,8 +59,6 @@ export async function scrubView(parts: ScrubViewParts, from: RowPosition): Promi
 	const files = new FileSizes(parts.log);
 	await eachPlace(parts, from, async (row) => {
 		const { lane, fileNo, offset, lengthBytes } = row.place;
-		// What is missing is named as such, and is whole again when it is back.
-		if (parts.log.isLost(lane, fileNo)) return;
 		if (!(await files.holds({ lane, fileNo }, offset + lengthBytes))) await note(parts, row, 'missing');
 	});
 }
@@ -71,15 +69,19 @@ export async function scrubLost(parts: ScrubViewParts, from: RowPosition): Promi
 	if (lost.length === 0) return;
 	await eachPlace(parts, from, async (row) => {
 		const stretch = lost.find((candidate) => overlaps(candidate, row.place));
-		if (!stretch || parts.log.isLost(row.place.lane, row.place.fileNo)) return;
+		if (!stretch) return;
 		const reason = await reasonOf(parts.log, row.place);
 		// Behind the place that the disk cannot read there may be good records.
 		if (reason !== 'record' || stretch.reason === 'lost') await note(parts, row, reason);
 	});
 }
 
-async function eachPlace(parts: ScrubViewParts, from: RowPosition, look: Look): Promise<void> {
-	const { view, pacer, flow, checked } = parts;
+/** Places in missing log files are left out: their loss is named as such, and they are whole again when the files are back. */
+async function eachPlace(parts: ScrubViewParts, from: RowPosition, lookAt: Look): Promise<void> {
+	const { view, log, pacer, flow, checked } = parts;
+	const look: Look = async (row) => {
+		if (!log.isLost(row.place.lane, row.place.fileNo)) await lookAt(row);
+	};
 	const { flowId } = flow();
 	for (let first = from.txSeq; first < flow().submissions; first += LIMITS.scrubRows) {
 		const count = Math.min(LIMITS.scrubRows, flow().submissions - first);

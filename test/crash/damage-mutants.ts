@@ -21,8 +21,8 @@ export const DAMAGE_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'the scrub takes what is missing for no damage',
 		file: 'log-layer/scrub-view.js',
-		find: 'if (parts.log.isLost(lane, fileNo))',
-		replace: 'if (false)',
+		find: 'if (!log.isLost(row.place.lane, row.place.fileNo))',
+		replace: 'if (true)',
 		test: 'unit/log-layer/losses.test.js',
 		guard: 'is no damage',
 	},

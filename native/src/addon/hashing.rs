@@ -60,7 +60,7 @@ fn index_or_none(index: Option<usize>) -> i64 {
     index.map_or(-1, |index| index as i64)
 }
 
-fn require_whole(rest: usize, name: &str) -> std::result::Result<(), Error> {
+pub(super) fn require_whole(rest: usize, name: &str) -> std::result::Result<(), Error> {
     require!(rest == 0, "{name}: its length is not a multiple of 4");
     Ok(())
 }

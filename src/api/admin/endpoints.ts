@@ -5,14 +5,13 @@ import { LIMITS } from '../../limits.js';
 import type { DamageEntry } from '../../log-layer/damage.js';
 import type { ScrubStatus, StoreAdmin } from '../../log-layer/types.js';
 import type { Endpoint, ServerContext } from '../rest/endpoint.js';
-import { sendJson } from '../rest/json.js';
+import { NO_STORE, sendJson } from '../rest/json.js';
 import { ADMIN_ENDPOINTS, type DAMAGE_PAGE, type SCRUB_STATE } from './definitions.js';
 
 export interface AdminContext extends ServerContext {
 	readonly admin: StoreAdmin;
 }
 
-const NO_STORE = ['Cache-Control', 'no-store'];
 const DEFAULT_LIMIT = 100;
 
 const scrub: Endpoint<AdminContext> = {

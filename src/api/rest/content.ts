@@ -4,7 +4,7 @@ import { PerigeeError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
 import type { FilePiece, StoredFile } from '../../log-layer/types.js';
 import { ifMatchHolds, ifNoneMatchNames, ifRangeHolds } from './conditions.js';
-import { ENDPOINTS } from './definitions.js';
+import { type EndpointDefinition, ENDPOINTS } from './definitions.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { cleanMediaType, contentDisposition } from './names.js';
 import { rootOf, txSeqOf } from './params.js';
@@ -29,19 +29,33 @@ const UNTRUSTED = [
 	"default-src 'none'; style-src 'unsafe-inline'; sandbox",
 ] as const;
 
-export const fileContent: Endpoint = {
-	definition: ENDPOINTS.fileContent,
-	async handle(context, request, response) {
-		await ifCached(request, async () => sendContent(context, request, response, await fileOfRoot(context, request)));
-	},
-};
+export const fileContent: Endpoint = heldEndpoint(ENDPOINTS.fileContent, fileOfRoot, sendContent);
 
-export const submissionContent: Endpoint = {
-	definition: ENDPOINTS.submissionContent,
-	async handle(context, request, response) {
-		await ifCached(request, async () => sendContent(context, request, response, await fileOfSeq(context, request)));
-	},
-};
+export const submissionContent: Endpoint = heldEndpoint(ENDPOINTS.submissionContent, fileOfSeq, sendContent);
+
+/**
+ * Answers with bytes of the file that an address names. With `Cache-Control: only-if-cached` what is not held here is refused as such, known or
+ * not. Errors: NOT_CACHED, and those of `fileOf` and `send`.
+ */
+export function heldEndpoint(
+	definition: EndpointDefinition,
+	fileOf: (context: RestContext, request: RestRequest) => Promise<StoredFile>,
+	send: (context: RestContext, request: RestRequest, response: ServerResponse, file: StoredFile) => Promise<void>,
+): Endpoint {
+	return {
+		definition,
+		async handle(context, request, response) {
+			try {
+				await send(context, request, response, await fileOf(context, request));
+			} catch (error) {
+				const isAbsent = error instanceof PerigeeError && (error.code === 'NOT_HELD' || error.code === 'NOT_FOUND');
+				if (isAbsent && ONLY_IF_CACHED.test(request.raw.headers['cache-control'] ?? ''))
+					throw new PerigeeError('NOT_CACHED', error.message, { cause: error });
+				throw error;
+			}
+		},
+	};
+}
 
 /** The file that the address names by its root. Errors: BAD_ROOT, NOT_FOUND. */
 export async function fileOfRoot(context: RestContext, request: RestRequest): Promise<StoredFile> {
@@ -87,10 +101,8 @@ async function sendContent(
 	const head = contentHead(file, etag, typeOf(file), to - from);
 	if (ranges !== undefined) head.push('Content-Range', `bytes ${from}-${to - 1}/${file.sizeBytes}`);
 	const status = ranges === undefined ? 200 : 206;
-	if (isVerified) {
-		const sent = await streamFile(source({ from, to }), to - from, response, () => response.writeHead(status, head));
-		context.metrics.downloadBytes.inc(sent);
-	} else await sendBytes(context, response, file, { from, to, status, head });
+	if (isVerified) await sendPieces(context, response, source({ from, to }), to - from, status, head);
+	else await sendBytes(context, response, file, { from, to, status, head });
 }
 
 /** Errors: BAD_REQUEST. */
@@ -112,20 +124,7 @@ async function sendParts(
 	const boundary = Buffer.from(context.randomness.bytes(BOUNDARY_BYTES)).toString('hex');
 	const parts = rangeParts(ranges, { sizeBytes: file.sizeBytes, contentType: typeOf(file) }, boundary, source);
 	const head = contentHead(file, etag, parts.contentType, parts.lengthBytes);
-	const sent = await streamFile(parts.pieces(), parts.lengthBytes, response, () => response.writeHead(206, head));
-	context.metrics.downloadBytes.inc(sent);
-}
-
-/** For `Cache-Control: only-if-cached`: what is not held here is refused as such, known or not. Errors: NOT_CACHED, and those of `answer`. */
-export async function ifCached({ raw }: RestRequest, answer: () => Promise<void>): Promise<void> {
-	try {
-		await answer();
-	} catch (error) {
-		const isAbsent = error instanceof PerigeeError && (error.code === 'NOT_HELD' || error.code === 'NOT_FOUND');
-		if (isAbsent && ONLY_IF_CACHED.test(raw.headers['cache-control'] ?? ''))
-			throw new PerigeeError('NOT_CACHED', error.message, { cause: error });
-		throw error;
-	}
+	await sendPieces(context, response, parts.pieces(), parts.lengthBytes, 206, head);
 }
 
 /** A deleted file has no content, whatever the client knows. Errors: GONE. */
@@ -201,8 +200,17 @@ export async function sendBytes(
 		context.metrics.downloadBytes.inc(bytes.length);
 		return;
 	}
-	const sent = await streamFile(context.store.read(file, from, to), to - from, response, () =>
-		response.writeHead(status, head),
-	);
+	await sendPieces(context, response, context.store.read(file, from, to), to - from, status, head);
+}
+
+async function sendPieces(
+	context: RestContext,
+	response: ServerResponse,
+	pieces: AsyncIterable<FilePiece>,
+	lengthBytes: number,
+	status: number,
+	head: string[],
+): Promise<void> {
+	const sent = await streamFile(pieces, lengthBytes, response, () => response.writeHead(status, head));
 	context.metrics.downloadBytes.inc(sent);
 }

@@ -22,6 +22,54 @@ export interface Example {
 export const EXAMPLE_FILE = { name: 'hello.txt', type: 'text/plain', text: 'Hello, Perigee!\n' } as const;
 const ROOT = '0x9e59d4ebdef1ed25fbaa76fabaffc925aeea6b16ac66e066a52e242120042b74';
 
+const UPLOADED = {
+	root: ROOT,
+	txSeq: 0,
+	size: 16,
+	name: 'hello.txt',
+	segments: 1,
+};
+const LISTED = {
+	files: [
+		{
+			root: ROOT,
+			txSeq: 0,
+			size: 16,
+			name: 'hello.txt',
+			type: 'text/plain',
+			uploadedAt: '2026-11-22T12:00:00.000Z',
+			finalized: true,
+			deleted: false,
+		},
+	],
+};
+const INFO = {
+	root: ROOT,
+	txSeq: 0,
+	size: 16,
+	segments: 1,
+	segmentsPadded: 1,
+	startSector: 1,
+	paddedSectors: 1,
+	finalized: true,
+	deleted: false,
+	heldSegments: 1,
+	name: 'hello.txt',
+	type: 'text/plain',
+	uploadedAt: '2026-11-22T12:00:00.000Z',
+	submitter: '0x1111111111111111111111111111111111111111',
+	tags: '0x',
+	nodes: [
+		{
+			root: ROOT,
+			height: 0,
+		},
+	],
+};
+/** Its bytes with zeros up to a whole sector. */
+const PADDED =
+	'SGVsbG8sIFBlcmlnZWUhCgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==';
+
 export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 	putUpload: {
 		params: {
@@ -33,13 +81,7 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 		body: 'Hello, Perigee!\n',
 		status: 201,
 		isFirst: true,
-		answer: {
-			root: ROOT,
-			txSeq: 0,
-			size: 16,
-			name: 'hello.txt',
-			segments: 1,
-		},
+		answer: UPLOADED,
 	},
 	postUpload: {
 		headers: {
@@ -48,13 +90,7 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 		body: '--form\r\nContent-Disposition: form-data; name="file"; filename="hello.txt"\r\nContent-Type: text/plain\r\n\r\nHello, Perigee!\n\r\n--form--\r\n',
 		status: 201,
 		isFirst: true,
-		answer: {
-			root: ROOT,
-			txSeq: 0,
-			size: 16,
-			name: 'hello.txt',
-			segments: 1,
-		},
+		answer: UPLOADED,
 	},
 	listFiles: {
 		query: {
@@ -63,20 +99,7 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 			limit: '20',
 		},
 		status: 200,
-		answer: {
-			files: [
-				{
-					root: ROOT,
-					txSeq: 0,
-					size: 16,
-					name: 'hello.txt',
-					type: 'text/plain',
-					uploadedAt: '2026-11-22T12:00:00.000Z',
-					finalized: true,
-					deleted: false,
-				},
-			],
-		},
+		answer: LISTED,
 	},
 	fileContent: {
 		params: {
@@ -106,29 +129,7 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 			root: ROOT,
 		},
 		status: 200,
-		answer: {
-			root: ROOT,
-			txSeq: 0,
-			size: 16,
-			segments: 1,
-			segmentsPadded: 1,
-			startSector: 1,
-			paddedSectors: 1,
-			finalized: true,
-			deleted: false,
-			heldSegments: 1,
-			name: 'hello.txt',
-			type: 'text/plain',
-			uploadedAt: '2026-11-22T12:00:00.000Z',
-			submitter: '0x1111111111111111111111111111111111111111',
-			tags: '0x',
-			nodes: [
-				{
-					root: ROOT,
-					height: 0,
-				},
-			],
-		},
+		answer: INFO,
 	},
 	fileSegment: {
 		params: {
@@ -148,7 +149,7 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 				lemma: [ROOT],
 				path: [],
 			},
-			data: 'SGVsbG8sIFBlcmlnZWUhCgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==',
+			data: PADDED,
 		},
 	},
 	listSubmissions: {
@@ -156,20 +157,7 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 			limit: '20',
 		},
 		status: 200,
-		answer: {
-			files: [
-				{
-					root: ROOT,
-					txSeq: 0,
-					size: 16,
-					name: 'hello.txt',
-					type: 'text/plain',
-					uploadedAt: '2026-11-22T12:00:00.000Z',
-					finalized: true,
-					deleted: false,
-				},
-			],
-		},
+		answer: LISTED,
 	},
 	submissionContent: {
 		params: {
@@ -186,29 +174,7 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 			txSeq: '0',
 		},
 		status: 200,
-		answer: {
-			root: ROOT,
-			txSeq: 0,
-			size: 16,
-			segments: 1,
-			segmentsPadded: 1,
-			startSector: 1,
-			paddedSectors: 1,
-			finalized: true,
-			deleted: false,
-			heldSegments: 1,
-			name: 'hello.txt',
-			type: 'text/plain',
-			uploadedAt: '2026-11-22T12:00:00.000Z',
-			submitter: '0x1111111111111111111111111111111111111111',
-			tags: '0x',
-			nodes: [
-				{
-					root: ROOT,
-					height: 0,
-				},
-			],
-		},
+		answer: INFO,
 	},
 	submissionSegment: {
 		params: {
@@ -233,7 +199,7 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 		status: 200,
 		answer: {
 			sector: 1,
-			data: 'SGVsbG8sIFBlcmlnZWUhCgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==',
+			data: PADDED,
 			proof: {
 				lemma: [
 					ROOT,

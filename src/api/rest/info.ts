@@ -7,10 +7,9 @@ import { fileOfRoot, fileOfSeq } from './content.js';
 import { ENDPOINTS } from './definitions.js';
 import type { FILE_INFO, FLOW_STATE, SECTOR_WITH_PROOF } from './schemas.js';
 import type { Endpoint } from './endpoint.js';
-import { sendJson } from './json.js';
+import { NO_STORE, sendJson } from './json.js';
 import { jsonWhole, sectorOf, txSeqOf } from './params.js';
 import { proofBodyOf } from './segments.js';
-import { NO_STORE } from './service.js';
 
 export const fileInfo: Endpoint = {
 	definition: ENDPOINTS.fileInfo,

@@ -1,5 +1,8 @@
 import type { ServerResponse } from 'node:http';
 
+/** State of the node, true only now. */
+export const NO_STORE = ['Cache-Control', 'no-store'];
+
 /** Bytes turned into base64 at once; a multiple of 3. What comes of them is a short text, which the young generation takes. */
 const BASE64_STEP_BYTES = 48 * 1024;
 const BASE64_END = Buffer.from('"}\n');

@@ -7,9 +7,8 @@ import type { TxSeq } from '../../units.js';
 import { ENDPOINTS } from './definitions.js';
 import type { FILE_LIST, LISTED_FILE } from './schemas.js';
 import type { Endpoint, RestRequest } from './endpoint.js';
-import { sendJson } from './json.js';
+import { NO_STORE, sendJson } from './json.js';
 import { countOf, txSeqOf } from './params.js';
-import { NO_STORE } from './service.js';
 
 const DEFAULT_LIMIT = 100;
 const CURSOR = /^(asc|desc)-([0-9]+)$/;

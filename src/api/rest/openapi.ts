@@ -2,9 +2,8 @@
 import type { TSchema } from 'typebox';
 import { type AnswerDefinition, type EndpointDefinition, ENDPOINTS, type HttpMethod } from './definitions.js';
 import { type Example, EXAMPLES } from './examples.js';
+import { PROBLEM_TYPE } from './problem.js';
 import { PROBLEM } from './schemas.js';
-
-const PROBLEM_TYPE = 'application/problem+json';
 
 interface Fields {
 	readonly properties: Readonly<Record<string, TSchema & { readonly description?: string }>>;
@@ -17,10 +16,8 @@ export function openApiDocument(version: string): object {
 	for (const [name, definition] of Object.entries<EndpointDefinition>(ENDPOINTS)) {
 		const example = EXAMPLES[name as keyof typeof EXAMPLES];
 		for (const method of definition.methods) {
-			paths[definition.url] ??= {};
-			Object.assign(paths[definition.url] as object, {
-				[method.toLowerCase()]: operationOf(name, method, definition, example),
-			});
+			const operations = (paths[definition.url] ??= {});
+			operations[method.toLowerCase()] = operationOf(name, method, definition, example);
 		}
 	}
 	return {

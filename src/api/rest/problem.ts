@@ -6,6 +6,9 @@ import type { Clock } from '../../io/clock.js';
 import { LIMITS } from '../../limits.js';
 import type { PROBLEM } from './schemas.js';
 
+/** Media type of a problem (RFC 9457). */
+export const PROBLEM_TYPE = 'application/problem+json';
+
 export type Problem = Static<typeof PROBLEM>;
 
 /** Further members of one problem, and headers that its status asks for. */
@@ -56,7 +59,7 @@ export function sendProblem(
 	const body = Buffer.from(`${JSON.stringify(problem)}\n`);
 	const headers = [
 		'Content-Type',
-		'application/problem+json',
+		PROBLEM_TYPE,
 		'Content-Length',
 		String(body.length),
 		'Cache-Control',

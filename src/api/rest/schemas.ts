@@ -24,6 +24,14 @@ export const UPLOAD_RESULTS = Type.Object({ files: Type.Array(UPLOAD_RESULT) }, 
 
 const SUBTREE = Type.Object({ root: hash('Root of the subtree.'), height: Type.Integer() }, closed);
 
+/** What lists and descriptions of a file both tell. */
+const FILE = {
+	type: Type.String({ description: 'Media type; empty when the upload named none.' }),
+	uploadedAt: Type.String({ description: 'Time of the upload, ISO 8601, UTC.' }),
+	finalized: Type.Boolean({ description: 'All bytes are held here and none is known to be damaged.' }),
+	deleted: Type.Boolean({ description: 'The content was deleted here and nobody has sent it again.' }),
+};
+
 export const FILE_INFO = Type.Object(
 	{
 		root: hash('Data root.'),
@@ -33,12 +41,12 @@ export const FILE_INFO = Type.Object(
 		segmentsPadded: Type.Integer({ description: 'Segments of the padded file: the positions of a file proof.' }),
 		startSector: whole('First sector in the flow.'),
 		paddedSectors: whole('Sectors in the flow.'),
-		finalized: Type.Boolean({ description: 'All bytes are held here and none is known to be damaged.' }),
-		deleted: Type.Boolean({ description: 'The content was deleted here and nobody has sent it again.' }),
+		finalized: FILE.finalized,
+		deleted: FILE.deleted,
 		heldSegments: Type.Integer(),
 		name: Type.String(),
-		type: Type.String({ description: 'Media type; empty when the upload named none.' }),
-		uploadedAt: Type.String({ description: 'Time of the upload, ISO 8601, UTC.' }),
+		type: FILE.type,
+		uploadedAt: FILE.uploadedAt,
 		submitter: hex('Address of the submitter, 20 bytes.'),
 		tags: hex('Tags of the submission.'),
 		nodes: Type.Array(SUBTREE, { description: 'Subtrees of the submission, in order.' }),
@@ -52,10 +60,10 @@ export const LISTED_FILE = Type.Object(
 		txSeq: Type.Integer({ description: 'Sequence number of the submission; of a file, of its first one.' }),
 		size: Type.Integer({ description: 'Bytes.' }),
 		name: Type.String(),
-		type: Type.String({ description: 'Media type; empty when the upload named none.' }),
-		uploadedAt: Type.String({ description: 'Time of the upload, ISO 8601, UTC.' }),
-		finalized: Type.Boolean({ description: 'All bytes are held here and none is known to be damaged.' }),
-		deleted: Type.Boolean({ description: 'The content was deleted here and nobody has sent it again.' }),
+		type: FILE.type,
+		uploadedAt: FILE.uploadedAt,
+		finalized: FILE.finalized,
+		deleted: FILE.deleted,
 	},
 	closed,
 );

@@ -4,26 +4,24 @@ import type { Static } from 'typebox';
 import { PerigeeError } from '../../errors.js';
 import type { FileProof, StoredFile } from '../../log-layer/types.js';
 import { hexOf, SEGMENT_BYTES } from '../../units.js';
-import { fileOfRoot, fileOfSeq, ifCached, IMMUTABLE, isKnownToClient, refuseDeleted, sendBytes } from './content.js';
+import {
+	fileOfRoot,
+	fileOfSeq,
+	heldEndpoint,
+	IMMUTABLE,
+	isKnownToClient,
+	refuseDeleted,
+	sendBytes,
+} from './content.js';
 import { ENDPOINTS } from './definitions.js';
 import type { MERKLE_PROOF, SEGMENT_WITH_PROOF } from './schemas.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { sendJsonWithBytes } from './json.js';
 import { segmentIndexOf } from './params.js';
 
-export const fileSegment: Endpoint = {
-	definition: ENDPOINTS.fileSegment,
-	async handle(context, request, response) {
-		await ifCached(request, async () => sendSegment(context, request, response, await fileOfRoot(context, request)));
-	},
-};
+export const fileSegment: Endpoint = heldEndpoint(ENDPOINTS.fileSegment, fileOfRoot, sendSegment);
 
-export const submissionSegment: Endpoint = {
-	definition: ENDPOINTS.submissionSegment,
-	async handle(context, request, response) {
-		await ifCached(request, async () => sendSegment(context, request, response, await fileOfSeq(context, request)));
-	},
-};
+export const submissionSegment: Endpoint = heldEndpoint(ENDPOINTS.submissionSegment, fileOfSeq, sendSegment);
 
 /** A proof as JSON (spec log-layer §1.5). */
 export function proofBodyOf(proof: FileProof): Static<typeof MERKLE_PROOF> {

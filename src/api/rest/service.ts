@@ -4,10 +4,7 @@ import type { Static } from 'typebox';
 import { ENDPOINTS } from './definitions.js';
 import type { LIVENESS, READINESS } from './schemas.js';
 import type { Endpoint } from './endpoint.js';
-import { sendJson } from './json.js';
-
-/** State of the node, true only now. */
-export const NO_STORE = ['Cache-Control', 'no-store'];
+import { NO_STORE, sendJson } from './json.js';
 
 export const greeting: Endpoint = {
 	definition: ENDPOINTS.greeting,

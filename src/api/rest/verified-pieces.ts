@@ -1,8 +1,8 @@
 /** Bytes that are compared with the data root before they are sent: `?verify=merkle`. */
 import { PerigeeError } from '../../errors.js';
 import type { FilePiece, FileStore, StoredFile } from '../../log-layer/types.js';
-import { fileGeometry, sectorLeaves, treeRoot, verifyFileProof } from '../../native/addon.js';
-import { bytesOfHex, SEGMENT_BYTES, SEGMENT_SECTORS } from '../../units.js';
+import { proofRefusal } from '../../native/segment-proof.js';
+import { SEGMENT_BYTES } from '../../units.js';
 import type { ByteRange } from './ranges.js';
 
 /**
@@ -14,19 +14,10 @@ export async function* verifiedPieces(
 	file: StoredFile,
 	{ from, to }: ByteRange,
 ): AsyncGenerator<FilePiece, void, undefined> {
-	const geometry = fileGeometry(BigInt(file.sizeBytes));
 	for (let index = Math.floor(from / SEGMENT_BYTES); index * SEGMENT_BYTES < to; index++) {
 		const start = index * SEGMENT_BYTES;
 		const { data, proof } = await store.segmentProof(file, index);
-		const refusal = verifyFileProof(
-			bytesOfHex(file.root),
-			BigInt(file.sizeBytes),
-			BigInt(index),
-			treeRoot(sectorLeaves(data, index === file.segments - 1 ? geometry.lastSegmentLeaves : SEGMENT_SECTORS)),
-			Buffer.concat(proof.lemma),
-			Uint8Array.from(proof.path, (step) => (step ? 1 : 0)),
-			true,
-		);
+		const refusal = proofRefusal(file, index, data, proof, true);
 		if (refusal !== null)
 			throw new PerigeeError('DATA_DAMAGED', `segment ${index} does not lead to the data root (${refusal})`);
 		yield { bytes: data.subarray(Math.max(from, start) - start, Math.min(to, start + SEGMENT_BYTES) - start), release };
