@@ -118,6 +118,24 @@ export const ERRORS = {
 		'Content-Range of this answer tells the size.',
 	),
 	BODY_TOO_LARGE: rule(413, 'The body is larger than this node takes', false, 'The limit is storage.maxFileBytes.'),
+	UPLOAD_NOT_FOUND: rule(
+		404,
+		'No resumable upload has this address',
+		false,
+		'It was ended or has expired, or the address is wrong; begin a new one.',
+	),
+	UPLOAD_CONFLICT: rule(
+		409,
+		'The upload does not stand where the request says',
+		false,
+		'Ask with HEAD how far it has come and go on from there.',
+	),
+	UPLOAD_TAKEN_OVER: rule(
+		409,
+		'Another request goes on with this upload',
+		false,
+		'What had come is kept; ask with HEAD how far it has come.',
+	),
 	TOO_MANY_UPLOADS: rule(503, 'Too many uploads at once', true, 'Try again after the time in Retry-After.', 1),
 	OVERLOADED: rule(503, 'The node is overloaded', true, 'Try again after the time in Retry-After.', 1),
 	UPLOAD_TIMEOUT: rule(

@@ -104,6 +104,15 @@ export const LIMITS = {
 	pendingObjects: 100_000,
 	/** How often freed memory is given back to the system. */
 	trimIntervalMs: 10_000,
+	/** Resumable uploads that may be open at once, and of them those whose state is kept in memory between two requests. */
+	resumableUploads: 10_000,
+	resumablesInMemory: 1024,
+	/** Pieces in which the bytes of a segment that is not whole are kept; with the next one all are written anew as one. */
+	stagedPieces: 32,
+	/** What a client may say about its upload. */
+	resumableMetadataBytes: 4096,
+	/** How often it is looked for resumable uploads whose time is over. */
+	resumableForgetMs: 3_600_000,
 	/** How often it is looked for content that nobody continues and no submission names, and how many are given up at once. */
 	expiryIntervalMs: 60_000,
 	expiryAtOnce: 64,

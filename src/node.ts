@@ -219,6 +219,7 @@ async function buildStore(
 		maxFileBytes: config.storage.maxFileBytes,
 		maxUploads: config.upload.maxConcurrent,
 		uploadExpiryMs: config.storage.uploadExpiryMs,
+		resumableExpiryMs: config.upload.resumableExpiryMs,
 		compactionTranquility: config.storage.compactionTranquility,
 		compactionDeadPercent: config.storage.compactionDeadPercent,
 		scrub: {

@@ -87,6 +87,12 @@ export const CONFIG_SCHEMA = Type.Object(
 					86_400_000,
 					'An upload of which nothing arrives for so long is given up (408).',
 				),
+				resumableExpiryMs: integer(
+					86_400_000,
+					1000,
+					31_536_000_000,
+					'A resumable upload that nobody continues is kept for so long; afterwards its bytes are given up.',
+				),
 			},
 			strict,
 		),

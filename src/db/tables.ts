@@ -27,4 +27,8 @@ export const TABLES = {
 	fileStat: 0x0b,
 	/** Object id -> nothing: a deleted object of several records whose rows are being removed. */
 	purge: 0x0c,
+	/** Object id -> resumable upload that fills, or has filled, the object. */
+	resumable: 0x0d,
+	/** Object id -> places of the bytes behind the whole segments of an object that is being uploaded. */
+	staged: 0x0e,
 } as const;

@@ -6,11 +6,11 @@
 import type { LogRecord } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
 import { rootFromBytes, type DataRoot, type Lsn } from '../units.js';
+import { NEW_OBJECT, objectRow, openObject, placeOf, putObjectRow, type ApplyMemory } from './apply-object.js';
+import { applyResumable, applyStaged, dropStaged } from './apply-resumable.js';
 import type { LiveBytes } from './live-bytes.js';
 import { completeObject, segmentsOf } from './object-completion.js';
 import { deletionKeys } from './liveness.js';
-import type { OpenTrees } from './open-trees.js';
-import type { PendingObjects } from './pending-objects.js';
 import {
 	DELETED_BECAUSE,
 	NO_ROOT,
@@ -26,16 +26,12 @@ import {
 import {
 	OBJECT_CLOSED,
 	OBJECT_DELETED,
-	OBJECT_OPEN,
-	decodeObjectRow,
 	decodeRootRow,
 	decodeSegmentRow,
-	encodeObjectRow,
 	encodeRootRow,
 	encodeSegmentRow,
 	rowKeys,
 	type ObjectRow,
-	type PlainPlace,
 	type RootObject,
 	type RootRow,
 	type SegmentRow,
@@ -46,16 +42,6 @@ import type { ViewTurn } from './view.js';
 
 const PRESENT = Uint8Array.of(1);
 const NO_KEYS: readonly Buffer[] = [];
-const NEW_OBJECT: ObjectRow = { state: OBJECT_OPEN, sizeBytes: 0n, root: NO_ROOT, heldSegments: 0, dropped: [] };
-
-/** What is kept in memory beside the view, and learns of each record. */
-export interface ApplyMemory {
-	readonly trees: OpenTrees;
-	/** Objects that no submission names. */
-	readonly pending: PendingObjects;
-	/** How much of each log file counts. */
-	readonly live: LiveBytes;
-}
 
 /** Applies records of one lane in order. */
 export async function applyPayloadRecords(
@@ -104,7 +90,7 @@ function rowsOf(record: LogRecord): readonly Buffer[] {
 function applyRecord(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> | undefined {
 	switch (record.type) {
 		case RECORDS.objectOpened:
-			return applyOpened(turn, record.origin, memory);
+			return openObject(turn, record.origin, memory);
 		case RECORDS.segment:
 			return applySegment(turn, record, memory);
 		case RECORDS.wholeObject: {
@@ -120,8 +106,11 @@ function applyRecord(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Pr
 			return applyDeleted(turn, record, memory);
 		case RECORDS.segmentsDropped:
 			return applyDropped(turn, decodeDropped(record), memory.live);
-		case RECORDS.objectPolicy:
 		case RECORDS.stagedBytes:
+			return applyStaged(turn, record, memory);
+		case RECORDS.resumableUpload:
+			return applyResumable(turn, record, memory);
+		case RECORDS.objectPolicy:
 		case RECORDS.sealedFlowSegment:
 		case RECORDS.flowSegmentDropped:
 			// Known types that no writer of this version writes (docs/format.md §5).
@@ -132,12 +121,6 @@ function applyRecord(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Pr
 				`record type ${record.type} in lane ${record.lane} comes from a newer version`,
 			);
 	}
-}
-
-async function applyOpened(turn: ViewTurn, objectId: ObjectId, { pending }: ApplyMemory): Promise<void> {
-	pending.opened(objectId);
-	// What stands there already is as new or newer.
-	if (!(await objectRow(turn, objectId))) putObjectRow(turn, objectId, NEW_OBJECT);
 }
 
 function applySegment(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> | undefined {
@@ -151,10 +134,12 @@ function applySegment(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): P
 		return record.place ? putting : putting.then(() => noteDropped(turn, objectId, segment, memory));
 	}
 	memory.trees.segment(objectId, segment, root);
+	// Only a resumable upload may write a segment again.
+	if (memory.pending.isResumable(objectId)) return putIfNewest(turn, key, row, record.origin, memory.live);
 	memory.live.moved(key, undefined, row.place);
 	turn.put(key, encodeSegmentRow(row));
 	// A power cut may have taken the record that opened the object with the end of the file before: it is open all the same.
-	return memory.pending.isOpen(objectId) ? undefined : applyOpened(turn, objectId, memory);
+	return memory.pending.isOpen(objectId) ? undefined : openObject(turn, objectId, memory);
 }
 
 /** Only a copy made by compaction can be older than what stands here; a segment that was dropped stays dropped. */
@@ -178,6 +163,7 @@ async function noteDropped(turn: ViewTurn, objectId: ObjectId, segment: number, 
 
 async function applyClosed(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> {
 	const { objectId, sizeBytes, root } = decodeClosed(record);
+	if (memory.pending.mayBeResumable(objectId)) await dropStaged(turn, objectId, memory.live);
 	memory.pending.ended(objectId);
 	const known = await objectRow(turn, objectId);
 	if (known?.state === OBJECT_DELETED) {
@@ -300,23 +286,7 @@ function setObject(
 	return undefined;
 }
 
-async function objectRow(turn: ViewTurn, objectId: ObjectId): Promise<ObjectRow | undefined> {
-	const row = await turn.get(rowKeys.object(objectId));
-	return row && decodeObjectRow(row);
-}
-
-function putObjectRow(turn: ViewTurn, objectId: ObjectId, row: ObjectRow): void {
-	turn.put(rowKeys.object(objectId), encodeObjectRow(row));
-}
-
 async function rootRow(turn: ViewTurn, key: Buffer): Promise<RootRow> {
 	const row = await turn.get(key);
 	return row ? decodeRootRow(row) : {};
-}
-
-function placeOf(record: LogRecord): PlainPlace {
-	if (!record.place) throw new PerigeeError('FORMAT_UNKNOWN', `a record of type ${record.type} has no payload`);
-	// Field by field: a spread took a twentieth of the time of a rebuild.
-	const { lane, fileNo, offset, lengthBytes } = record.place;
-	return { lane, fileNo, offset, lengthBytes, blockCrcs: record.blockCrcs, origin: record.origin };
 }

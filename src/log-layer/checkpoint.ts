@@ -12,7 +12,7 @@ import { openSealedJson, sealJson } from './sealed-json.js';
 
 export const STORE_FORMAT = 1;
 /** Layout of the view's rows (docs/format.md §8). A view of another layout is rebuilt. */
-const VIEW_LAYOUT = 4;
+const VIEW_LAYOUT = 5;
 const NAME = 'view.checkpoint';
 const MAX_BYTES = 64 * 1024 * 1024;
 
@@ -98,12 +98,12 @@ function decodeCheckpoint(bytes: Buffer): Checkpoint | undefined {
 
 type WrittenPending = Omit<PendingObject, 'objectId'> & { readonly objectId: string };
 
-function writtenPending({ objectId, root, sinceMs }: PendingObject): WrittenPending {
-	return { objectId: String(objectId), sinceMs, ...(root === undefined ? {} : { root }) };
+function writtenPending({ objectId, ...rest }: PendingObject): WrittenPending {
+	return { objectId: String(objectId), ...rest };
 }
 
-function readPending({ objectId, root, sinceMs }: WrittenPending): PendingObject {
-	return { objectId: BigInt(objectId), sinceMs, ...(root === undefined ? {} : { root }) };
+function readPending({ objectId, ...rest }: WrittenPending): PendingObject {
+	return { objectId: BigInt(objectId), ...rest };
 }
 
 /** Whole content of a small file; undefined when it is missing or larger than `maxBytes`. */

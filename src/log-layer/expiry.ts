@@ -1,6 +1,6 @@
 /**
- * Gives up content that nobody names: objects that no upload continues, and closed ones for which no submission has come in time. Each
- * gets its delete fact, so that compaction reclaims the bytes.
+ * Gives up content that nobody names: objects that no upload continues or may continue later, and closed ones for which no submission has come
+ * in time. Each gets its delete fact, so that compaction reclaims the bytes. What is remembered of resumable uploads goes with its time.
  *
  * Promises: what a submission names, or an upload in this process still works on, is never given up; the root's lock keeps an upload that
  * is being bound away. While part of the log is damaged or missing nothing is given up: the lost record may be the one that closed the object.
@@ -13,7 +13,8 @@ import { LIMITS } from '../limits.js';
 import { bytesOfHex, rootFromBytes, type DataRoot } from '../units.js';
 import type { PendingObject, PendingObjects } from './pending-objects.js';
 import { DELETED_BECAUSE, laneOf, NO_ROOT, objectDeleted, type ObjectId } from './records.js';
-import type { RootLocks } from './root-locks.js';
+import { decodeResumableRow } from './resumable-rows.js';
+import type { RootLocks } from './key-locks.js';
 import { decodeObjectRow, decodeRootRow, OBJECT_OPEN, rowKeys } from './rows.js';
 import type { View } from './view.js';
 
@@ -34,6 +35,8 @@ export interface ExpiryParts {
 
 export class Expiry {
 	readonly #parts: ExpiryParts;
+	/** When it is looked for resumable uploads whose time is over. */
+	#forgetMs = 0;
 
 	constructor(parts: ExpiryParts) {
 		this.#parts = parts;
@@ -41,7 +44,8 @@ export class Expiry {
 
 	/** Gives up everything that is due, as long as the log takes writes. Errors: those of the log and the view; what is left is due the next time. */
 	async sweep(): Promise<void> {
-		const { pending, isComplete, log } = this.#parts;
+		const { pending, isComplete, log, clock } = this.#parts;
+		if (clock.nowMs() >= this.#forgetMs) await this.#forgetResumables();
 		if (!isComplete() || log.failure) return;
 		if (!pending.isComplete) await this.#scan();
 		const due = pending.entries().filter((entry) => this.#isDue(entry));
@@ -49,10 +53,11 @@ export class Expiry {
 			await Promise.all(due.slice(at, at + LIMITS.expiryAtOnce).map((entry) => this.#expire(entry)));
 	}
 
-	/** An open object is due as soon as no upload holds it: nobody can continue it. */
-	#isDue({ objectId, root, sinceMs }: PendingObject): boolean {
+	/** An open object is due as soon as no upload holds it and nobody may continue it. */
+	#isDue({ objectId, root, sinceMs, untilMs = 0 }: PendingObject): boolean {
 		const { clock, uploadExpiryMs, isActive } = this.#parts;
-		return root === undefined ? !isActive(objectId) : clock.nowMs() - sinceMs >= uploadExpiryMs;
+		if (root === undefined) return clock.nowMs() >= untilMs && !isActive(objectId);
+		return clock.nowMs() - sinceMs >= uploadExpiryMs;
 	}
 
 	async #expire({ objectId, root }: PendingObject): Promise<void> {
@@ -81,6 +86,26 @@ export class Expiry {
 		this.#parts.onExpired();
 	}
 
+	/** Removes the rows of resumable uploads whose time is over. No record says so: each says itself how long it counts. */
+	async #forgetResumables(): Promise<void> {
+		const { view, clock, isActive } = this.#parts;
+		this.#forgetMs = clock.nowMs() + LIMITS.resumableForgetMs;
+		for await (const rows of view.scan(tableRange(TABLES.resumable))) {
+			const isOver = (value: Uint8Array): boolean => {
+				const { objectId, expiresMs } = decodeResumableRow(value).fact;
+				return clock.nowMs() >= expiresMs && !isActive(objectId);
+			};
+			const keys = rows.filter(({ value }) => isOver(value)).map(({ key }) => Buffer.from(key));
+			if (keys.length === 0) continue;
+			await view.change(async (turn) => {
+				for (const [index, value] of (await turn.getMany(keys)).entries()) {
+					const key = keys[index];
+					if (key && value && isOver(value)) turn.del(key);
+				}
+			});
+		}
+	}
+
 	/** Finds all objects without a submission in the view. */
 	async #scan(): Promise<void> {
 		const { view, pending } = this.#parts;
@@ -89,6 +114,12 @@ export class Expiry {
 		for await (const rows of view.scan(tableRange(TABLES.object))) {
 			for (const { key, value } of rows)
 				if (decodeObjectRow(value).state === OBJECT_OPEN) pending.opened(Buffer.from(key).readBigUInt64BE(1));
+		}
+		for await (const rows of view.scan(tableRange(TABLES.resumable))) {
+			for (const { value } of rows) {
+				const { objectId, expiresMs } = decodeResumableRow(value).fact;
+				if (pending.isOpen(objectId)) pending.resumable(objectId, expiresMs);
+			}
 		}
 		for await (const rows of view.scan(tableRange(TABLES.root))) {
 			for (const { key, value } of rows) {

@@ -12,7 +12,7 @@ import { bytesOfHex, type DataRoot } from '../units.js';
 import type { Journal } from '../settlement/journal.js';
 import type { DamageList } from './damage.js';
 import { DELETED_BECAUSE, laneOf, objectDeleted, segmentsDropped } from './records.js';
-import type { RootLocks } from './root-locks.js';
+import type { RootLocks } from './key-locks.js';
 import { decodeObjectRow, decodeRootRow, isDeletedRow, rowKeys, type RootObject, type RootRow } from './rows.js';
 import { overlapCount, withRange, type SegmentRange } from './segment-ranges.js';
 import type { View } from './view.js';

@@ -3,6 +3,7 @@ import type { AppendLog } from '../append-log/append-log.js';
 import type { WriteTicket } from '../append-log/types.js';
 import { type ErrorCode, PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
+import type { Randomness } from '../io/randomness.js';
 import { LIMITS } from '../limits.js';
 import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
@@ -40,9 +41,11 @@ import {
 } from './records.js';
 import { mayReturn, type Losses } from './losses.js';
 import { LostSegments } from './lost-segments.js';
-import type { RootLocks } from './root-locks.js';
+import type { PendingObjects } from './pending-objects.js';
+import type { RootLocks } from './key-locks.js';
 import { rowKeys, type RootedObject, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
 import { includesSegment } from './segment-ranges.js';
+import { Resumables } from './resumables.js';
 import { submissionAt } from './submissions.js';
 import type {
 	FilePiece,
@@ -74,10 +77,14 @@ export interface FileStoreParts {
 	readonly damage: DamageList;
 	readonly checked: CheckedObjects;
 	readonly losses: Losses;
+	readonly pending: PendingObjects;
+	readonly randomness: Randomness;
 	/** Emptied log files that have waited for long for somebody who holds on to them. */
 	readonly overdueFiles: () => number;
 	readonly maxFileBytes: number;
 	readonly maxUploads: number;
+	/** How long a resumable upload may be silent. */
+	readonly resumableExpiryMs: number;
 	/** In whose name this node submits; 20 bytes. */
 	readonly submitter: Uint8Array;
 }
@@ -98,6 +105,7 @@ export class LogFileStore implements FileStore {
 	/** Opened by uploads of this process that are neither bound nor given up. */
 	readonly #uploading = new Set<ObjectId>();
 	readonly #uploadParts: UploadParts;
+	readonly resumables: Resumables;
 	#closing = false;
 
 	constructor(parts: FileStoreParts) {
@@ -110,6 +118,11 @@ export class LogFileStore implements FileStore {
 			discard: (objectId) => void this.#discard(objectId),
 			ended: (upload) => this.#uploads.delete(upload),
 		};
+		this.resumables = new Resumables({
+			...this.#uploadParts,
+			...parts,
+			admit: (announcedBytes) => this.#admit(announcedBytes),
+		});
 		this.#flowId = parts.settlement.identity().flowId;
 		this.#reader = new ObjectReader(parts.log, parts.view, parts.damage);
 		const { log, view, losses } = parts;
@@ -122,33 +135,38 @@ export class LogFileStore implements FileStore {
 	}
 
 	get uploadsInProgress(): number {
-		return this.#uploads.size;
+		return this.#uploads.size + this.resumables.active;
 	}
 
 	/** An upload of this process may still write records of the object. */
 	isUploading(objectId: ObjectId): boolean {
-		return this.#uploading.has(objectId);
+		return this.#uploading.has(objectId) || this.resumables.isActive(objectId);
 	}
 
-	/** Every object with a lower id is complete, or never will be: no upload in progress is older. */
+	/** Every object with a lower id is complete, or never will be: no upload in progress, or one that may go on, is older. */
 	get completeBelow(): ObjectId {
-		let below: ObjectId = this.#parts.log.nextLsn;
+		const { log, pending } = this.#parts;
+		let below: ObjectId = pending.oldestResumable ?? log.nextLsn;
 		for (const begun of this.#uploads.values()) if (begun < below) below = begun;
 		return below;
 	}
 
 	beginUpload(options: UploadOptions): UploadSession {
+		this.#admit(options.announcedBytes ?? 0);
+		const upload = new Upload(this.#uploadParts, options);
+		this.#uploads.set(upload, this.#parts.log.nextLsn);
+		return upload;
+	}
+
+	/** Whether an upload may begin or go on now. Errors: as of `beginUpload`. */
+	#admit(announced: number): void {
 		if (this.#closing) throw new PerigeeError('SHUTTING_DOWN');
 		if (this.#parts.log.failure) throw new PerigeeError('READ_ONLY', this.#parts.log.failure.message);
-		if (this.#uploads.size >= this.#parts.maxUploads) throw new PerigeeError('TOO_MANY_UPLOADS');
-		const announced = options.announcedBytes ?? 0;
+		if (this.uploadsInProgress >= this.#parts.maxUploads) throw new PerigeeError('TOO_MANY_UPLOADS');
 		if (announced > this.#parts.maxFileBytes) throw new PerigeeError('BODY_TOO_LARGE');
 		if (announced > this.#parts.disk.uploadableBytes)
 			throw new PerigeeError('DISK_FULL', `${announced} bytes do not fit beside the reserve`);
 		if (this.#parts.view.isStalled) throw noRoom();
-		const upload = new Upload(this.#uploadParts, options);
-		this.#uploads.set(upload, this.#parts.log.nextLsn);
-		return upload;
 	}
 
 	fileByRoot(root: DataRoot): Promise<StoredFile | undefined> {
@@ -232,7 +250,7 @@ export class LogFileStore implements FileStore {
 	/** Takes no more uploads and breaks off those in progress. */
 	async close(): Promise<void> {
 		this.#closing = true;
-		await Promise.all([...this.#uploads.keys()].map((upload) => upload.abort()));
+		await Promise.all([...[...this.#uploads.keys()].map((upload) => upload.abort()), this.resumables.close()]);
 	}
 
 	/** Makes content durable, if it is not here, and binds it to a submission, if none fits. */
@@ -249,13 +267,15 @@ export class LogFileStore implements FileStore {
 	/** Under the root's lock: nobody else stores, deletes or gives up this content meanwhile. */
 	async #bindAlone(root: DataRoot, content: ReadyContent, options: UploadOptions): Promise<UploadResult> {
 		const row = await this.#held.rootRow(root);
-		const state = row?.object && (await this.#stateOf({ ...row.object, root }));
+		// A resumable upload whose object was closed before a crash is bound now.
+		const isOwn = 'objectId' in content.stored && row?.object?.objectId === content.stored.objectId;
+		const state = isOwn ? 'intact' : row?.object && (await this.#stateOf({ ...row.object, root }));
 		// What a view without all of the log calls held may be deleted by a fact that returns; a newer object is out of its reach.
-		const wasHeld = state === 'intact' && !mayReturn(this.#parts.losses, this.#parts.damage);
+		const wasHeld = isOwn || (state === 'intact' && !mayReturn(this.#parts.losses, this.#parts.damage));
 		const replaced = wasHeld ? undefined : row?.object;
 		const storing = wasHeld ? undefined : this.#store(content, replaced);
 		// The bytes came a second time; compaction reclaims them.
-		if (wasHeld && 'objectId' in content.stored) void this.#discard(content.stored.objectId, false);
+		if (wasHeld && !isOwn && 'objectId' in content.stored) void this.#discard(content.stored.objectId, false);
 		// The data is durable before anything names it; the view may take both in any order.
 		await storing?.durable;
 		if (replaced && 'bytes' in content.stored) this.#parts.log.write('small', [spent(replaced, root)], false);

@@ -23,6 +23,9 @@ import type {
 	StoreAdmin,
 	FileList,
 	ListOptions,
+	ResumableUpload,
+	ResumableUploads,
+	ResumeSession,
 	StoredFile,
 	UploadOptions,
 	UploadSession,
@@ -195,10 +198,21 @@ function isMendable({ log, damage }: Store): boolean {
 
 /** The file store that the API holds on to. */
 class HealingFiles implements FileStore {
+	readonly resumables: ResumableUploads;
 	readonly #healing: HealingStore;
 
 	constructor(healing: HealingStore) {
 		this.#healing = healing;
+		this.resumables = {
+			create: (options) => healing.use((store) => store.files.resumables.create(options)),
+			find: (id) => healing.use((store) => store.files.resumables.find(id)),
+			remove: (id) => healing.use((store) => store.files.resumables.remove(id)),
+			resume: async (id, options) => {
+				const store = healing.store();
+				const session = await healing.use(() => store.files.resumables.resume(id, options));
+				return new HealingSession(healing, store, session);
+			},
+		};
 	}
 
 	beginUpload(options: UploadOptions): UploadSession {
@@ -296,5 +310,40 @@ class HealingUpload implements UploadSession {
 
 	abort(): Promise<void> {
 		return this.#upload.abort();
+	}
+}
+
+/** The same for a part of a resumable upload; what was durable before is there after the rebuild. */
+class HealingSession implements ResumeSession {
+	readonly #healing: HealingStore;
+	readonly #store: Store;
+	readonly #session: ResumeSession;
+
+	constructor(healing: HealingStore, store: Store, session: ResumeSession) {
+		this.#healing = healing;
+		this.#store = store;
+		this.#session = session;
+	}
+
+	get interrupted(): AbortSignal {
+		return this.#session.interrupted;
+	}
+
+	write(chunk: Uint8Array, isGiven?: boolean): Promise<void> | undefined {
+		return this.#session.write(chunk, isGiven)?.catch((error: unknown) => {
+			throw this.#healing.explained(this.#store, error);
+		});
+	}
+
+	async pause(): Promise<ResumableUpload> {
+		try {
+			return await this.#session.pause();
+		} catch (error) {
+			throw this.#healing.explained(this.#store, error);
+		}
+	}
+
+	discard(): Promise<void> {
+		return this.#session.discard();
 	}
 }

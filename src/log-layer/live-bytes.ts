@@ -10,7 +10,7 @@ import type { Lane, LogRecord, Place } from '../append-log/types.js';
 import { TABLES } from '../db/tables.js';
 import { LIMITS } from '../limits.js';
 import { BLOCK_BYTES } from '../units.js';
-import { decodeRootRow, decodeSegmentRow } from './rows.js';
+import { placesOf } from './row-places.js';
 import type { View } from './view.js';
 
 /** Bytes by file number. */
@@ -92,7 +92,7 @@ export class LiveBytes {
 	async recount(view: View, breathe: () => Promise<void>): Promise<void> {
 		this.#recounting = { payload: noBytes(), frontier: Buffer.alloc(0) };
 		try {
-			for (const table of [TABLES.root, TABLES.segment]) {
+			for (const table of [TABLES.root, TABLES.segment, TABLES.staged]) {
 				let from: Buffer = Buffer.of(table);
 				while (from.length > 0) {
 					from = await this.#recountRows(view, from, Buffer.of(table + 1));
@@ -118,7 +118,8 @@ export class LiveBytes {
 			let last: Buffer | undefined;
 			let count = 0;
 			for await (const rows of turn.scan({ from, to, limitRows: LIMITS.recountRows })) {
-				for (const { key, value } of rows) move(recounting.payload, undefined, placeOfRow(key, value));
+				for (const { key, value } of rows)
+					for (const place of placesOf(key, value)) move(recounting.payload, undefined, place);
 				count += rows.length;
 				const end = rows.at(-1);
 				if (end) last = Buffer.from(end.key);
@@ -137,10 +138,6 @@ const LANES_WITH_PLACES = ['small', 'bulk', 'sealed'] as const satisfies readonl
 function footprintBytes(payloadBytes: number): number {
 	const header = RECORD_HEADER_BYTES + CRC_BYTES * Math.ceil(payloadBytes / BLOCK_BYTES);
 	return Math.ceil(payloadBytes / PAYLOAD_ALIGN_BYTES) * PAYLOAD_ALIGN_BYTES + 2 * header;
-}
-
-function placeOfRow(key: Uint8Array, value: Uint8Array): Place | undefined {
-	return key[0] === TABLES.root ? decodeRootRow(value).object?.place : decodeSegmentRow(value).place;
 }
 
 function noBytes(): LaneBytes {

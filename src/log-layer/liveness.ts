@@ -8,7 +8,7 @@
  */
 import type { LogRecord } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
-import { rootFromBytes } from '../units.js';
+import { rootFromBytes, SEGMENT_BYTES } from '../units.js';
 import {
 	RECORDS,
 	decodeClosed,
@@ -19,6 +19,8 @@ import {
 	objectOfPart,
 	type ObjectId,
 } from './records.js';
+import { decodeResumable, decodeStaged } from './resumable-records.js';
+import { decodeResumableRow, decodeStagedRow } from './resumable-rows.js';
 import {
 	OBJECT_CLOSED,
 	OBJECT_DELETED,
@@ -98,8 +100,11 @@ function questionOf(record: LogRecord, mayOlderHold: OlderFiles): Question {
 			return deletedQuestion(record, mayOlderHold);
 		case RECORDS.segmentsDropped:
 			return ofObject(record, decodeDropped(record).objectId, isThere);
-		case RECORDS.objectPolicy:
 		case RECORDS.stagedBytes:
+			return stagedQuestion(record);
+		case RECORDS.resumableUpload:
+			return resumableQuestion(record);
+		case RECORDS.objectPolicy:
 			return ofObject(record, objectOfPart(record), isThere);
 		default:
 			throw new PerigeeError(
@@ -132,6 +137,37 @@ function segmentQuestion(record: LogRecord): Question {
 			const { place } = decodeSegmentRow(row);
 			if (!place) return 'rootOnly';
 			return isAt(place, record) ? 'live' : 'dead';
+		},
+	};
+}
+
+/** Staged bytes count until their segment was written after them, and as long as none were staged over them. */
+function stagedQuestion(record: LogRecord): Question {
+	const { objectId, offset } = decodeStaged(record);
+	const segment = Math.floor(offset / SEGMENT_BYTES);
+	return {
+		record,
+		objectId,
+		keys: [rowKeys.object(objectId), rowKeys.staged(objectId), rowKeys.segment(objectId, segment)],
+		fate([object, staged, whole]) {
+			if (!object || decodeObjectRow(object).state !== OBJECT_OPEN || !staged) return 'dead';
+			if (((whole && decodeSegmentRow(whole).place?.origin) ?? 0n) > record.origin) return 'dead';
+			return decodeStagedRow(staged).some(({ place }) => isAt(place, record)) ? 'live' : 'dead';
+		},
+	};
+}
+
+/** What is said of a resumable upload counts until a later record says it, while its object is there or it has ended well. */
+function resumableQuestion(record: LogRecord): Question {
+	const { objectId } = decodeResumable(record.ext);
+	return {
+		record,
+		objectId,
+		keys: [rowKeys.resumable(objectId), rowKeys.object(objectId)],
+		fate([row, object]) {
+			const known = row && decodeResumableRow(row);
+			if (known?.origin !== record.origin) return 'dead';
+			return known.fact.stored || isThere(object && decodeObjectRow(object).state) ? 'live' : 'dead';
 		},
 	};
 }

@@ -15,6 +15,8 @@ export interface PendingObject {
 	readonly root?: DataRoot;
 	/** When this store first knew of it; restarts keep it. */
 	readonly sinceMs: number;
+	/** An open object whose upload may go on until then. */
+	readonly untilMs?: number;
 }
 
 export class PendingObjects {
@@ -59,6 +61,37 @@ export class PendingObjects {
 	/** The object is known to be open; false also when the list is not complete. */
 	isOpen(objectId: ObjectId): boolean {
 		return this.#open.has(objectId);
+	}
+
+	/** The upload that fills an open object may go on until then, also in a later run. */
+	resumable(objectId: ObjectId, untilMs: number): void {
+		const known = this.#open.get(objectId) ?? { objectId, sinceMs: this.#nowMs() };
+		this.#add({ ...known, untilMs });
+	}
+
+	/** Open objects whose uploads may go on later. */
+	get resumables(): number {
+		let count = 0;
+		for (const { untilMs } of this.#open.values()) if (untilMs !== undefined) count++;
+		return count;
+	}
+
+	/** The lowest id of those; undefined when there is none. */
+	get oldestResumable(): ObjectId | undefined {
+		let oldest: ObjectId | undefined;
+		for (const { objectId, untilMs } of this.#open.values())
+			if (untilMs !== undefined && (oldest === undefined || objectId < oldest)) oldest = objectId;
+		return oldest;
+	}
+
+	/** False also when the list is not complete. */
+	isResumable(objectId: ObjectId): boolean {
+		return this.#open.get(objectId)?.untilMs !== undefined;
+	}
+
+	/** False when the list says otherwise, and is complete. */
+	mayBeResumable(objectId: ObjectId): boolean {
+		return !this.#isComplete || this.isResumable(objectId);
 	}
 
 	/** An open object was closed or deleted. */

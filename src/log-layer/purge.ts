@@ -13,15 +13,18 @@ import { fileGeometry } from '../native/addon.js';
 import type { LiveBytes } from './live-bytes.js';
 import { treeKeys } from './object-tree.js';
 import type { ObjectId } from './records.js';
-import { decodeObjectRow, decodeSegmentRow, rowKeys } from './rows.js';
+import { placesOf } from './row-places.js';
+import { decodeObjectRow, rowKeys } from './rows.js';
 import { segmentRows } from './segment-rows.js';
 import type { View } from './view.js';
 
 interface RowToRemove {
 	readonly key: Buffer;
-	/** What a segment's row points to. */
-	readonly place: Place | undefined;
+	/** What the row points to. */
+	readonly places: readonly Place[];
 }
+
+const NO_PLACES: readonly Place[] = [];
 
 export class Purge {
 	readonly #view: View;
@@ -142,8 +145,8 @@ export class Purge {
 			await nextTurn();
 			if (this.#isStopped) return;
 			await this.#view.change((turn) => {
-				for (const { key, place } of rows) {
-					if (place) this.#live.moved(key, place, undefined);
+				for (const { key, places } of rows) {
+					for (const place of places) this.#live.moved(key, place, undefined);
 					turn.del(key);
 				}
 				return Promise.resolve();
@@ -157,12 +160,12 @@ export class Purge {
 		const segments = Number(fileGeometry(sizeBytes).segments);
 		for await (const { first, rows } of segmentRows(this.#view, objectId, 0, segments)) {
 			yield rows.flatMap((value, index) =>
-				value ? [{ key: rowKeys.segment(objectId, first + index), place: decodeSegmentRow(value).place }] : [],
+				value ? [rowFound(rowKeys.segment(objectId, first + index), value)] : [],
 			);
 		}
 		let nodes: RowToRemove[] = [];
 		for (const key of treeKeys(objectId, sizeBytes)) {
-			if (nodes.push({ key, place: undefined }) < LIMITS.kvChunkRows) continue;
+			if (nodes.push({ key, places: NO_PLACES }) < LIMITS.kvChunkRows) continue;
 			yield nodes;
 			nodes = [];
 		}
@@ -171,6 +174,8 @@ export class Purge {
 
 	/** Rows of an object that was not closed, as far as the view knows: nothing tells how many segments it has. */
 	async *#foundRows(objectId: ObjectId): AsyncGenerator<readonly RowToRemove[]> {
+		const staged = await this.#view.get(rowKeys.staged(objectId));
+		if (staged) yield [rowFound(rowKeys.staged(objectId), staged)];
 		const ranges = [
 			{ from: rowKeys.segment(objectId, 0), to: rowKeys.segment(objectId + 1n, 0) },
 			{ from: rowKeys.objectNode(objectId, 0, 0), to: rowKeys.objectNode(objectId + 1n, 0, 0) },
@@ -182,5 +187,5 @@ export class Purge {
 }
 
 function rowFound(key: Buffer, value: Uint8Array): RowToRemove {
-	return { key, place: key[0] === TABLES.segment ? decodeSegmentRow(value).place : undefined };
+	return { key, places: placesOf(key, value) };
 }

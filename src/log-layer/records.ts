@@ -14,6 +14,7 @@ export const RECORDS = {
 	segmentsDropped: 0x25,
 	objectPolicy: 0x26,
 	stagedBytes: 0x27,
+	resumableUpload: 0x28,
 	sealedFlowSegment: 0x40,
 	flowSegmentDropped: 0x41,
 } as const;

@@ -126,12 +126,7 @@ export const rowKeys = {
 		key.writeBigUInt64BE(BigInt(txSeq), 5);
 		return key;
 	},
-	object: (objectId: ObjectId): Buffer => {
-		const key = Buffer.allocUnsafe(9);
-		key.writeUInt8(TABLES.object, 0);
-		key.writeBigUInt64BE(objectId, 1);
-		return key;
-	},
+	object: (objectId: ObjectId): Buffer => keyOfObject(TABLES.object, objectId),
 	segment: (objectId: ObjectId, segment: number): Buffer => {
 		const key = Buffer.allocUnsafe(17);
 		key.writeUInt8(TABLES.segment, 0);
@@ -155,14 +150,18 @@ export const rowKeys = {
 		key.writeBigUInt64BE(index, 6);
 		return key;
 	},
-	purge: (objectId: ObjectId): Buffer => {
-		const key = Buffer.alloc(9);
-		key.writeUInt8(TABLES.purge, 0);
-		key.writeBigUInt64BE(objectId, 1);
-		return key;
-	},
+	purge: (objectId: ObjectId): Buffer => keyOfObject(TABLES.purge, objectId),
+	resumable: (objectId: ObjectId): Buffer => keyOfObject(TABLES.resumable, objectId),
+	staged: (objectId: ObjectId): Buffer => keyOfObject(TABLES.staged, objectId),
 	checkpoint: (): Buffer => Buffer.from([TABLES.meta, 0x01]),
 };
+
+function keyOfObject(table: number, objectId: ObjectId): Buffer {
+	const key = Buffer.allocUnsafe(9);
+	key.writeUInt8(table, 0);
+	key.writeBigUInt64BE(objectId, 1);
+	return key;
+}
 
 const ROOT_OBJECT = 1;
 const ROOT_PLACE = 2;
@@ -327,7 +326,7 @@ export function decodeSegmentRow(bytes: Uint8Array): SegmentRow {
 	return reader.remaining > 0 ? { root, place: takePlace(reader) } : { root };
 }
 
-function putPlace(out: ByteWriter, place: PlainPlace): void {
+export function putPlace(out: ByteWriter, place: PlainPlace): void {
 	out
 		.u8(LANES[place.lane])
 		.varint(place.origin)
@@ -338,7 +337,7 @@ function putPlace(out: ByteWriter, place: PlainPlace): void {
 		.raw(place.blockCrcs);
 }
 
-function takePlace(reader: ByteReader): PlainPlace {
+export function takePlace(reader: ByteReader): PlainPlace {
 	const lane = LANE_OF_BYTE.get(reader.u8('lane'));
 	if (!lane) return reader.fail('no such lane');
 	return {

@@ -5,6 +5,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { AppendLog } from '../append-log/append-log.js';
+import type { WriteTicket } from '../append-log/types.js';
 import { LIMITS } from '../limits.js';
 import { FileTree, gather, type FileRoot } from '../native/addon.js';
 import type { HashInput, HashPool } from '../native/hash-pool.js';
@@ -22,6 +23,13 @@ export interface SegmentStreamParts {
 	readonly opened: (objectId: ObjectId) => void;
 }
 
+/** Segments that are in the log already. */
+export interface ResumedSegments {
+	readonly objectId: ObjectId;
+	/** Over all of them. */
+	readonly tree: FileTree;
+}
+
 /** Segments of one upload that may be on their way through hashing and writing: three quarters of the ring. */
 const SEGMENTS_IN_FLIGHT = 48;
 /** While so many batches of an upload are on their way, what comes waits for one of them to end or for a full batch. */
@@ -30,11 +38,13 @@ const BATCHES_IN_FLIGHT = 3;
 export class SegmentStream {
 	readonly #parts: SegmentStreamParts;
 	readonly #objectId: Promise<ObjectId>;
-	readonly #tree = new FileTree();
+	readonly #tree: FileTree;
 	/** Roots of batches that ended out of turn wait here, by their first segment. */
 	readonly #roots = new Map<number, Uint8Array>();
-	#nextRoot = 0;
-	#segments = 0;
+	#nextRoot: number;
+	#segments: number;
+	/** The last write: what it makes durable includes all that went before. */
+	#lastWrite: WriteTicket | undefined;
 	/** Taken for the next segment. */
 	#reserved: Slot | undefined;
 	/** Filled in this turn of the event loop. */
@@ -44,18 +54,29 @@ export class SegmentStream {
 	readonly #stopped = new AbortController();
 	#failure: Error | undefined;
 
-	/** Opens an object in the log. */
-	constructor(parts: SegmentStreamParts) {
+	/** Opens an object in the log, or goes on with one. */
+	constructor(parts: SegmentStreamParts, resumed?: ResumedSegments) {
 		this.#parts = parts;
+		this.#tree = resumed?.tree ?? new FileTree();
+		this.#segments = Number(this.#tree.segments());
+		this.#nextRoot = this.#segments;
 		// Each batch on its way listens for the end of the upload, as does the wait for a slot.
 		setMaxListeners(SEGMENTS_IN_FLIGHT + 2, this.#stopped.signal);
-		this.#objectId = parts.log.write('bulk', [objectOpened()], false).written.then(([record]) => {
-			if (!record) throw new Error('the log answered no record');
-			parts.opened(record.lsn);
-			return record.lsn;
-		});
+		this.#objectId = resumed ? Promise.resolve(resumed.objectId) : this.#open();
 		// Every batch awaits the id; a failure reaches the upload there.
 		this.#objectId.catch(() => undefined);
+	}
+
+	async #open(): Promise<ObjectId> {
+		const [record] = await this.#parts.log.write('bulk', [objectOpened()], false).written;
+		if (!record) throw new Error('the log answered no record');
+		this.#parts.opened(record.lsn);
+		return record.lsn;
+	}
+
+	/** Segments that were sent. */
+	get sent(): number {
+		return this.#segments + this.#ready.length;
 	}
 
 	/** True when a segment can be sent now. */
@@ -91,6 +112,22 @@ export class SegmentStream {
 		await Promise.all(this.#inFlight);
 		this.#check();
 		return { tree: this.#tree.finish(BigInt(sizeBytes), tail), objectId: await this.#objectId };
+	}
+
+	/**
+	 * Waits until all segments are durable and in the view, and holds no slot then; more may be sent later. Errors: those of the pool, the log, the disk.
+	 */
+	async settle(): Promise<void> {
+		this.#dispatch();
+		this.#reserved?.release();
+		this.#reserved = undefined;
+		await Promise.all(this.#inFlight);
+		this.#check();
+		const ticket = this.#lastWrite;
+		if (!ticket) return;
+		this.#parts.log.hurry('bulk');
+		await ticket.applied;
+		this.#lastWrite = undefined;
 	}
 
 	/**
@@ -149,7 +186,9 @@ export class SegmentStream {
 				const segment = { objectId, segment: firstSegment + index, root: hash.root };
 				return segmentRecord(segment, slot.bytes.subarray(0, lengthBytes), hash.blockCrcs);
 			});
-			await log.write('bulk', records, false).written;
+			const ticket = log.write('bulk', records, false);
+			this.#lastWrite = ticket;
+			await ticket.written;
 			this.#addRoots(firstSegment, Buffer.concat(hashes.map(({ root }) => root)));
 		} finally {
 			// After an abort the native call may still be reading.

@@ -19,7 +19,7 @@ import { doubtOf, type Losses } from './losses.js';
 import { Housekeeping } from './housekeeping.js';
 import type { PendingObjects } from './pending-objects.js';
 import type { Purge } from './purge.js';
-import { RootLocks } from './root-locks.js';
+import { RootLocks } from './key-locks.js';
 import { decodeWholeObject, RECORDS } from './records.js';
 import { decodeObjectRow, rowKeys } from './rows.js';
 import { Scrub, SCRUB_DEFAULTS } from './scrub.js';
@@ -91,6 +91,7 @@ export async function openServices(
 		damage,
 		checked,
 		losses,
+		pending,
 		overdueFiles: () => compaction.overdue().length,
 		submitter,
 	});

@@ -104,6 +104,8 @@ export interface StoreOptions {
 	readonly maxUploads: number;
 	/** Closed content that no submission names is kept for so long. */
 	readonly uploadExpiryMs: number;
+	/** A resumable upload may be silent for so long. */
+	readonly resumableExpiryMs: number;
 	/** Absent: SCRUB_DEFAULTS. */
 	readonly scrub?: ScrubSettings;
 	/** The view of the open store turned out to be damaged; it answers what it can until it is closed, and the next open rebuilds it. */

@@ -39,6 +39,68 @@ export interface UploadSession {
 	abort(): Promise<void>;
 }
 
+/** What a client says of an upload that it may send in several requests. */
+export interface ResumableOptions {
+	/** '' when the client gave none. */
+	readonly name: string;
+	/** Media type as sent; '' when the client gave none. */
+	readonly contentType: string;
+	/** Anything; it is given back as it came. */
+	readonly metadata: string;
+	/** Absent: it is said later. */
+	readonly sizeBytes?: number;
+	/** Refuse (ROOT_MISMATCH) if the content has another root. */
+	readonly expectedRoot?: DataRoot;
+}
+
+/** A resumable upload as it stands. */
+export interface ResumableUpload extends ResumableOptions {
+	/** Unguessable. */
+	readonly id: string;
+	/** Bytes from the beginning that are durable here. */
+	readonly offsetBytes: number;
+	/** Until then it may be continued; each request that brings bytes moves it on. Milliseconds since 1970. */
+	readonly expiresMs: number;
+	/** It is complete, and a file. */
+	readonly stored?: { readonly root: DataRoot; readonly txSeq: TxSeq };
+}
+
+export interface ResumeOptions {
+	/** Where the bytes that come belong; must be `offsetBytes`. */
+	readonly offsetBytes: number;
+	/** Of the whole, if it was not known before. */
+	readonly sizeBytes?: number;
+	/** What comes counts only once `pause` was called: until then the client may find it damaged. */
+	readonly isChecked?: boolean;
+}
+
+/** One request's part of a resumable upload. Calls must not overlap; either `pause` or `discard` ends it. */
+export interface ResumeSession {
+	/** Aborted when the upload is to be given free: another request goes on with it, or the node stops. Its reason is the error. */
+	readonly interrupted: AbortSignal;
+	/** As UploadSession.write. */
+	write(chunk: Uint8Array, isGiven?: boolean): Promise<void> | undefined;
+	/** Keeps what came, durably; with the last byte the content becomes a file. */
+	pause(): Promise<ResumableUpload>;
+	/** Forgets what came. */
+	discard(): Promise<void>;
+}
+
+/** Uploads that go on after a broken connection or a restart, from the last byte that was answered for. */
+export interface ResumableUploads {
+	/** Durable when it resolves. Errors: TOO_MANY_UPLOADS, BODY_TOO_LARGE, DISK_FULL, READ_ONLY, SHUTTING_DOWN. */
+	create(options: ResumableOptions): Promise<ResumableUpload>;
+	/**
+	 * How it stands. Who is just sending bytes is interrupted first; one that has come whole is stored now. Errors: UPLOAD_NOT_FOUND, and those
+	 * of storing.
+	 */
+	find(id: string): Promise<ResumableUpload>;
+	/** Errors: UPLOAD_NOT_FOUND, UPLOAD_CONFLICT (the offset or size is another one), and those of `create`. */
+	resume(id: string, options: ResumeOptions): Promise<ResumeSession>;
+	/** Deletes what came. Errors: UPLOAD_NOT_FOUND, UPLOAD_CONFLICT (it is a file already), and those of a write. */
+	remove(id: string): Promise<void>;
+}
+
 export interface FileProof {
 	/** 32-byte hashes, spec log-layer §1.5. */
 	readonly lemma: readonly Uint8Array[];
@@ -115,6 +177,7 @@ export interface SectorProof extends FileProof {
 export interface FileStore {
 	/** Errors: TOO_MANY_UPLOADS, BODY_TOO_LARGE, DISK_FULL, READ_ONLY, SHUTTING_DOWN. */
 	beginUpload(options: UploadOptions): UploadSession;
+	readonly resumables: ResumableUploads;
 	/** `/v1/files/{root}`: the first submission of the root, with the newest upload's name and type. */
 	fileByRoot(root: DataRoot): Promise<StoredFile | undefined>;
 	/** `/v1/submissions/{txSeq}`: with the name and type of the upload that made it. */

@@ -7,10 +7,11 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { PerigeeError } from '../errors.js';
-import { fileGeometry, freeMemory, type FileRoot } from '../native/addon.js';
+import { fileGeometry, type FileRoot } from '../native/addon.js';
 import { hashSmallFile } from '../native/small-file.js';
-import { SEGMENT_BYTES, SEGMENT_SECTORS, rootFromBytes } from '../units.js';
+import { rootFromBytes } from '../units.js';
 import type { ObjectId } from './records.js';
+import { SegmentIntake } from './segment-intake.js';
 import { SegmentStream, type SegmentStreamParts } from './segment-stream.js';
 import type { UploadOptions, UploadResult, UploadSession } from './types.js';
 
@@ -32,23 +33,12 @@ export interface UploadParts extends SegmentStreamParts {
 	readonly ended: (upload: Upload) => void;
 }
 
-interface Chunk {
-	/** What was not sent on. */
-	readonly rest: Uint8Array;
-	/** The chunk as it came, if its memory may be freed. */
-	readonly whole: Uint8Array | undefined;
-}
-
 export class Upload implements UploadSession {
 	readonly #parts: UploadParts;
 	readonly #options: UploadOptions;
 	readonly #sha256: Hash | undefined;
-	/** What has come and was not sent on; at most one segment between two calls. */
-	#chunks: Chunk[] = [];
-	#chunkBytes = 0;
+	readonly #intake: SegmentIntake;
 	#sizeBytes = 0;
-	/** Present once the content is known to be larger than one segment. */
-	#segments: SegmentStream | undefined;
 	#failure: Error | undefined;
 	#isHandedOver = false;
 	#isOver = false;
@@ -56,6 +46,7 @@ export class Upload implements UploadSession {
 	constructor(parts: UploadParts, options: UploadOptions) {
 		this.#parts = parts;
 		this.#options = options;
+		this.#intake = new SegmentIntake(() => new SegmentStream(parts));
 		this.#sha256 = options.expectedSha256 ? createHash('sha256') : undefined;
 	}
 
@@ -65,9 +56,7 @@ export class Upload implements UploadSession {
 		if (this.#sizeBytes > this.#parts.maxFileBytes)
 			return Promise.reject(this.#fail(new PerigeeError('BODY_TOO_LARGE')));
 		this.#sha256?.update(chunk);
-		this.#chunks.push({ rest: chunk, whole: isGiven ? chunk : undefined });
-		this.#chunkBytes += chunk.length;
-		return this.#sendWhole() ? undefined : this.#drain();
+		return this.#intake.take(chunk, isGiven) ? undefined : this.#drain();
 	}
 
 	async finish(): Promise<UploadResult> {
@@ -77,7 +66,8 @@ export class Upload implements UploadSession {
 			const digest = this.#sha256?.digest();
 			const { expectedRoot, expectedSha256 } = this.#options;
 			if (digest && expectedSha256 && !digest.equals(expectedSha256)) throw new PerigeeError('DIGEST_MISMATCH');
-			const content = this.#segments ? await this.#finishLarge(this.#segments) : this.#finishSmall();
+			const { segments } = this.#intake;
+			const content = segments ? await this.#finishLarge(segments) : this.#finishSmall();
 			if (expectedRoot && expectedRoot !== rootFromBytes(content.tree.root)) {
 				throw new PerigeeError('ROOT_MISMATCH', `the content has the root ${rootFromBytes(content.tree.root)}`);
 			}
@@ -98,64 +88,26 @@ export class Upload implements UploadSession {
 	}
 
 	#finishSmall(): ReadyContent {
-		const bytes = this.#waitingBytes();
+		const bytes = this.#intake.tail();
 		this.#parts.disk.claim('small', bytes.length);
 		const { tree, blockCrcs } = hashSmallFile(bytes);
 		return { tree, sizeBytes: bytes.length, stored: { bytes, blockCrcs } };
 	}
 
 	async #finishLarge(segments: SegmentStream): Promise<ReadyContent> {
-		const tail = this.#waitingBytes();
+		const tail = this.#intake.tail();
 		await segments.room();
 		segments.send([tail], fileGeometry(BigInt(this.#sizeBytes)).lastSegmentLeaves);
 		const { tree, objectId } = await segments.finish(this.#sizeBytes, tail);
 		return { tree, sizeBytes: this.#sizeBytes, stored: { objectId } };
 	}
 
-	/** Sends whole segments on while more than one segment of bytes waits: exactly one stays, it may be the whole file. False: no room now. */
-	#sendWhole(): boolean {
-		while (this.#chunkBytes > SEGMENT_BYTES) {
-			this.#segments ??= new SegmentStream(this.#parts);
-			if (!this.#segments.hasRoom()) return false;
-			this.#sendSegment(this.#segments);
-		}
-		return true;
-	}
-
 	async #drain(): Promise<void> {
 		try {
-			do await this.#segments?.room();
-			while (!this.#sendWhole());
+			await this.#intake.drain();
 		} catch (error) {
 			throw this.#fail(error);
 		}
-	}
-
-	#sendSegment(segments: SegmentStream): void {
-		const parts: Uint8Array[] = [];
-		let missing = SEGMENT_BYTES;
-		let spent = 0;
-		for (const { rest } of this.#chunks) {
-			if (rest.length > missing) break;
-			parts.push(rest);
-			missing -= rest.length;
-			spent++;
-		}
-		const cut = this.#chunks[spent];
-		if (missing > 0 && cut) parts.push(cut.rest.subarray(0, missing));
-		segments.send(parts, SEGMENT_SECTORS);
-		for (const { whole } of this.#chunks.splice(0, spent)) if (whole) freeMemory(whole);
-		if (missing > 0 && cut) this.#chunks[0] = { ...cut, rest: cut.rest.subarray(missing) };
-		this.#chunkBytes -= SEGMENT_BYTES;
-	}
-
-	#waitingBytes(): Uint8Array {
-		const [first, second] = this.#chunks;
-		if (first && !second) return first.rest;
-		return Buffer.concat(
-			this.#chunks.map(({ rest }) => rest),
-			this.#chunkBytes,
-		);
 	}
 
 	#check(): void {
@@ -171,9 +123,9 @@ export class Upload implements UploadSession {
 	#end(): Promise<void> | undefined {
 		if (this.#isOver) return undefined;
 		this.#isOver = true;
-		this.#chunks = [];
-		this.#chunkBytes = 0;
-		if (this.#failure && this.#segments) return this.#giveUp(this.#segments);
+		this.#intake.clear();
+		const { segments } = this.#intake;
+		if (this.#failure && segments) return this.#giveUp(segments);
 		this.#parts.ended(this);
 		return undefined;
 	}

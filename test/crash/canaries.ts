@@ -7,7 +7,7 @@ import { PendingObjects } from '../../src/log-layer/pending-objects.js';
 import { Purge } from '../../src/log-layer/purge.js';
 import { RECORDS } from '../../src/log-layer/records.js';
 import { JOURNAL_RECORDS } from '../../src/settlement/journal-records.js';
-import { RootLocks } from '../../src/log-layer/root-locks.js';
+import { RootLocks } from '../../src/log-layer/key-locks.js';
 import { Retirement } from '../../src/log-layer/retirement.js';
 import { runCompactionSeed } from './compaction-life.js';
 import { runExpirySeed } from './expiry-life.js';

@@ -79,6 +79,7 @@ export class SimulatedMachine {
 	faults: FaultHook | undefined;
 	/** Of the next process: how long content that nobody names is kept. */
 	uploadExpiryMs = 0;
+	resumableExpiryMs = 86_400_000;
 	/** Also those of earlier processes. */
 	totalCalls = 0;
 	/** Crashes beside calls that change the disk. */
@@ -146,6 +147,7 @@ export class SimulatedMachine {
 			compactionDeadPercent: 8,
 			maxUploads: 64,
 			uploadExpiryMs: this.uploadExpiryMs,
+			resumableExpiryMs: this.resumableExpiryMs,
 			rollBytes: this.#options.rollBytes ?? this.#prng.pick(ROLL_CHOICES),
 			rebuild,
 		});

@@ -10,6 +10,7 @@ import type {
 	FlowInfo,
 	ListOptions,
 	HealthReason,
+	ResumableUploads,
 	SectorProof,
 	StoredFile,
 	UploadOptions,
@@ -48,10 +49,21 @@ export interface Bends {
 	maxUploads?: number;
 }
 
+function noneKept(): Promise<never> {
+	return Promise.reject(new PerigeeError('UPLOAD_NOT_FOUND'));
+}
+
 export class MemoryFileStore implements FileStore {
 	readonly bends: Bends = {};
 	/** Pieces handed out and not released. */
 	outstandingPieces = 0;
+	/** It keeps none: their tests have a real store. */
+	readonly resumables: ResumableUploads = {
+		create: noneKept,
+		find: noneKept,
+		resume: noneKept,
+		remove: noneKept,
+	};
 	openUploads = 0;
 	abortedUploads = 0;
 	readonly #files: Kept[] = [];

@@ -1,6 +1,6 @@
 /** A view that nobody listens to, and what is kept beside one, for tests that apply records by hand. */
 import type { KvEngine } from '../../src/db/kv-engine.js';
-import type { ApplyMemory } from '../../src/log-layer/apply-payload.js';
+import type { ApplyMemory } from '../../src/log-layer/apply-object.js';
 import { LiveBytes } from '../../src/log-layer/live-bytes.js';
 import { OpenTrees } from '../../src/log-layer/open-trees.js';
 import { PendingObjects } from '../../src/log-layer/pending-objects.js';

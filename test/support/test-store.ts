@@ -33,6 +33,7 @@ export interface TestStoreOptions {
 	readonly dataDirs?: readonly string[];
 	readonly rollBytes?: number;
 	readonly uploadExpiryMs?: number;
+	readonly resumableExpiryMs?: number;
 	readonly rebuild?: boolean;
 	/** Called when the view turns out to be damaged. */
 	readonly onViewDamage?: () => void;
@@ -167,6 +168,7 @@ export async function openTestStore(
 		compactionDeadPercent: 8,
 		maxUploads: options.maxUploads ?? 64,
 		uploadExpiryMs: options.uploadExpiryMs ?? 86_400_000,
+		resumableExpiryMs: options.resumableExpiryMs ?? 86_400_000,
 		rebuild: options.rebuild ?? false,
 		...(options.onViewDamage ? { onViewDamage: options.onViewDamage } : {}),
 		scrub: options.scrub ?? { tranquility: 0, intervalDays: 30 },

@@ -1,0 +1,294 @@
+/**
+ * Uploads that a client may send in several requests, over broken connections and restarts of the node (docs/architecture.md §6).
+ *
+ * Promises: what was answered as received is durable, and the next request goes on behind it, whatever ended the last one; an upload that has
+ * come whole is a file, once; what nobody continues is given up when its time is over. One request at a time works on an upload: the newest
+ * takes it over, as the one before it may be a connection that nobody has noticed to be dead.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import { deferred } from '../deferred.js';
+import { asPerigeeError, PerigeeError } from '../errors.js';
+import type { Randomness } from '../io/randomness.js';
+import { LIMITS } from '../limits.js';
+import { FileTree } from '../native/addon.js';
+import { KeyLocks } from './key-locks.js';
+import type { PendingObjects } from './pending-objects.js';
+import { DELETED_BECAUSE, NO_ROOT, objectDeleted, objectOpened, type ObjectId } from './records.js';
+import { resumableFact, SECRET_BYTES, type ResumableFact } from './resumable-records.js';
+import { decodeResumableRow } from './resumable-rows.js';
+import { closedContent, knownTail, resumableState, type ResumableStateParts } from './resumable-state.js';
+import { bindContent, isComplete, offsetOf, ResumableTransfer, type KnownUpload, type ResumableParts } from './resumable-transfer.js';
+import { decodeObjectRow, OBJECT_CLOSED, OBJECT_OPEN, rowKeys } from './rows.js';
+import type { ResumableOptions, ResumableUpload, ResumableUploads, ResumeOptions, ResumeSession } from './types.js';
+
+export interface ResumablesParts extends ResumableParts, ResumableStateParts {
+	readonly pending: PendingObjects;
+	readonly randomness: Randomness;
+	/** Whether an upload may begin or go on now, of which so many bytes are announced. Errors: as of FileStore.beginUpload. */
+	readonly admit: (announcedBytes: number) => void;
+}
+
+/** An upload with the bytes that its next request needs. */
+interface Loaded {
+	readonly known: KnownUpload;
+	readonly tail: Uint8Array;
+}
+
+const ID_BYTES = 8 + SECRET_BYTES;
+const NO_BYTES = new Uint8Array(0);
+const ID = /^[A-Za-z0-9_-]{32}$/;
+
+export class Resumables implements ResumableUploads {
+	readonly #parts: ResumablesParts;
+	/** By object, those last used at the end. */
+	readonly #known = new Map<ObjectId, KnownUpload>();
+	readonly #locks = new KeyLocks<ObjectId>();
+	readonly #sessions = new Map<ObjectId, Session>();
+	#closing = false;
+
+	constructor(parts: ResumablesParts) {
+		this.#parts = parts;
+	}
+
+	/** Requests that bring bytes now. */
+	get active(): number {
+		return this.#sessions.size;
+	}
+
+	/** A request works on the object. */
+	isActive(objectId: ObjectId): boolean {
+		return this.#locks.has(objectId);
+	}
+
+	async create(options: ResumableOptions): Promise<ResumableUpload> {
+		const { admit, pending, maxFileBytes, randomness, clock, resumableExpiryMs, log } = this.#parts;
+		if ((options.sizeBytes ?? 0) > maxFileBytes) throw new PerigeeError('BODY_TOO_LARGE');
+		admit(options.sizeBytes ?? 0);
+		if (pending.resumables >= LIMITS.resumableUploads)
+			throw new PerigeeError('TOO_MANY_UPLOADS', `${LIMITS.resumableUploads} resumable uploads are open`);
+		const [opened] = await log.write('bulk', [objectOpened()], false).written;
+		if (!opened) throw new Error('the log answered no record');
+		const secret = randomness.bytes(SECRET_BYTES);
+		const fact = { ...options, objectId: opened.lsn, secret, expiresMs: clock.nowMs() + resumableExpiryMs };
+		await log.write('bulk', [resumableFact(fact)]).applied;
+		return shown(fact, 0);
+	}
+
+	async find(id: string): Promise<ResumableUpload> {
+		const wanted = parseId(id);
+		return this.#alone(wanted.objectId, async () => {
+			const { known } = await this.#load(wanted);
+			return this.#remember(known);
+		});
+	}
+
+	async resume(id: string, options: ResumeOptions): Promise<ResumeSession> {
+		const wanted = parseId(id);
+		const begun = deferred<ResumeSession>();
+		const ended = this.#alone(wanted.objectId, async () => {
+			const session = await this.#begin(wanted, options);
+			this.#sessions.set(wanted.objectId, session);
+			begun.resolve(session);
+			await session.ended;
+			this.#sessions.delete(wanted.objectId);
+		});
+		ended.catch((error: unknown) => begun.reject(asPerigeeError(error)));
+		return begun.promise;
+	}
+
+	async remove(id: string): Promise<void> {
+		const wanted = parseId(id);
+		await this.#alone(wanted.objectId, async () => {
+			const { known } = await this.#load(wanted);
+			if (known.fact.stored) throw new PerigeeError('UPLOAD_CONFLICT', 'the upload is complete; delete the file by its root');
+			await this.#discard(wanted.objectId);
+		});
+	}
+
+	/** Interrupts all requests and waits for them to end. */
+	async close(): Promise<void> {
+		this.#closing = true;
+		const sessions = [...this.#sessions.values()];
+		for (const session of sessions) session.interrupt(new PerigeeError('SHUTTING_DOWN'));
+		await Promise.all(sessions.map(({ ended }) => ended));
+	}
+
+	async #begin(wanted: WantedUpload, options: ResumeOptions): Promise<Session> {
+		const { known, tail } = await this.#load(wanted);
+		const { fact } = known;
+		const stands = offsetOf(known);
+		const sizeBytes = fact.sizeBytes ?? options.sizeBytes;
+		if (fact.stored) throw new PerigeeError('UPLOAD_CONFLICT', 'the upload is complete');
+		if (options.offsetBytes !== stands)
+			throw new PerigeeError('UPLOAD_CONFLICT', `the upload stands at ${stands}, not at ${options.offsetBytes}`);
+		if (options.sizeBytes !== undefined && sizeBytes !== options.sizeBytes)
+			throw new PerigeeError('UPLOAD_CONFLICT', `the upload has ${sizeBytes} bytes`);
+		if (sizeBytes !== undefined && (sizeBytes < stands || sizeBytes > this.#parts.maxFileBytes))
+			throw new PerigeeError(sizeBytes < stands ? 'UPLOAD_CONFLICT' : 'BODY_TOO_LARGE', `${stands} bytes have come`);
+		this.#parts.admit((sizeBytes ?? stands) - stands);
+		const next: ResumableFact = {
+			...fact,
+			...(sizeBytes === undefined ? {} : { sizeBytes }),
+			...(options.isChecked ? { limitBytes: stands } : {}),
+		};
+		const isNew = next.sizeBytes !== fact.sizeBytes || next.limitBytes !== fact.limitBytes;
+		// It stands in front of all that comes now.
+		if (isNew) void this.#parts.log.write('bulk', [resumableFact(next)], false).written.catch(() => undefined);
+		this.#known.delete(fact.objectId);
+		const transfer = new ResumableTransfer(this.#parts, known, isNew ? next : fact, tail);
+		return new Session(transfer, (after) => this.#remember(after), (error) => this.#failed(wanted.objectId, error));
+	}
+
+	/** Content with another root than was said will never be right. */
+	async #failed(objectId: ObjectId, error: unknown): Promise<void> {
+		if (error instanceof PerigeeError && error.code === 'ROOT_MISMATCH') await this.#discard(objectId);
+	}
+
+	async #discard(objectId: ObjectId): Promise<void> {
+		this.#known.delete(objectId);
+		await this.#parts.log.write('bulk', [objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent })]).applied;
+	}
+
+	/** Runs work on an upload alone; who is just sending bytes is interrupted. */
+	async #alone<T>(objectId: ObjectId, work: () => Promise<T>): Promise<T> {
+		this.#sessions.get(objectId)?.interrupt(new PerigeeError('UPLOAD_TAKEN_OVER'));
+		return this.#locks.run(objectId, async () => {
+			if (this.#closing) throw new PerigeeError('SHUTTING_DOWN');
+			return work();
+		});
+	}
+
+	/** An upload of which all bytes have come becomes a file now, if it is none. Errors: UPLOAD_NOT_FOUND, and those of storing. */
+	async #load(wanted: WantedUpload): Promise<Loaded> {
+		const loaded = await this.#lookUp(wanted);
+		if (!isComplete(loaded.known)) return loaded;
+		// The node or the connection ended before its last request was answered.
+		const { fact } = loaded.known;
+		this.#known.delete(fact.objectId);
+		return { known: await new ResumableTransfer(this.#parts, loaded.known, fact, loaded.tail).pause(), tail: NO_BYTES };
+	}
+
+	async #lookUp({ objectId, secret }: WantedUpload): Promise<Loaded> {
+		const { view, clock } = this.#parts;
+		const [row, objectRow] = await view.getMany([rowKeys.resumable(objectId), rowKeys.object(objectId)]);
+		const fact = row && decodeResumableRow(row).fact;
+		if (!fact || !timingSafeEqual(fact.secret, secret) || clock.nowMs() >= fact.expiresMs)
+			throw new PerigeeError('UPLOAD_NOT_FOUND');
+		const object = objectRow && decodeObjectRow(objectRow);
+		if (fact.stored) return { known: knownStored(fact), tail: NO_BYTES };
+		if (object?.state === OBJECT_CLOSED) {
+			const content = await closedContent(this.#parts, fact, Number(object.sizeBytes));
+			return { known: knownStored(await bindContent(this.#parts, fact, content)), tail: NO_BYTES };
+		}
+		const known = this.#known.get(objectId);
+		if (object?.state !== OBJECT_OPEN) throw new PerigeeError('UPLOAD_NOT_FOUND');
+		if (known) {
+			const segments = Number(known.tree.segments());
+			const tail = await knownTail(this.#parts, objectId, { ...known, segments });
+			if (tail) return { known, tail };
+		}
+		const { tree, tail, stagedPieces } = await resumableState(this.#parts, fact);
+		return { known: { fact, tree, tailBytes: tail.length, stagedPieces }, tail };
+	}
+
+	#remember(known: KnownUpload): ResumableUpload {
+		const { fact } = known;
+		this.#known.delete(fact.objectId);
+		if (!fact.stored) {
+			this.#known.set(fact.objectId, known);
+			const [oldest] = this.#known.keys();
+			if (this.#known.size > LIMITS.resumablesInMemory && oldest !== undefined) this.#known.delete(oldest);
+		}
+		return shown(fact, fact.stored ? (fact.sizeBytes ?? 0) : offsetOf(known));
+	}
+}
+
+/** A request that works on an upload, until it ends. */
+class Session implements ResumeSession {
+	readonly ended: Promise<void>;
+	readonly #transfer: ResumableTransfer;
+	readonly #remember: (known: KnownUpload) => ResumableUpload;
+	readonly #failed: (error: unknown) => Promise<void>;
+	readonly #end: () => void;
+	readonly #interrupt = new AbortController();
+
+	constructor(
+		transfer: ResumableTransfer,
+		remember: (known: KnownUpload) => ResumableUpload,
+		failed: (error: unknown) => Promise<void>,
+	) {
+		this.#transfer = transfer;
+		this.#remember = remember;
+		this.#failed = failed;
+		const ended = deferred();
+		this.ended = ended.promise;
+		this.#end = () => ended.resolve();
+	}
+
+	get interrupted(): AbortSignal {
+		return this.#interrupt.signal;
+	}
+
+	interrupt(reason: PerigeeError): void {
+		this.#interrupt.abort(reason);
+	}
+
+	write(chunk: Uint8Array, isGiven = false): Promise<void> | undefined {
+		return this.#transfer.write(chunk, isGiven);
+	}
+
+	async pause(): Promise<ResumableUpload> {
+		try {
+			return this.#remember(await this.#transfer.pause());
+		} catch (error) {
+			await this.#transfer.abort();
+			await this.#failed(error);
+			throw error;
+		} finally {
+			this.#end();
+		}
+	}
+
+	async discard(): Promise<void> {
+		await this.#transfer.abort();
+		this.#end();
+	}
+}
+
+interface WantedUpload {
+	readonly objectId: ObjectId;
+	readonly secret: Uint8Array;
+}
+
+function idOf({ objectId, secret }: ResumableFact): string {
+	const bytes = Buffer.alloc(ID_BYTES);
+	bytes.writeBigUInt64BE(objectId, 0);
+	bytes.set(secret, ID_BYTES - SECRET_BYTES);
+	return bytes.toString('base64url');
+}
+
+/** Errors: UPLOAD_NOT_FOUND. */
+function parseId(id: string): WantedUpload {
+	const bytes = ID.test(id) ? Buffer.from(id, 'base64url') : Buffer.alloc(0);
+	if (bytes.length !== ID_BYTES) throw new PerigeeError('UPLOAD_NOT_FOUND');
+	return { objectId: bytes.readBigUInt64BE(0), secret: bytes.subarray(ID_BYTES - SECRET_BYTES) };
+}
+
+function knownStored(fact: ResumableFact): KnownUpload {
+	return { fact, tree: new FileTree(), tailBytes: 0, stagedPieces: 0 };
+}
+
+function shown(fact: ResumableFact, offsetBytes: number): ResumableUpload {
+	const { name, contentType, metadata, expiresMs, sizeBytes, expectedRoot, stored } = fact;
+	return {
+		id: idOf(fact),
+		offsetBytes,
+		name,
+		contentType,
+		metadata,
+		expiresMs,
+		...(sizeBytes === undefined ? {} : { sizeBytes }),
+		...(expectedRoot === undefined ? {} : { expectedRoot }),
+		...(stored === undefined ? {} : { stored }),
+	};
+}
