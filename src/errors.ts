@@ -130,6 +130,19 @@ export const ERRORS = {
 		false,
 		'Ask with HEAD how far it has come and go on from there.',
 	),
+	CHECKSUM_MISMATCH: rule(
+		460,
+		'The body does not have the checksum that was sent',
+		true,
+		'It was damaged on its way and counts for nothing; send it again from the same offset.',
+	),
+	TUS_VERSION: rule(412, 'This version of tus is not spoken here', false, 'Send Tus-Resumable: 1.0.0.'),
+	TUS_BODY: rule(
+		415,
+		'This address takes the bytes of an upload',
+		false,
+		'Send them as application/offset+octet-stream.',
+	),
 	UPLOAD_TAKEN_OVER: rule(
 		409,
 		'Another request goes on with this upload',

@@ -159,9 +159,7 @@ export class Purge {
 	async *#knownRows(objectId: ObjectId, sizeBytes: bigint): AsyncGenerator<readonly RowToRemove[]> {
 		const segments = Number(fileGeometry(sizeBytes).segments);
 		for await (const { first, rows } of segmentRows(this.#view, objectId, 0, segments)) {
-			yield rows.flatMap((value, index) =>
-				value ? [rowFound(rowKeys.segment(objectId, first + index), value)] : [],
-			);
+			yield rows.flatMap((value, index) => (value ? [rowFound(rowKeys.segment(objectId, first + index), value)] : []));
 		}
 		let nodes: RowToRemove[] = [];
 		for (const key of treeKeys(objectId, sizeBytes)) {

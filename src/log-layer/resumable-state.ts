@@ -59,7 +59,11 @@ export async function resumableState(parts: ResumableStateParts, fact: Resumable
 export async function knownTail(
 	{ view, log }: ResumableStateParts,
 	objectId: ObjectId,
-	{ segments, tailBytes, stagedPieces }: { readonly segments: number; readonly tailBytes: number; readonly stagedPieces: number },
+	{
+		segments,
+		tailBytes,
+		stagedPieces,
+	}: { readonly segments: number; readonly tailBytes: number; readonly stagedPieces: number },
 ): Promise<Uint8Array | undefined> {
 	if (tailBytes === 0) return new Uint8Array(0);
 	const start = segments * SEGMENT_BYTES;
@@ -137,9 +141,7 @@ async function lookUp(
 
 /** Bytes of the segment were staged after it was written: the upload went back behind it. */
 function isStagedAnew(staged: readonly StagedPlace[], segment: number, { origin }: PlainPlace): boolean {
-	return staged.some(
-		({ offset, place }) => Math.floor(offset / SEGMENT_BYTES) === segment && place.origin > origin,
-	);
+	return staged.some(({ offset, place }) => Math.floor(offset / SEGMENT_BYTES) === segment && place.origin > origin);
 }
 
 /** The staged pieces that follow each other without a gap from `start` on. */

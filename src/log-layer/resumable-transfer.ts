@@ -65,8 +65,7 @@ export async function bindContent(
 	const stored = { ...rest, stored: { root, txSeq }, expiresMs: clock.nowMs() + resumableExpiryMs };
 	const records = [resumableFact(stored)];
 	// A small file is an object of its own.
-	if ('bytes' in content.stored)
-		records.push(objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent }));
+	if ('bytes' in content.stored) records.push(objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent }));
 	await log.write('bulk', records).applied;
 	return stored;
 }
@@ -156,7 +155,8 @@ export class ResumableTransfer {
 		}
 		const expiresMs = clock.nowMs() + resumableExpiryMs;
 		const isStale = expiresMs - this.#fact.expiresMs >= resumableExpiryMs * RENEW_SHARE;
-		const isChanged = this.#fact !== this.#before.fact || (this.#fact.limitBytes !== undefined && this.#receivedBytes > 0);
+		const isChanged =
+			this.#fact !== this.#before.fact || (this.#fact.limitBytes !== undefined && this.#receivedBytes > 0);
 		if (isStale || isChanged) {
 			const limit = this.#fact.limitBytes === undefined ? {} : { limitBytes: start + tail.length };
 			this.#fact = { ...this.#fact, expiresMs, ...limit };

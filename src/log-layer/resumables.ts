@@ -17,7 +17,14 @@ import { DELETED_BECAUSE, NO_ROOT, objectDeleted, objectOpened, type ObjectId } 
 import { resumableFact, SECRET_BYTES, type ResumableFact } from './resumable-records.js';
 import { decodeResumableRow } from './resumable-rows.js';
 import { closedContent, knownTail, resumableState, type ResumableStateParts } from './resumable-state.js';
-import { bindContent, isComplete, offsetOf, ResumableTransfer, type KnownUpload, type ResumableParts } from './resumable-transfer.js';
+import {
+	bindContent,
+	isComplete,
+	offsetOf,
+	ResumableTransfer,
+	type KnownUpload,
+	type ResumableParts,
+} from './resumable-transfer.js';
 import { decodeObjectRow, OBJECT_CLOSED, OBJECT_OPEN, rowKeys } from './rows.js';
 import type { ResumableOptions, ResumableUpload, ResumableUploads, ResumeOptions, ResumeSession } from './types.js';
 
@@ -100,7 +107,8 @@ export class Resumables implements ResumableUploads {
 		const wanted = parseId(id);
 		await this.#alone(wanted.objectId, async () => {
 			const { known } = await this.#load(wanted);
-			if (known.fact.stored) throw new PerigeeError('UPLOAD_CONFLICT', 'the upload is complete; delete the file by its root');
+			if (known.fact.stored)
+				throw new PerigeeError('UPLOAD_CONFLICT', 'the upload is complete; delete the file by its root');
 			await this.#discard(wanted.objectId);
 		});
 	}
@@ -136,7 +144,11 @@ export class Resumables implements ResumableUploads {
 		if (isNew) void this.#parts.log.write('bulk', [resumableFact(next)], false).written.catch(() => undefined);
 		this.#known.delete(fact.objectId);
 		const transfer = new ResumableTransfer(this.#parts, known, isNew ? next : fact, tail);
-		return new Session(transfer, (after) => this.#remember(after), (error) => this.#failed(wanted.objectId, error));
+		return new Session(
+			transfer,
+			(after) => this.#remember(after),
+			(error) => this.#failed(wanted.objectId, error),
+		);
 	}
 
 	/** Content with another root than was said will never be right. */
@@ -146,7 +158,8 @@ export class Resumables implements ResumableUploads {
 
 	async #discard(objectId: ObjectId): Promise<void> {
 		this.#known.delete(objectId);
-		await this.#parts.log.write('bulk', [objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent })]).applied;
+		await this.#parts.log.write('bulk', [objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent })])
+			.applied;
 	}
 
 	/** Runs work on an upload alone; who is just sending bytes is interrupted. */

@@ -10,7 +10,6 @@ import type {
 	FlowInfo,
 	ListOptions,
 	HealthReason,
-	ResumableUploads,
 	SectorProof,
 	StoredFile,
 	UploadOptions,
@@ -28,6 +27,8 @@ import {
 	type SectorIndex,
 	type TxSeq,
 } from '../../src/units.js';
+
+import { MemoryResumables } from './memory-resumables.js';
 
 interface Kept {
 	readonly file: StoredFile;
@@ -49,21 +50,11 @@ export interface Bends {
 	maxUploads?: number;
 }
 
-function noneKept(): Promise<never> {
-	return Promise.reject(new PerigeeError('UPLOAD_NOT_FOUND'));
-}
-
 export class MemoryFileStore implements FileStore {
 	readonly bends: Bends = {};
 	/** Pieces handed out and not released. */
 	outstandingPieces = 0;
-	/** It keeps none: their tests have a real store. */
-	readonly resumables: ResumableUploads = {
-		create: noneKept,
-		find: noneKept,
-		resume: noneKept,
-		remove: noneKept,
-	};
+	readonly resumables = new MemoryResumables(this);
 	openUploads = 0;
 	abortedUploads = 0;
 	readonly #files: Kept[] = [];

@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test';
 import { type HttpServer, startHttpServer } from '../../src/api/http-server.js';
 import { type Clock, systemClock } from '../../src/io/clock.js';
 import { systemRandomness } from '../../src/io/randomness.js';
+import type { FileStore } from '../../src/log-layer/types.js';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.js';
 import { MemoryFileStore } from './memory-file-store.js';
 
@@ -49,6 +50,27 @@ export async function startRest(test: TestContext, options: RestServerOptions = 
 	);
 	test.after(() => server.close());
 	return { store, metrics, server, url: server.url, port: Number(new URL(server.url).port), logged };
+}
+
+/** The REST interface over any store, closed with the test; answers its port. */
+export async function serveStore(
+	test: TestContext,
+	store: FileStore,
+	maxFileBytes = 2 ** 30,
+): Promise<{ port: number }> {
+	const server = await startHttpServer(
+		{ listen: { host: '127.0.0.1', port: 0 }, version: '9.9.9', maxFileBytes, idleTimeoutMs: 60_000, graceMs: 10_000 },
+		{
+			store,
+			metrics: createMetrics(),
+			refreshMetrics() {},
+			clock: systemClock,
+			randomness: systemRandomness,
+			log: { error() {}, warn() {} },
+		},
+	);
+	test.after(() => server.close());
+	return { port: Number(new URL(server.url).port) };
 }
 
 export interface Answer {

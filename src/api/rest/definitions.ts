@@ -16,7 +16,7 @@ import {
 	READINESS,
 } from './schemas.js';
 
-export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE' | 'OPTIONS';
 
 export interface AnswerDefinition {
 	readonly description: string;
@@ -62,6 +62,17 @@ const uploadHeaders = Type.Object({
 		Type.String({ description: 'Data root the content must have; with several files, each of them.' }),
 	),
 });
+
+const tusVersion = { 'tus-resumable': Type.String({ description: '1.0.0' }) };
+const tusChecksum = {
+	'upload-checksum': Type.Optional(
+		Type.String({
+			description:
+				'sha1, sha256, sha512 or md5, and the digest of the body in base64. A body with another one is 460 and counts for nothing.',
+		}),
+	),
+};
+const tusParams = Type.Object({ id: Type.String({ description: 'Out of Location.' }) });
 
 const contentHeaders = Type.Object({
 	range: Type.Optional(
@@ -161,6 +172,82 @@ export const ENDPOINTS = {
 			),
 			201: json('Stored. One file: the object itself; several: `files`.', Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS])),
 		},
+	}),
+	tusOptions: define({
+		methods: ['OPTIONS'],
+		url: '/v1/tus/',
+		summary: 'What is spoken here of tus 1.0, the protocol of resumable uploads: versions, extensions, limits.',
+		answers: { 204: { description: 'As headers: Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm.' } },
+	}),
+	tusCreate: define({
+		methods: ['POST'],
+		url: '/v1/tus/',
+		summary: 'Begin a resumable upload, perhaps with its first bytes.',
+		headers: Type.Object({
+			...tusVersion,
+			'upload-length': Type.Optional(Type.String({ description: 'Bytes of the file.' })),
+			'upload-defer-length': Type.Optional(Type.String({ description: '1: the length comes with a later PATCH.' })),
+			'upload-metadata': Type.Optional(
+				Type.String({
+					description:
+						'Keys with values in base64: filename, filetype, root (the data root that the content must have). Others are kept.',
+				}),
+			),
+			...tusChecksum,
+		}),
+		answers: { 201: { description: 'Location is its address. It is durable.' } },
+	}),
+	tusHead: define({
+		methods: ['HEAD'],
+		url: '/v1/tus/{id}',
+		summary:
+			'How far a resumable upload has come. Who is just sending bytes of it is interrupted, so that the answer stays true.',
+		params: tusParams,
+		headers: Type.Object(tusVersion),
+		answers: {
+			200: {
+				description:
+					'Upload-Offset, Upload-Length or Upload-Defer-Length, Upload-Metadata, Upload-Expires; of one that is complete Perigee-Root and Perigee-Tx-Seq.',
+			},
+		},
+	}),
+	tusPatch: define({
+		methods: ['PATCH'],
+		url: '/v1/tus/{id}',
+		summary: 'Go on with a resumable upload. With its last byte it becomes a file.',
+		params: tusParams,
+		headers: Type.Object({
+			...tusVersion,
+			'upload-offset': Type.String({ description: 'Where the bytes belong: what HEAD has answered.' }),
+			'upload-length': Type.Optional(Type.String({ description: 'Bytes of the file, if that was not said before.' })),
+			...tusChecksum,
+		}),
+		body: { description: 'The next bytes, as many as you like.', contentType: 'application/offset+octet-stream' },
+		answers: {
+			204: {
+				description:
+					'All of it is durable. Upload-Offset, Upload-Expires; with the last byte Perigee-Root and Perigee-Tx-Seq.',
+			},
+		},
+	}),
+	tusRemove: define({
+		methods: ['DELETE'],
+		url: '/v1/tus/{id}',
+		summary: 'End a resumable upload and delete what came of it.',
+		params: tusParams,
+		headers: Type.Object(tusVersion),
+		answers: { 204: { description: 'Ended, durably.' } },
+	}),
+	tusOverride: define({
+		methods: ['POST'],
+		url: '/v1/tus/{id}',
+		summary: 'The same as PATCH or DELETE, for clients that can send neither.',
+		params: tusParams,
+		headers: Type.Object({
+			...tusVersion,
+			'x-http-method-override': Type.String({ description: 'PATCH or DELETE.' }),
+		}),
+		answers: { 204: { description: 'As there.' } },
 	}),
 	listFiles: define({
 		methods: ['GET', 'HEAD'],

@@ -51,4 +51,6 @@ export interface Endpoint<C extends ServerContext = RestContext> {
 	readonly handle: Handler<C>;
 	/** The body is a multipart form; everything else is handed over as it comes. */
 	readonly multipart?: true;
+	/** The body is handed over as it comes, whatever its type; needed for POST alone, of which Fastify would read the body. */
+	readonly anyBody?: true;
 }

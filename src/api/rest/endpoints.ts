@@ -9,10 +9,17 @@ import { postUpload } from './post-upload.js';
 import { putUpload } from './put-upload.js';
 import { fileSegment, submissionSegment } from './segments.js';
 import { greeting, live, metrics, ready } from './service.js';
+import { tusCreate, tusHead, tusOptions, tusOverride, tusPatch, tusRemove } from './tus.js';
 
 export const REST_ENDPOINTS: readonly Endpoint[] = [
 	putUpload,
 	postUpload,
+	tusOptions,
+	tusCreate,
+	tusHead,
+	tusPatch,
+	tusRemove,
+	tusOverride,
 	listOfFiles,
 	fileContent,
 	deleteFile,

@@ -20,6 +20,8 @@ export interface Example {
 
 /** The file that the node holds. */
 export const EXAMPLE_FILE = { name: 'hello.txt', type: 'text/plain', text: 'Hello, Perigee!\n' } as const;
+/** A resumable upload of that file, just begun. */
+export const UPLOAD_ID = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
 const ROOT = '0x9e59d4ebdef1ed25fbaa76fabaffc925aeea6b16ac66e066a52e242120042b74';
 
 const UPLOADED = {
@@ -91,6 +93,57 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 		status: 201,
 		isFirst: true,
 		answer: UPLOADED,
+	},
+	tusOptions: {
+		status: 204,
+	},
+	tusCreate: {
+		headers: {
+			'tus-resumable': '1.0.0',
+			'upload-length': '16',
+			'upload-metadata': 'filename aGVsbG8udHh0,filetype dGV4dC9wbGFpbg==',
+		},
+		status: 201,
+	},
+	tusHead: {
+		params: {
+			id: UPLOAD_ID,
+		},
+		headers: {
+			'tus-resumable': '1.0.0',
+		},
+		status: 200,
+	},
+	tusPatch: {
+		params: {
+			id: UPLOAD_ID,
+		},
+		headers: {
+			'tus-resumable': '1.0.0',
+			'upload-offset': '0',
+			'content-type': 'application/offset+octet-stream',
+		},
+		body: 'Hello, Perigee!\n',
+		status: 204,
+	},
+	tusRemove: {
+		params: {
+			id: UPLOAD_ID,
+		},
+		headers: {
+			'tus-resumable': '1.0.0',
+		},
+		status: 204,
+	},
+	tusOverride: {
+		params: {
+			id: UPLOAD_ID,
+		},
+		headers: {
+			'tus-resumable': '1.0.0',
+			'x-http-method-override': 'DELETE',
+		},
+		status: 204,
 	},
 	listFiles: {
 		query: {

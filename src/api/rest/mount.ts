@@ -8,7 +8,7 @@ import type { Endpoint, RestRequest, ServerContext } from './endpoint.js';
 import { RouteMeter } from './route-meter.js';
 import { sendProblem, withExtras } from './problem.js';
 
-const METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'PUT', 'POST', 'DELETE'];
+const METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE', 'OPTIONS'];
 
 /** Mounts all endpoints, and problem JSON for whatever does not reach one. */
 export async function mount<C extends ServerContext>(
@@ -16,8 +16,8 @@ export async function mount<C extends ServerContext>(
 	context: C,
 	endpoints: readonly Endpoint<C>[],
 ): Promise<void> {
-	// Bodies of PUT are files of any type: the handler takes the socket as it is, and no parser looks at the type.
-	app.addHttpMethod('PUT', { hasBody: false, overrideExisting: true });
+	// Bodies of PUT and PATCH are files of any type: the handler takes the socket as it is, and no parser looks at the type.
+	for (const method of ['PUT', 'PATCH']) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
 	app.removeAllContentTypeParsers();
 	const unmatched = new RouteMeter(context.metrics, 'unmatched');
 	app.setNotFoundHandler((request, reply) => {
@@ -30,8 +30,12 @@ export async function mount<C extends ServerContext>(
 	if (!endpoints.some(({ multipart }) => multipart))
 		app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 	for (const endpoint of endpoints) {
-		if (endpoint.multipart !== true) mountOne(app, context, endpoint);
+		if (!endpoint.multipart && !endpoint.anyBody) mountOne(app, context, endpoint);
 	}
+	await app.register(async (bodies) => {
+		if (!bodies.hasContentTypeParser('*')) bodies.addContentTypeParser('*', (_request, _payload, done) => done(null));
+		for (const endpoint of endpoints) if (endpoint.anyBody) mountOne(bodies, context, endpoint);
+	});
 	await app.register(async (forms) => {
 		await forms.register(fastifyMultipart);
 		// Anything else is refused by the handler, with the hint that belongs there.

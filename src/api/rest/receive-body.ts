@@ -7,14 +7,20 @@ import type { UploadWatch, WatchedUpload } from './upload-watch.js';
 export interface BodyLimits {
 	readonly maxBytes: number;
 	readonly watch: UploadWatch;
+	/** Ends the receiving with its reason. */
+	readonly signal?: AbortSignal;
 }
 
 /**
  * Writes the body into the session, which may hold the socket up, and answers the bytes received. The session is neither
  * finished nor aborted. On a rejection no write of the session is under way any more and the request is paused.
- * Errors: CLIENT_GONE, UPLOAD_TIMEOUT, BODY_TOO_LARGE, and those of the session.
+ * Errors: CLIENT_GONE, UPLOAD_TIMEOUT, BODY_TOO_LARGE, the signal's reason, and those of the session.
  */
-export function receiveBody(request: IncomingMessage, session: UploadSession, limits: BodyLimits): Promise<number> {
+export function receiveBody(
+	request: IncomingMessage,
+	session: Pick<UploadSession, 'write'>,
+	limits: BodyLimits,
+): Promise<number> {
 	return new Promise((resolve, reject) => {
 		let receivedBytes = 0;
 		let failure: PerigeeError | undefined;
@@ -28,7 +34,9 @@ export function receiveBody(request: IncomingMessage, session: UploadSession, li
 		request.on('data', take);
 		request.on('end', end);
 		request.on('close', gone);
-		if (request.destroyed && !request.readableEnded) gone();
+		limits.signal?.addEventListener('abort', interrupted);
+		if (limits.signal?.aborted) interrupted();
+		else if (request.destroyed && !request.readableEnded) gone();
 
 		function take(chunk: Buffer): void {
 			watched.moved = true;
@@ -63,6 +71,9 @@ export function receiveBody(request: IncomingMessage, session: UploadSession, li
 		function gone(): void {
 			fail(new PerigeeError('CLIENT_GONE', `The client broke off after ${receivedBytes} bytes.`));
 		}
+		function interrupted(): void {
+			fail(limits.signal?.reason);
+		}
 		function fail(error: unknown): void {
 			failure ??= asPerigeeError(error);
 			request.pause();
@@ -76,6 +87,7 @@ export function receiveBody(request: IncomingMessage, session: UploadSession, li
 			request.off('data', take);
 			request.off('end', end);
 			request.off('close', gone);
+			limits.signal?.removeEventListener('abort', interrupted);
 			if (failure === undefined) resolve(receivedBytes);
 			else reject(failure);
 		}

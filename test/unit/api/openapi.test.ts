@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { type EndpointDefinition, ENDPOINTS } from '../../../src/api/rest/definitions.js';
-import { EXAMPLE_FILE, type Example, EXAMPLES } from '../../../src/api/rest/examples.js';
+import { EXAMPLE_FILE, type Example, EXAMPLES, UPLOAD_ID } from '../../../src/api/rest/examples.js';
 import { type Answer, ask, put, startRest } from '../../support/rest-server.js';
 
 /** Makes the call of an example on a node of its own. */
@@ -10,6 +10,8 @@ async function callOf(t: TestContext, definition: EndpointDefinition, example: E
 	const rest = await startRest(t);
 	const { name, text, type } = EXAMPLE_FILE;
 	if (!example.isFirst) await put(rest, Buffer.from(text), name, { 'Content-Type': type });
+	if (example.params?.['id'] === UPLOAD_ID)
+		await rest.store.resumables.create({ name, contentType: type, metadata: '', sizeBytes: text.length });
 	let url = definition.url;
 	for (const [part, value] of Object.entries(example.params ?? {})) url = url.replace(`{${part}}`, value);
 	assert.ok(!url.includes('{'), url);

@@ -162,7 +162,8 @@ describe('what came in a request that counts only at its end', () => {
 			for (const restart of [false, true]) {
 				const options = { offsetBytes: from, isChecked: true };
 				const session = await store.files.resumables.resume(upload.id, options);
-				for (let at = from; at < wrong.length; at += SEGMENT_BYTES) await session.write(wrong.slice(at, at + SEGMENT_BYTES));
+				for (let at = from; at < wrong.length; at += SEGMENT_BYTES)
+					await session.write(wrong.slice(at, at + SEGMENT_BYTES));
 				await session.discard();
 				if (restart) {
 					await store.log.flush();
