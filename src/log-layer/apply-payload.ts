@@ -164,7 +164,7 @@ async function noteDropped(turn: ViewTurn, objectId: ObjectId, segment: number, 
 async function applyClosed(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> {
 	const { objectId, sizeBytes, root } = decodeClosed(record);
 	if (memory.pending.mayBeResumable(objectId)) await dropStaged(turn, objectId, memory.live);
-	memory.pending.ended(objectId);
+	memory.pending.closed(objectId);
 	const known = await objectRow(turn, objectId);
 	if (known?.state === OBJECT_DELETED) {
 		memory.trees.forget(objectId);

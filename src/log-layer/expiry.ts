@@ -53,11 +53,11 @@ export class Expiry {
 			await Promise.all(due.slice(at, at + LIMITS.expiryAtOnce).map((entry) => this.#expire(entry)));
 	}
 
-	/** An open object is due as soon as no upload holds it and nobody may continue it. */
+	/** An open object is due as soon as no upload holds it and nobody may continue it; a closed one has its time. */
 	#isDue({ objectId, root, sinceMs, untilMs = 0 }: PendingObject): boolean {
 		const { clock, uploadExpiryMs, isActive } = this.#parts;
-		if (root === undefined) return clock.nowMs() >= untilMs && !isActive(objectId);
-		return clock.nowMs() - sinceMs >= uploadExpiryMs;
+		if (clock.nowMs() < untilMs || isActive(objectId)) return false;
+		return root === undefined || clock.nowMs() - sinceMs >= uploadExpiryMs;
 	}
 
 	async #expire({ objectId, root }: PendingObject): Promise<void> {

@@ -92,6 +92,18 @@ export interface FileStoreParts {
 const NO_TAGS = new Uint8Array(0);
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['DATA_DAMAGED', 'READ_FAILED', 'NOT_HELD']);
 
+/**
+ * Since an upload has opened its object, the same content came with a newer one, which was deleted or damaged meanwhile: what is older than that
+ * counts no more.
+ */
+class OvertakenError extends Error {}
+
+/** The newest object that the root held. */
+function newestObject(row: RootRow | undefined): ObjectId {
+	const known = [row?.object, row?.ended, row?.deletion];
+	return known.reduce((newest, one) => (one && one.objectId > newest ? one.objectId : newest), 0n);
+}
+
 export class LogFileStore implements FileStore {
 	readonly #parts: FileStoreParts;
 	readonly #flowId: FlowId;
@@ -259,23 +271,50 @@ export class LogFileStore implements FileStore {
 		const { stored } = content;
 		try {
 			return await this.#parts.locks.run(root, () => this.#bindAlone(root, content, options));
+		} catch (error) {
+			if (!(error instanceof OvertakenError && 'objectId' in stored)) throw error;
+			return await this.#storeAgain({ objectId: stored.objectId, sizeBytes: content.sizeBytes, root }, options);
 		} finally {
 			if ('objectId' in stored) this.#uploading.delete(stored.objectId);
+		}
+	}
+
+	/** Stores the bytes of an object that was overtaken as a new one. */
+	async #storeAgain(object: RootedObject, options: UploadOptions): Promise<UploadResult> {
+		const { log } = this.#parts;
+		await log.flush();
+		const upload = new Upload(this.#uploadParts, options);
+		this.#uploads.set(upload, log.nextLsn);
+		try {
+			for await (const piece of this.#reader.pieces(object, 0, object.sizeBytes)) {
+				const bytes = Buffer.from(piece.bytes);
+				piece.release();
+				await upload.write(bytes);
+			}
+			const result = await upload.finish();
+			void this.#discard(object.objectId, false);
+			return result;
+		} catch (error) {
+			await upload.abort();
+			throw error;
 		}
 	}
 
 	/** Under the root's lock: nobody else stores, deletes or gives up this content meanwhile. */
 	async #bindAlone(root: DataRoot, content: ReadyContent, options: UploadOptions): Promise<UploadResult> {
 		const row = await this.#held.rootRow(root);
+		const own = 'objectId' in content.stored ? content.stored : undefined;
 		// A resumable upload whose object was closed before a crash is bound now.
-		const isOwn = 'objectId' in content.stored && row?.object?.objectId === content.stored.objectId;
+		const isOwn = own?.isClosed && row?.object?.objectId === own.objectId;
 		const state = isOwn ? 'intact' : row?.object && (await this.#stateOf({ ...row.object, root }));
 		// What a view without all of the log calls held may be deleted by a fact that returns; a newer object is out of its reach.
 		const wasHeld = isOwn || (state === 'intact' && !mayReturn(this.#parts.losses, this.#parts.damage));
+		if (own?.isClosed && !wasHeld) throw new PerigeeError('UPLOAD_NOT_FOUND', 'what had come was deleted');
+		if (own && !wasHeld && newestObject(row) >= own.objectId) throw new OvertakenError();
 		const replaced = wasHeld ? undefined : row?.object;
 		const storing = wasHeld ? undefined : this.#store(content, replaced);
 		// The bytes came a second time; compaction reclaims them.
-		if (wasHeld && !isOwn && 'objectId' in content.stored) void this.#discard(content.stored.objectId, false);
+		if (wasHeld && !isOwn && own) void this.#discard(own.objectId, false);
 		// The data is durable before anything names it; the view may take both in any order.
 		await storing?.durable;
 		if (replaced && 'bytes' in content.stored) this.#parts.log.write('small', [spent(replaced, root)], false);

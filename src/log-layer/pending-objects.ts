@@ -15,7 +15,7 @@ export interface PendingObject {
 	readonly root?: DataRoot;
 	/** When this store first knew of it; restarts keep it. */
 	readonly sinceMs: number;
-	/** An open object whose upload may go on until then. */
+	/** Its upload may go on, or learn of its end, until then. */
 	readonly untilMs?: number;
 }
 
@@ -26,6 +26,8 @@ export class PendingObjects {
 	/** False after an overflow, until the next scan begins. */
 	#isCollecting: boolean;
 	#isComplete: boolean;
+	/** A resumable object that was closed just now. */
+	#lastClosed: { readonly objectId: ObjectId; readonly untilMs: number } | undefined;
 
 	/** `listed`: as of the checkpoint that the replay begins at; undefined when it had no list. */
 	constructor(nowMs: () => number, listed: readonly PendingObject[] | undefined) {
@@ -94,14 +96,23 @@ export class PendingObjects {
 		return !this.#isComplete || this.isResumable(objectId);
 	}
 
-	/** An open object was closed or deleted. */
+	/** An open object was closed; `unnamed` may follow. */
+	closed(objectId: ObjectId): void {
+		const untilMs = this.#open.get(objectId)?.untilMs;
+		this.#open.delete(objectId);
+		this.#lastClosed = untilMs === undefined ? undefined : { objectId, untilMs };
+	}
+
+	/** An open object was deleted. */
 	ended(objectId: ObjectId): void {
 		this.#open.delete(objectId);
 	}
 
 	/** A closed object holds this root, and no submission names it. */
 	unnamed(root: DataRoot, objectId: ObjectId): void {
-		if (this.#unnamed.get(root)?.objectId !== objectId) this.#add({ objectId, root, sinceMs: this.#nowMs() });
+		if (this.#unnamed.get(root)?.objectId === objectId) return;
+		const until = this.#lastClosed?.objectId === objectId ? { untilMs: this.#lastClosed.untilMs } : {};
+		this.#add({ objectId, root, sinceMs: this.#nowMs(), ...until });
 	}
 
 	/** A submission names the root, or the object that held it is gone. */

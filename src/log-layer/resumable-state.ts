@@ -82,12 +82,13 @@ export async function closedContent(
 	fact: ResumableFact,
 	sizeBytes: number,
 ): Promise<ReadyContent> {
+	const { limitBytes: _, ...whole } = fact;
 	const { objectId } = fact;
-	const { tree, tail } = await resumableState(parts, { ...fact, sizeBytes });
+	const { tree, tail } = await resumableState(parts, { ...whole, sizeBytes });
 	const row = await parts.view.get(rowKeys.segment(objectId, Number(tree.segments())));
 	if (!row) throw new PerigeeError('NOT_HELD', 'segments of the upload are missing');
 	tree.push(decodeSegmentRow(row).root);
-	return { tree: tree.finish(BigInt(sizeBytes), tail), sizeBytes, stored: { objectId } };
+	return { tree: tree.finish(BigInt(sizeBytes), tail), sizeBytes, stored: { objectId, isClosed: true } };
 }
 
 /** How often the places are looked up anew, because compaction has moved them or some cannot be read. */

@@ -140,15 +140,18 @@ export class Resumables implements ResumableUploads {
 			...(options.isChecked ? { limitBytes: stands } : {}),
 		};
 		const isNew = next.sizeBytes !== fact.sizeBytes || next.limitBytes !== fact.limitBytes;
-		// It stands in front of all that comes now.
-		if (isNew) void this.#parts.log.write('bulk', [resumableFact(next)], false).written.catch(() => undefined);
 		this.#known.delete(fact.objectId);
+		// It stands in front of all that comes now, and is in the view before anybody looks again.
+		const noted = isNew ? this.#parts.log.write('bulk', [resumableFact(next)], false) : undefined;
 		const transfer = new ResumableTransfer(this.#parts, known, isNew ? next : fact, tail);
-		return new Session(
-			transfer,
-			(after) => this.#remember(after),
-			(error) => this.#failed(wanted.objectId, error),
-		);
+		return new Session(transfer, {
+			paused: (after) => this.#remember(after),
+			failed: async (error) => {
+				if (noted) this.#parts.log.hurry('bulk');
+				await noted?.applied;
+				await this.#failed(wanted.objectId, error);
+			},
+		});
 	}
 
 	/** Content with another root than was said will never be right. */
@@ -216,23 +219,24 @@ export class Resumables implements ResumableUploads {
 	}
 }
 
+/** What becomes of a request. */
+interface SessionEnds {
+	readonly paused: (known: KnownUpload) => ResumableUpload;
+	/** Nothing of what came counts. */
+	readonly failed: (error: unknown) => Promise<void>;
+}
+
 /** A request that works on an upload, until it ends. */
 class Session implements ResumeSession {
 	readonly ended: Promise<void>;
 	readonly #transfer: ResumableTransfer;
-	readonly #remember: (known: KnownUpload) => ResumableUpload;
-	readonly #failed: (error: unknown) => Promise<void>;
+	readonly #ends: SessionEnds;
 	readonly #end: () => void;
 	readonly #interrupt = new AbortController();
 
-	constructor(
-		transfer: ResumableTransfer,
-		remember: (known: KnownUpload) => ResumableUpload,
-		failed: (error: unknown) => Promise<void>,
-	) {
+	constructor(transfer: ResumableTransfer, ends: SessionEnds) {
 		this.#transfer = transfer;
-		this.#remember = remember;
-		this.#failed = failed;
+		this.#ends = ends;
 		const ended = deferred();
 		this.ended = ended.promise;
 		this.#end = () => ended.resolve();
@@ -252,10 +256,9 @@ class Session implements ResumeSession {
 
 	async pause(): Promise<ResumableUpload> {
 		try {
-			return this.#remember(await this.#transfer.pause());
+			return this.#ends.paused(await this.#transfer.pause());
 		} catch (error) {
-			await this.#transfer.abort();
-			await this.#failed(error);
+			await this.#giveUp(error).catch(() => undefined);
 			throw error;
 		} finally {
 			this.#end();
@@ -263,8 +266,16 @@ class Session implements ResumeSession {
 	}
 
 	async discard(): Promise<void> {
+		try {
+			await this.#giveUp(undefined);
+		} finally {
+			this.#end();
+		}
+	}
+
+	async #giveUp(error: unknown): Promise<void> {
 		await this.#transfer.abort();
-		this.#end();
+		await this.#ends.failed(error);
 	}
 }
 

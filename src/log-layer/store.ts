@@ -124,8 +124,8 @@ export interface Store {
 	readonly disk: DiskSpace;
 	readonly damage: DamageList;
 	readonly log: AppendLog;
-	/** Deleted objects whose rows are still to be removed, and objects that no submission names. */
-	readonly waiting: { readonly purges: number; readonly unnamed: number };
+	/** Deleted objects whose rows are still to be removed, objects that no submission names, and resumable uploads that may go on. */
+	readonly waiting: { readonly purges: number; readonly unnamed: number; readonly resumables: number };
 	/** Does now what is due in the background, and waits until it is done. */
 	settle(): Promise<void>;
 	readonly scrub: Scrub;
@@ -300,9 +300,9 @@ class OpenStore implements Store {
 		}
 	}
 
-	get waiting(): { readonly purges: number; readonly unnamed: number } {
+	get waiting(): Store['waiting'] {
 		const { purge, pending } = this.#parts;
-		return { purges: purge.waiting, unnamed: pending.count };
+		return { purges: purge.waiting, unnamed: pending.count - pending.resumables, resumables: pending.resumables };
 	}
 
 	async settle(): Promise<void> {

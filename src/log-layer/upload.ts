@@ -19,8 +19,10 @@ import type { UploadOptions, UploadResult, UploadSession } from './types.js';
 export interface ReadyContent {
 	readonly tree: FileRoot;
 	readonly sizeBytes: number;
-	/** Small content itself, or the object whose segments are written. */
-	readonly stored: { readonly bytes: Uint8Array; readonly blockCrcs: Uint8Array } | { readonly objectId: ObjectId };
+	/** Small content itself, or the object whose segments are written. `isClosed`: a run before has closed it. */
+	readonly stored:
+		| { readonly bytes: Uint8Array; readonly blockCrcs: Uint8Array }
+		| { readonly objectId: ObjectId; readonly isClosed?: true };
 }
 
 export interface UploadParts extends SegmentStreamParts {

@@ -26,5 +26,6 @@ export function refreshStoreMetrics(metrics: Metrics, healing: HealingStore): vo
 	metrics.damagedPlaces.set(store.damage.count);
 	metrics.damagedStretches.set(store.damage.stretches.length);
 	metrics.unnamedObjects.set(store.waiting.unnamed);
+	metrics.resumableUploads.set(store.waiting.resumables);
 	metrics.purgesWaiting.set(store.waiting.purges);
 }

@@ -3,6 +3,7 @@ import { fileRoot } from '../../src/native/addon.js';
 import { rootFromBytes, type DataRoot, type TxSeq } from '../../src/units.js';
 import type { Prng } from '../support/prng.js';
 import { ContentStates } from './content-states.js';
+import type { SentUpload } from './resumables.js';
 
 export interface Content {
 	readonly bytes: Buffer;
@@ -20,6 +21,8 @@ export class Oracle {
 	/** All content that any upload was begun with, by root and size. */
 	readonly contents = new Map<string, Content>();
 	readonly acknowledged: Acknowledged[] = [];
+	/** Uploads in several requests. */
+	readonly resumables: SentUpload[] = [];
 	states = new ContentStates();
 	/** Names of uploads that were begun and not answered with success, by root: each may be there or not. */
 	readonly #openNames = new Map<DataRoot, Set<string>>();
@@ -30,6 +33,7 @@ export class Oracle {
 		const copy = new Oracle();
 		for (const [key, content] of this.contents) copy.contents.set(key, content);
 		copy.acknowledged.push(...this.acknowledged);
+		copy.resumables.push(...this.resumables.map((upload) => ({ ...upload })));
 		for (const [root, names] of this.#openNames) copy.#openNames.set(root, new Set(names));
 		copy.#names = this.#names;
 		copy.states = this.states.fork();

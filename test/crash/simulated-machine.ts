@@ -79,7 +79,7 @@ export class SimulatedMachine {
 	faults: FaultHook | undefined;
 	/** Of the next process: how long content that nobody names is kept. */
 	uploadExpiryMs = 0;
-	resumableExpiryMs = 86_400_000;
+	resumableExpiryMs = 30 * 86_400_000;
 	/** Also those of earlier processes. */
 	totalCalls = 0;
 	/** Crashes beside calls that change the disk. */

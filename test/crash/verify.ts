@@ -7,6 +7,7 @@ import type { Store } from '../../src/log-layer/store.js';
 import type { StoredFile } from '../../src/log-layer/types.js';
 import { HASH_BYTES, SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
 import type { Content, Oracle } from './oracle.js';
+import { verifyResumables } from './resumables.js';
 import type { Process, SimulatedMachine, Told } from './simulated-machine.js';
 import { inTurns } from './turns.js';
 
@@ -22,6 +23,7 @@ export async function verifyStore(machine: SimulatedMachine, process: Process, o
 	for (const reason of store.files.health()) {
 		if (reason.code !== 'DISK_FULL') throw new Violation(`unhealthy: ${reason.code} ${reason.message}`);
 	}
+	await verifyResumables(store, oracle);
 	await verifyAcknowledged(store, oracle);
 	await verifySubmissions(store, oracle);
 	await store.log.flush();

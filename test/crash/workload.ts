@@ -7,6 +7,7 @@ import type { Prng } from '../support/prng.js';
 import type { OperationToken } from './content-states.js';
 import { PlaceMap } from './place-map.js';
 import { makeContent, type Content, type Oracle } from './oracle.js';
+import { resume } from './resumables.js';
 import type { SimulatedMachine } from './simulated-machine.js';
 import { checkFile, Violation } from './verify.js';
 
@@ -61,7 +62,8 @@ function isAllowed(error: unknown, allowed: ReadonlySet<ErrorCode>): boolean {
 
 async function runOperation(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng): Promise<void> {
 	const dice = prng.below(100);
-	if (dice < 48) return upload(machine, store, oracle, prng, makeContent(prng, smallSize(prng)));
+	if (dice < 40) return upload(machine, store, oracle, prng, makeContent(prng, smallSize(prng)));
+	if (dice < 48) return resume(machine, store, oracle, prng);
 	if (dice < 59)
 		return upload(machine, store, oracle, prng, makeContent(prng, SEGMENT_BYTES + 1 + prng.below(4 * SEGMENT_BYTES)));
 	if (dice < 76) return upload(machine, store, oracle, prng, oracle.anyContent(prng) ?? makeContent(prng, 1000));
