@@ -132,7 +132,11 @@ export const METRICS = {
 		'Objects given up: left behind by a stop, or without a submission for too long.',
 		[],
 	),
-	resumableUploads: gauge('resumable_uploads', 'Resumable uploads that were begun and are neither whole nor given up.', []),
+	resumableUploads: gauge(
+		'resumable_uploads',
+		'Resumable uploads that were begun and are neither whole nor given up.',
+		[],
+	),
 	unnamedObjects: gauge('unnamed_objects', 'Objects that no submission names: in upload, or waiting to expire.', []),
 	purgesWaiting: gauge('purges_waiting', 'Deleted files whose rows are still to be removed from the index.', []),
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { rename } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { LIMITS } from '../../../src/limits.js';
 import type { ResumableOptions, ResumableUpload, ResumeOptions } from '../../../src/log-layer/types.js';
 import { fileRoot } from '../../../src/native/addon.js';
 import { rootFromBytes, SEGMENT_BYTES } from '../../../src/units.js';
+import { damageContent, logFiles } from '../../support/damage.js';
 import { Prng } from '../../support/prng.js';
 import { SimulatedClock } from '../../support/simulated-clock.js';
 import { dumpView, put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
@@ -293,6 +295,51 @@ describe('resumable uploads', () => {
 		const upload = await send(store, id, WHOLE, from, WHOLE.length);
 		assert.equal(upload.stored?.root, rootOf(WHOLE));
 		assert.ok((await readBack(store, upload.stored)).equals(WHOLE));
+		await store.close();
+	});
+
+	const places = [
+		{ where: 'staged bytes', end: 3 * SEGMENT_BYTES + 5000, at: 3 * SEGMENT_BYTES + 4000, stands: 3 * SEGMENT_BYTES },
+		{
+			where: 'the segment that came last',
+			end: 3 * SEGMENT_BYTES,
+			at: 3 * SEGMENT_BYTES - 100,
+			stands: 2 * SEGMENT_BYTES,
+		},
+	];
+	for (const { where, end, at, stands } of places) {
+		it(`go on in front of ${where} when that was damaged`, async () => {
+			let store = await stores.open();
+			const { id } = await begin(store, { sizeBytes: WHOLE.length });
+			await send(store, id, WHOLE, 0, end);
+			await damageContent(store.dataDir, 'bulk', WHOLE, at);
+			assert.equal((await store.files.resumables.find(id)).offsetBytes, stands);
+			await store.close();
+			store = await stores.open({}, store.dataDir);
+			assert.equal((await store.files.resumables.find(id)).offsetBytes, stands);
+			await assertStored(store, await send(store, id, WHOLE, stands, WHOLE.length), WHOLE);
+			await store.close();
+		});
+	}
+
+	it('go on in front of a log file that is missing, and are whole once more when it is back', async () => {
+		const options = { rollBytes: 600_000 };
+		let store = await stores.open(options);
+		const { id } = await begin(store, { sizeBytes: WHOLE.length });
+		await send(store, id, WHOLE, 0, SEGMENT_BYTES + 10);
+		await send(store, id, WHOLE, SEGMENT_BYTES + 10, 4 * SEGMENT_BYTES + 10);
+		const files = await logFiles(store.dataDir, 'bulk');
+		await store.close();
+		const lost = files[1] as string;
+		await rename(lost, `${lost}.away`);
+		store = await stores.open(options, store.dataDir);
+		const { offsetBytes } = await store.files.resumables.find(id);
+		assert.ok(offsetBytes > 0 && offsetBytes < 4 * SEGMENT_BYTES, String(offsetBytes));
+		await store.close();
+		await rename(`${lost}.away`, lost);
+		store = await stores.open(options, store.dataDir);
+		assert.equal((await store.files.resumables.find(id)).offsetBytes, 4 * SEGMENT_BYTES + 10);
+		await assertStored(store, await send(store, id, WHOLE, 4 * SEGMENT_BYTES + 10, WHOLE.length), WHOLE);
 		await store.close();
 	});
 

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import type { StorageIo } from '../../../src/io/storage-io.js';
 import { LIMITS } from '../../../src/limits.js';
+import { decodeRootRow, rowKeys } from '../../../src/log-layer/rows.js';
 import { fileRoot } from '../../../src/native/addon.js';
 import { type DataRoot, rootFromBytes, type TxSeq } from '../../../src/units.js';
 import { Prng } from '../../support/prng.js';
@@ -240,4 +241,39 @@ describe('limits', () => {
 		assert.ok((await readBack(store, await put(store, SMALL))).equals(SMALL));
 		await store.close();
 	});
+});
+
+describe('an upload that is overtaken by the same content', () => {
+	for (const fate of ['deleted', 'damaged'] as const) {
+		it(`which is ${fate} before it ends, is there all the same`, async () => {
+			const store = await stores.open();
+			const slow = store.files.beginUpload({ name: 'slow', contentType: '' });
+			await slow.write(LARGE.slice(0, 600_000));
+			await store.log.flush();
+			const { root } = await put(store, LARGE, { name: 'quick' });
+			const row = await store.kv.get(rowKeys.root(root));
+			const objectId = (row && decodeRootRow(row).object?.objectId) as bigint;
+			if (fate === 'deleted') await store.files.deleteFile(root);
+			else
+				store.damage.add({
+					root,
+					objectId,
+					segment: 1,
+					reason: 'checksum',
+					lane: 'bulk',
+					fileNo: 1,
+					offset: 4096,
+					foundBy: 'read',
+				});
+			await slow.write(LARGE.slice(600_000));
+			const result = await slow.finish();
+			const file = await store.files.fileByRoot(root);
+			assert.deepEqual([file?.finalized, file?.deleted, file?.name], [true, false, 'slow']);
+			assert.ok((await readBack(store, result)).equals(LARGE));
+			await store.close();
+			const rebuilt = await stores.open({ rebuild: true }, store.dataDir);
+			assert.ok((await readBack(rebuilt, result)).equals(LARGE));
+			await rebuilt.close();
+		});
+	}
 });
