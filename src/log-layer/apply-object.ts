@@ -13,6 +13,8 @@ export interface ApplyMemory {
 	readonly trees: OpenTrees;
 	/** Objects that no submission names. */
 	readonly pending: PendingObjects;
+	/** Open objects of which bytes were staged in this run. */
+	readonly staged: Set<ObjectId>;
 	/** How much of each log file counts. */
 	readonly live: LiveBytes;
 }

@@ -7,7 +7,7 @@ import type { LogRecord } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
 import { rootFromBytes, type DataRoot, type Lsn } from '../units.js';
 import { NEW_OBJECT, objectRow, openObject, placeOf, putObjectRow, type ApplyMemory } from './apply-object.js';
-import { applyResumable, applyStaged, dropStaged } from './apply-resumable.js';
+import { applyResumable, applyStaged, dropStaged, dropStagedOf } from './apply-resumable.js';
 import type { LiveBytes } from './live-bytes.js';
 import { completeObject, segmentsOf } from './object-completion.js';
 import { deletionKeys } from './liveness.js';
@@ -130,16 +130,31 @@ function applySegment(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): P
 	const row = record.place ? { root, place: placeOf(record) } : { root };
 	if (isCopy(record)) {
 		memory.trees.forget(objectId);
-		const putting = putIfNewest(turn, key, row, record.origin, memory.live);
+		const putting = putResumed(turn, key, row, record, memory);
 		return record.place ? putting : putting.then(() => noteDropped(turn, objectId, segment, memory));
 	}
 	memory.trees.segment(objectId, segment, root);
-	// Only a resumable upload may write a segment again.
-	if (memory.pending.isResumable(objectId)) return putIfNewest(turn, key, row, record.origin, memory.live);
+	// Only a resumable upload may write a segment again, or have staged bytes of it.
+	if (memory.pending.isResumable(objectId) || memory.staged.has(objectId))
+		return putResumed(turn, key, row, record, memory);
 	memory.live.moved(key, undefined, row.place);
 	turn.put(key, encodeSegmentRow(row));
 	// A power cut may have taken the record that opened the object with the end of the file before: it is open all the same.
 	return memory.pending.isOpen(objectId) ? undefined : openObject(turn, objectId, memory);
+}
+
+/** Puts a segment that may stand here already, or in staged bytes. */
+async function putResumed(
+	turn: ViewTurn,
+	key: Buffer,
+	row: SegmentRow,
+	record: LogRecord,
+	memory: ApplyMemory,
+): Promise<void> {
+	await putIfNewest(turn, key, row, record.origin, memory.live);
+	const { objectId, segment } = decodeSegment(record);
+	if (memory.pending.isResumable(objectId) || memory.staged.has(objectId))
+		await dropStagedOf(turn, objectId, segment, record.origin, memory);
 }
 
 /** Only a copy made by compaction can be older than what stands here; a segment that was dropped stays dropped. */
@@ -163,7 +178,7 @@ async function noteDropped(turn: ViewTurn, objectId: ObjectId, segment: number, 
 
 async function applyClosed(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> {
 	const { objectId, sizeBytes, root } = decodeClosed(record);
-	if (memory.pending.mayBeResumable(objectId)) await dropStaged(turn, objectId, memory.live);
+	await dropStaged(turn, objectId, memory);
 	memory.pending.closed(objectId);
 	const known = await objectRow(turn, objectId);
 	if (known?.state === OBJECT_DELETED) {
@@ -204,10 +219,15 @@ async function fillsHole(turn: ViewTurn, record: LogRecord): Promise<boolean> {
 }
 
 /** Takes the object out of its root's row at once; the rows of its segments are removed in the background (purge.ts). */
-async function applyDeleted(turn: ViewTurn, record: LogRecord, { trees, pending, live }: ApplyMemory): Promise<void> {
+async function applyDeleted(
+	turn: ViewTurn,
+	record: LogRecord,
+	{ trees, pending, staged, live }: ApplyMemory,
+): Promise<void> {
 	const { objectId, root, cause } = decodeDeleted(record);
 	trees.forget(objectId);
 	pending.ended(objectId);
+	staged.delete(objectId);
 	if (record.lane === 'bulk') {
 		const { sizeBytes } = (await objectRow(turn, objectId)) ?? NEW_OBJECT;
 		putObjectRow(turn, objectId, { ...NEW_OBJECT, sizeBytes, state: OBJECT_DELETED });

@@ -3,7 +3,7 @@
  * until it expires, so that its client learns of the end.
  */
 import type { LogRecord } from '../append-log/types.js';
-import type { Lsn } from '../units.js';
+import { SEGMENT_BYTES, type Lsn } from '../units.js';
 import { objectRow, openObject, placeOf, type ApplyMemory } from './apply-object.js';
 import type { LiveBytes } from './live-bytes.js';
 import type { ObjectId } from './records.js';
@@ -25,7 +25,10 @@ export async function applyResumable(turn: ViewTurn, record: LogRecord, memory: 
 	const key = rowKeys.resumable(objectId);
 	if ((await originOf(turn, key)) > record.origin) return;
 	turn.put(key, encodeResumableRow(record.origin, record.ext));
-	if (!stored && (await isOpen(turn, objectId, memory))) memory.pending.resumable(objectId, expiresMs);
+	if (stored) return;
+	const isInView = await isOpen(turn, objectId, memory);
+	// A view that is newer than this record may know of the object's end, which comes further on.
+	if (isInView || memory.pending.isOpen(objectId)) memory.pending.resumable(objectId, expiresMs);
 }
 
 export async function applyStaged(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> {
@@ -35,16 +38,42 @@ export async function applyStaged(turn: ViewTurn, record: LogRecord, memory: App
 	const before = await stagedAt(turn, key);
 	const after = withStaged(before, { offset, place: placeOf(record) });
 	move(memory.live, key, before, after);
+	memory.staged.add(objectId);
 	turn.put(key, encodeStagedRow(after));
 }
 
 /** The object is closed: all its bytes stand in whole segments. */
-export async function dropStaged(turn: ViewTurn, objectId: ObjectId, live: LiveBytes): Promise<void> {
+export function dropStaged(turn: ViewTurn, objectId: ObjectId, memory: ApplyMemory): Promise<void> {
+	return keepStaged(turn, objectId, memory, () => false);
+}
+
+/** A segment was written, by a record of this origin: what was staged of it before counts no more. */
+export function dropStagedOf(
+	turn: ViewTurn,
+	objectId: ObjectId,
+	segment: number,
+	origin: Lsn,
+	memory: ApplyMemory,
+): Promise<void> {
+	const isOver = ({ offset, place }: StagedPlace): boolean =>
+		Math.floor(offset / SEGMENT_BYTES) === segment && place.origin < origin;
+	return keepStaged(turn, objectId, memory, (staged) => !isOver(staged));
+}
+
+async function keepStaged(
+	turn: ViewTurn,
+	objectId: ObjectId,
+	{ live, staged }: ApplyMemory,
+	isKept: (staged: StagedPlace) => boolean,
+): Promise<void> {
 	const key = rowKeys.staged(objectId);
 	const before = await stagedAt(turn, key);
-	if (before.length === 0) return;
-	move(live, key, before, []);
-	turn.del(key);
+	const after = before.filter(isKept);
+	if (after.length === 0) staged.delete(objectId);
+	if (after.length === before.length) return;
+	move(live, key, before, after);
+	if (after.length === 0) turn.del(key);
+	else turn.put(key, encodeStagedRow(after));
 }
 
 /** A power cut may have taken the record that opened the object: then this one opens it. */

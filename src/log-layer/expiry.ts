@@ -115,16 +115,20 @@ export class Expiry {
 			for (const { key, value } of rows)
 				if (decodeObjectRow(value).state === OBJECT_OPEN) pending.opened(Buffer.from(key).readBigUInt64BE(1));
 		}
+		const untilMs = new Map<ObjectId, number>();
 		for await (const rows of view.scan(tableRange(TABLES.resumable))) {
 			for (const { value } of rows) {
-				const { objectId, expiresMs } = decodeResumableRow(value).fact;
+				const { objectId, expiresMs, stored } = decodeResumableRow(value).fact;
+				if (stored) continue;
+				untilMs.set(objectId, expiresMs);
 				if (pending.isOpen(objectId)) pending.resumable(objectId, expiresMs);
 			}
 		}
 		for await (const rows of view.scan(tableRange(TABLES.root))) {
 			for (const { key, value } of rows) {
 				const { object, submissions } = decodeRootRow(value);
-				if (object && !submissions) pending.unnamed(rootFromBytes(key.subarray(1)), object.objectId);
+				if (object && !submissions)
+					pending.unnamed(rootFromBytes(key.subarray(1)), object.objectId, untilMs.get(object.objectId));
 			}
 		}
 		pending.endScan();

@@ -1,27 +1,18 @@
 /** The file store as the API sees it: uploads, look-ups, reads, proofs (docs/architecture.md §6, §7). */
 import type { AppendLog } from '../append-log/append-log.js';
-import type { WriteTicket } from '../append-log/types.js';
-import { type ErrorCode, PerigeeError } from '../errors.js';
+import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
-import { LIMITS } from '../limits.js';
 import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
-import {
-	SEGMENT_BYTES,
-	bytesOfHex,
-	rootFromBytes,
-	type DataRoot,
-	type FlowId,
-	type SectorIndex,
-	type TxSeq,
-} from '../units.js';
+import { SEGMENT_BYTES, bytesOfHex, type DataRoot, type FlowId, type SectorIndex, type TxSeq } from '../units.js';
 import type { CheckedObjects } from './checked-objects.js';
 import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
-import { FileDeletion, spent } from './file-deletion.js';
+import { ContentBinding } from './content-binding.js';
+import { FileDeletion } from './file-deletion.js';
 import { FileLookup } from './file-lookup.js';
 import { flowRootOf, proveSector, type FlowProofParts } from './flow-proofs.js';
 import { flowSegmentAt, type FlowSegment } from './flow-segments.js';
@@ -30,20 +21,12 @@ import { healthReasons } from './health.js';
 import { HeldContent } from './held-content.js';
 import { objectProof } from './object-tree.js';
 import { ObjectReader } from './object-reader.js';
-import {
-	DELETED_BECAUSE,
-	NO_ROOT,
-	objectClosed,
-	objectDeleted,
-	uploadBytes,
-	wholeObject,
-	type ObjectId,
-} from './records.js';
-import { mayReturn, type Losses } from './losses.js';
+import { DELETED_BECAUSE, NO_ROOT, objectDeleted, uploadBytes, type ObjectId } from './records.js';
+import type { Losses } from './losses.js';
 import { LostSegments } from './lost-segments.js';
 import type { PendingObjects } from './pending-objects.js';
 import type { RootLocks } from './key-locks.js';
-import { rowKeys, type RootedObject, type RootObject, type RootRow, type SubmissionRow } from './rows.js';
+import type { RootedObject, SubmissionRow } from './rows.js';
 import { includesSegment } from './segment-ranges.js';
 import { Resumables } from './resumables.js';
 import { submissionAt } from './submissions.js';
@@ -58,10 +41,9 @@ import type {
 	ListOptions,
 	StoredFile,
 	UploadOptions,
-	UploadResult,
 	UploadSession,
 } from './types.js';
-import { Upload, type ReadyContent, type UploadParts } from './upload.js';
+import { Upload, type BoundContent, type ReadyContent, type UploadParts } from './upload.js';
 import { noRoom, type View } from './view.js';
 
 export interface FileStoreParts {
@@ -89,21 +71,6 @@ export interface FileStoreParts {
 	readonly submitter: Uint8Array;
 }
 
-const NO_TAGS = new Uint8Array(0);
-const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['DATA_DAMAGED', 'READ_FAILED', 'NOT_HELD']);
-
-/**
- * Since an upload has opened its object, the same content came with a newer one, which was deleted or damaged meanwhile: what is older than that
- * counts no more.
- */
-class OvertakenError extends Error {}
-
-/** The newest object that the root held. */
-function newestObject(row: RootRow | undefined): ObjectId {
-	const known = [row?.object, row?.ended, row?.deletion];
-	return known.reduce((newest, one) => (one && one.objectId > newest ? one.objectId : newest), 0n);
-}
-
 export class LogFileStore implements FileStore {
 	readonly #parts: FileStoreParts;
 	readonly #flowId: FlowId;
@@ -112,6 +79,7 @@ export class LogFileStore implements FileStore {
 	readonly #lookup: FileLookup;
 	readonly #proofs: FlowProofParts;
 	readonly #deletion: FileDeletion;
+	readonly #binding: ContentBinding;
 	/** With the next number of the log at their beginning. */
 	readonly #uploads = new Map<Upload, ObjectId>();
 	/** Opened by uploads of this process that are neither bound nor given up. */
@@ -127,7 +95,7 @@ export class LogFileStore implements FileStore {
 			opened: (objectId) => this.#uploading.add(objectId),
 			// What is durable when the index begins to wait for room becomes visible later, or is sent again.
 			bind: (content, options) => parts.view.unlessStalled(this.#bind(content, options)),
-			discard: (objectId) => void this.#discard(objectId),
+			discard: (objectId, urgent) => void this.#discard(objectId, urgent),
 			ended: (upload) => this.#uploads.delete(upload),
 		};
 		this.resumables = new Resumables({
@@ -143,6 +111,12 @@ export class LogFileStore implements FileStore {
 		this.#held = new HeldContent(view, this.#reader, parts.damage, lost);
 		this.#lookup = new FileLookup(view, this.#flowId, this.#held);
 		this.#deletion = new FileDeletion(parts);
+		this.#binding = new ContentBinding({
+			...parts,
+			held: this.#held,
+			reader: this.#reader,
+			beginUpload: (options) => this.#newUpload(options),
+		});
 		this.#proofs = { view: parts.view, reader: this.#reader, objectOf: (submission) => this.#objectOf(submission) };
 	}
 
@@ -165,6 +139,10 @@ export class LogFileStore implements FileStore {
 
 	beginUpload(options: UploadOptions): UploadSession {
 		this.#admit(options.announcedBytes ?? 0);
+		return this.#newUpload(options);
+	}
+
+	#newUpload(options: UploadOptions): Upload {
 		const upload = new Upload(this.#uploadParts, options);
 		this.#uploads.set(upload, this.#parts.log.nextLsn);
 		return upload;
@@ -265,161 +243,20 @@ export class LogFileStore implements FileStore {
 		await Promise.all([...[...this.#uploads.keys()].map((upload) => upload.abort()), this.resumables.close()]);
 	}
 
-	/** Makes content durable, if it is not here, and binds it to a submission, if none fits. */
-	async #bind(content: ReadyContent, options: UploadOptions): Promise<UploadResult> {
-		const root = rootFromBytes(content.tree.root);
-		const { stored } = content;
+	/** Binds content; the object that it came in is then no upload's any more. */
+	async #bind(content: ReadyContent, options: UploadOptions): Promise<BoundContent> {
 		try {
-			return await this.#parts.locks.run(root, () => this.#bindAlone(root, content, options));
-		} catch (error) {
-			if (!(error instanceof OvertakenError && 'objectId' in stored)) throw error;
-			return await this.#storeAgain({ objectId: stored.objectId, sizeBytes: content.sizeBytes, root }, options);
+			return await this.#binding.bind(content, options);
 		} finally {
-			if ('objectId' in stored) this.#uploading.delete(stored.objectId);
+			if ('objectId' in content.stored) this.#uploading.delete(content.stored.objectId);
 		}
-	}
-
-	/** Stores the bytes of an object that was overtaken as a new one. */
-	async #storeAgain(object: RootedObject, options: UploadOptions): Promise<UploadResult> {
-		const { log } = this.#parts;
-		await log.flush();
-		const upload = new Upload(this.#uploadParts, options);
-		this.#uploads.set(upload, log.nextLsn);
-		try {
-			for await (const piece of this.#reader.pieces(object, 0, object.sizeBytes)) {
-				const bytes = Buffer.from(piece.bytes);
-				piece.release();
-				await upload.write(bytes);
-			}
-			const result = await upload.finish();
-			void this.#discard(object.objectId, false);
-			return result;
-		} catch (error) {
-			await upload.abort();
-			throw error;
-		}
-	}
-
-	/** Under the root's lock: nobody else stores, deletes or gives up this content meanwhile. */
-	async #bindAlone(root: DataRoot, content: ReadyContent, options: UploadOptions): Promise<UploadResult> {
-		const row = await this.#held.rootRow(root);
-		const own = 'objectId' in content.stored ? content.stored : undefined;
-		// A resumable upload whose object was closed before a crash is bound now.
-		const isOwn = own?.isClosed && row?.object?.objectId === own.objectId;
-		const state = isOwn ? 'intact' : row?.object && (await this.#stateOf({ ...row.object, root }));
-		// What a view without all of the log calls held may be deleted by a fact that returns; a newer object is out of its reach.
-		const wasHeld = isOwn || (state === 'intact' && !mayReturn(this.#parts.losses, this.#parts.damage));
-		if (own?.isClosed && !wasHeld) throw new PerigeeError('UPLOAD_NOT_FOUND', 'what had come was deleted');
-		if (own && !wasHeld && newestObject(row) >= own.objectId) throw new OvertakenError();
-		const replaced = wasHeld ? undefined : row?.object;
-		const storing = wasHeld ? undefined : this.#store(content, replaced);
-		// The bytes came a second time; compaction reclaims them.
-		if (wasHeld && !isOwn && own) void this.#discard(own.objectId, false);
-		// The data is durable before anything names it; the view may take both in any order.
-		await storing?.durable;
-		if (replaced && 'bytes' in content.stored) this.#parts.log.write('small', [spent(replaced, root)], false);
-		const { txSeq, known } = await this.#submission(content, root, row, options);
-		await storing?.applied;
-		// What was damaged is in no object any more that has a name.
-		if (replaced) this.#parts.damage.forget(replaced.objectId);
-		return {
-			root,
-			txSeq,
-			sizeBytes: content.sizeBytes,
-			segments: Math.ceil(content.sizeBytes / SEGMENT_BYTES),
-			name: options.name,
-			existed: known && (state === 'intact' || state === 'unchecked'),
-		};
 	}
 
 	/** Deletes an object that nothing will ever name. What cannot be written now, the expiry finds. */
-	async #discard(objectId: ObjectId, urgent = true): Promise<void> {
+	async #discard(objectId: ObjectId, urgent: boolean): Promise<void> {
 		const fact = objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent });
 		await this.#parts.log.write('bulk', [fact], urgent).applied.catch(() => undefined);
 		this.#uploading.delete(objectId);
-	}
-
-	/**
-	 * What is known of an object whose content has come again, so that the new bytes heal damage, also damage that nobody has met yet.
-	 * `unchecked`: it is large, and nobody has read it through lately; the copy that has just come takes its place, which costs nothing.
-	 */
-	async #stateOf(object: RootedObject): Promise<'intact' | 'damaged' | 'unchecked'> {
-		if (object.isPruned || this.#parts.damage.of(object.objectId)) return 'damaged';
-		if (this.#parts.checked.covers(object.objectId)) return 'intact';
-		if (object.sizeBytes > LIMITS.intactReadBytes) return 'unchecked';
-		try {
-			for (let from = 0; from < object.sizeBytes; from += SEGMENT_BYTES) {
-				await this.#reader.small(object, from, Math.min(from + SEGMENT_BYTES, object.sizeBytes));
-			}
-			this.#parts.checked.read(object.objectId);
-			return 'intact';
-		} catch (error) {
-			if (error instanceof PerigeeError && UNREADABLE.has(error.code)) return 'damaged';
-			throw error;
-		}
-	}
-
-	/** `replaced`: the object that holds the same content, damaged. Large ones end in the same group, so that no stop leaves both. */
-	#store({ tree, sizeBytes, stored }: ReadyContent, replaced: RootObject | undefined): WriteTicket {
-		if ('bytes' in stored)
-			return this.#parts.log.write('small', [wholeObject(tree.root, stored.bytes, stored.blockCrcs)]);
-		const closed = objectClosed({ objectId: stored.objectId, sizeBytes: BigInt(sizeBytes), root: tree.root });
-		return this.#parts.log.write('bulk', replaced ? [closed, spent(replaced, rootFromBytes(tree.root))] : [closed]);
-	}
-
-	/** The submission of this content: the one there is, with the new name recorded, or a new one. */
-	async #submission(
-		content: ReadyContent,
-		root: DataRoot,
-		row: RootRow | undefined,
-		options: UploadOptions,
-	): Promise<{ txSeq: TxSeq; known: boolean }> {
-		const { name, contentType } = options;
-		const known = row && (await this.#sameSubmission(root, row, BigInt(content.sizeBytes)));
-		if (known) {
-			await this.#parts.journal.recordUpload({
-				flowId: known.flowId,
-				txSeq: known.txSeq,
-				root,
-				timeMs: this.#parts.clock.nowMs(),
-				name,
-				contentType,
-			});
-			return { txSeq: known.txSeq, known: true };
-		}
-		const submission = {
-			lengthBytes: BigInt(content.sizeBytes),
-			tags: NO_TAGS,
-			nodes: content.tree.nodes,
-			submitter: this.#parts.submitter,
-		};
-		const { txSeq } = await this.#parts.settlement.submit(submission, { name, contentType });
-		return { txSeq, known: false };
-	}
-
-	/** A submission of this root with the same length and no tags: content that differs in trailing zeros has the same root and is another file. */
-	async #sameSubmission(root: DataRoot, row: RootRow, lengthBytes: bigint): Promise<SubmissionRow | undefined> {
-		const { submissions } = row;
-		if (!submissions) return undefined;
-		const fits = (found: SubmissionRow | undefined): boolean =>
-			found?.lengthBytes === lengthBytes && found.tags.length === 0;
-		const first = await submissionAt(this.#parts.view, submissions.flowId, submissions.firstSeq);
-		if (fits(first)) return first;
-		if (!submissions.more) return undefined;
-		const from = rowKeys.rootSeq(root, 0 as FlowId, 0 as TxSeq);
-		const to = rowKeys.rootSeq(root, 0xffff_ffff as FlowId, Number.MAX_SAFE_INTEGER as TxSeq);
-		for await (const rows of this.#parts.view.scan({ from, to })) {
-			for (const { key } of rows) {
-				const bytes = Buffer.from(key);
-				const found = await submissionAt(
-					this.#parts.view,
-					bytes.readUInt32BE(33) as FlowId,
-					Number(bytes.readBigUInt64BE(37)),
-				);
-				if (fits(found)) return found;
-			}
-		}
-		return undefined;
 	}
 
 	/** Undefined when a row that it needs is missing. */

@@ -91,11 +91,6 @@ export class PendingObjects {
 		return this.#open.get(objectId)?.untilMs !== undefined;
 	}
 
-	/** False when the list says otherwise, and is complete. */
-	mayBeResumable(objectId: ObjectId): boolean {
-		return !this.#isComplete || this.isResumable(objectId);
-	}
-
 	/** An open object was closed; `unnamed` may follow. */
 	closed(objectId: ObjectId): void {
 		const untilMs = this.#open.get(objectId)?.untilMs;
@@ -109,10 +104,9 @@ export class PendingObjects {
 	}
 
 	/** A closed object holds this root, and no submission names it. */
-	unnamed(root: DataRoot, objectId: ObjectId): void {
+	unnamed(root: DataRoot, objectId: ObjectId, untilMs = this.#untilOf(objectId)): void {
 		if (this.#unnamed.get(root)?.objectId === objectId) return;
-		const until = this.#lastClosed?.objectId === objectId ? { untilMs: this.#lastClosed.untilMs } : {};
-		this.#add({ objectId, root, sinceMs: this.#nowMs(), ...until });
+		this.#add({ objectId, root, sinceMs: this.#nowMs(), ...(untilMs === undefined ? {} : { untilMs }) });
 	}
 
 	/** A submission names the root, or the object that held it is gone. */
@@ -122,6 +116,10 @@ export class PendingObjects {
 
 	entries(): readonly PendingObject[] {
 		return [...this.#open.values(), ...this.#unnamed.values()];
+	}
+
+	#untilOf(objectId: ObjectId): number | undefined {
+		return this.#lastClosed?.objectId === objectId ? this.#lastClosed.untilMs : undefined;
 	}
 
 	#add(entry: PendingObject): void {

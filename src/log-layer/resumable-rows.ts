@@ -69,10 +69,3 @@ function isSame(one: StagedPlace, other: StagedPlace): boolean {
 function covers(later: StagedPlace, earlier: StagedPlace): boolean {
 	return later.place.origin > earlier.place.origin && later.offset <= earlier.offset;
 }
-
-/** How many bytes from `from` on are there without a gap. */
-export function stagedBytesFrom(staged: readonly StagedPlace[], from: number): number {
-	let at = from;
-	for (const { offset, place } of staged) if (offset <= at) at = Math.max(at, offset + place.lengthBytes);
-	return at - from;
-}

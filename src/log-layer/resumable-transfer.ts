@@ -14,8 +14,8 @@ import { DELETED_BECAUSE, NO_ROOT, objectDeleted } from './records.js';
 import { resumableFact, stagedBytes, type ResumableFact } from './resumable-records.js';
 import { SegmentIntake } from './segment-intake.js';
 import { SegmentStream, type SegmentStreamParts } from './segment-stream.js';
-import type { UploadOptions, UploadResult } from './types.js';
-import type { ReadyContent } from './upload.js';
+import type { UploadOptions } from './types.js';
+import type { BoundContent, ReadyContent } from './upload.js';
 
 export interface ResumableParts extends SegmentStreamParts {
 	readonly log: AppendLog;
@@ -24,7 +24,7 @@ export interface ResumableParts extends SegmentStreamParts {
 	/** How long an upload may be silent. */
 	readonly resumableExpiryMs: number;
 	/** Binds content to a submission. */
-	readonly bind: (content: ReadyContent, options: UploadOptions) => Promise<UploadResult>;
+	readonly bind: (content: ReadyContent, options: UploadOptions) => Promise<BoundContent>;
 }
 
 /** What is known in memory of an upload between two requests. All its bytes are durable. */
@@ -61,11 +61,13 @@ export async function bindContent(
 	const root = rootFromBytes(content.tree.root);
 	if (expectedRoot && expectedRoot !== root)
 		throw new PerigeeError('ROOT_MISMATCH', `the content has the root ${root}`);
-	const { txSeq } = await bind(content, { name, contentType });
+	const { result, spare } = await bind(content, { name, contentType });
+	const { txSeq } = result;
 	const stored = { ...rest, stored: { root, txSeq }, expiresMs: clock.nowMs() + resumableExpiryMs };
 	const records = [resumableFact(stored)];
-	// A small file is an object of its own.
-	if ('bytes' in content.stored) records.push(objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent }));
+	// A small file is an object of its own, and content that was here already needs none; both facts are one group, so that the upload is known.
+	if ('bytes' in content.stored || spare !== undefined)
+		records.push(objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent }));
 	await log.write('bulk', records).applied;
 	return stored;
 }

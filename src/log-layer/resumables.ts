@@ -77,7 +77,8 @@ export class Resumables implements ResumableUploads {
 		if (!opened) throw new Error('the log answered no record');
 		const secret = randomness.bytes(SECRET_BYTES);
 		const fact = { ...options, objectId: opened.lsn, secret, expiresMs: clock.nowMs() + resumableExpiryMs };
-		await log.write('bulk', [resumableFact(fact)]).applied;
+		// Under its lock: an open object of which nothing is known yet would be given up.
+		await this.#locks.run(opened.lsn, () => log.write('bulk', [resumableFact(fact)]).applied);
 		return shown(fact, 0);
 	}
 
@@ -147,6 +148,7 @@ export class Resumables implements ResumableUploads {
 		return new Session(transfer, {
 			paused: (after) => this.#remember(after),
 			failed: async (error) => {
+				await noted?.written;
 				if (noted) this.#parts.log.hurry('bulk');
 				await noted?.applied;
 				await this.#failed(wanted.objectId, error);

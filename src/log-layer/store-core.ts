@@ -14,7 +14,7 @@ import { FileLedger, retiredFiles, type KnownFiles } from './losses.js';
 import { OpenTrees } from './open-trees.js';
 import { PendingObjects } from './pending-objects.js';
 import { Purge } from './purge.js';
-import { decodeDeleted, RECORDS } from './records.js';
+import { decodeDeleted, RECORDS, type ObjectId } from './records.js';
 import { rowKeys } from './rows.js';
 import type { SettlementDriver, StoreObserver, StoreOptions } from './store.js';
 import { View } from './view.js';
@@ -33,6 +33,7 @@ export class StoreCore {
 	readonly applied: Partial<Record<Lane, LanePosition>>;
 	readonly live: LiveBytes;
 	readonly trees = new OpenTrees();
+	readonly staged = new Set<ObjectId>();
 	/** Called when enough log has gathered for a checkpoint. */
 	onMuchLog: () => void = () => undefined;
 	/** Called when the view turns out to be damaged. */

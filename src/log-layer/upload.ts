@@ -25,12 +25,19 @@ export interface ReadyContent {
 		| { readonly objectId: ObjectId; readonly isClosed?: true };
 }
 
+/** Content that a submission names now. */
+export interface BoundContent {
+	readonly result: UploadResult;
+	/** The object that the content came in, when another one holds it: whoever wrote it deletes it. */
+	readonly spare?: ObjectId;
+}
+
 export interface UploadParts extends SegmentStreamParts {
 	readonly maxFileBytes: number;
 	/** Binds content to a submission; from then on the object is no longer the upload's to delete. */
-	readonly bind: (content: ReadyContent, options: UploadOptions) => Promise<UploadResult>;
-	/** Deletes an object that will never be closed. */
-	readonly discard: (objectId: ObjectId) => void;
+	readonly bind: (content: ReadyContent, options: UploadOptions) => Promise<BoundContent>;
+	/** Deletes an object that nothing will name; `urgent`: now. */
+	readonly discard: (objectId: ObjectId, urgent: boolean) => void;
 	/** The upload is over, however it ended. */
 	readonly ended: (upload: Upload) => void;
 }
@@ -75,7 +82,9 @@ export class Upload implements UploadSession {
 			}
 			this.#check();
 			this.#isHandedOver = true;
-			return await this.#parts.bind(content, this.#options);
+			const { result, spare } = await this.#parts.bind(content, this.#options);
+			if (spare !== undefined) this.#parts.discard(spare, false);
+			return result;
 		} catch (error) {
 			throw this.#fail(error);
 		} finally {
@@ -134,7 +143,7 @@ export class Upload implements UploadSession {
 
 	async #giveUp(segments: SegmentStream): Promise<void> {
 		const objectId = await segments.abort();
-		if (objectId !== undefined && !this.#isHandedOver) this.#parts.discard(objectId);
+		if (objectId !== undefined && !this.#isHandedOver) this.#parts.discard(objectId, true);
 		this.#parts.ended(this);
 	}
 }

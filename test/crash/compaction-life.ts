@@ -6,7 +6,8 @@
 import { Prng } from '../support/prng.js';
 import { makeContent, Oracle } from './oracle.js';
 import { SimulatedMachine } from './simulated-machine.js';
-import { verifyStore, Violation } from './verify.js';
+import { verifyStore } from './verify.js';
+import { Violation } from './violation.js';
 import { compact, upload } from './workload.js';
 
 const LONG_MS = 2 ** 40;

@@ -68,7 +68,7 @@ export const DAMAGE_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		rule: 'damage that is healed leaves the list',
-		file: 'log-layer/file-store.js',
+		file: 'log-layer/content-binding.js',
 		find: 'this.#parts.damage.forget(replaced.objectId);',
 		replace: ';',
 		test: DAMAGE_LIST,

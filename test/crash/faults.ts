@@ -6,7 +6,8 @@ import type { CallKind } from '../support/simulated-io.js';
 import { makeContent, Oracle } from './oracle.js';
 import { type Process, SimulatedMachine } from './simulated-machine.js';
 import { inTurns } from './turns.js';
-import { verifyAcknowledged, verifyStore, Violation } from './verify.js';
+import { verifyAcknowledged, verifyStore } from './verify.js';
+import { Violation } from './violation.js';
 import { runClients, upload } from './workload.js';
 
 /** The disk is looked at again after this time. */

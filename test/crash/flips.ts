@@ -10,7 +10,7 @@ import { makeContent, Oracle, type Content } from './oracle.js';
 import { DATA_DIR, SimulatedMachine, toldNothing, type Told } from './simulated-machine.js';
 import { type ReadAll, readAll } from './reading.js';
 import { inTurns } from './turns.js';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 import { type HostedOutcome, ViewHost } from './view-host.js';
 import { openStill } from './view-serving.js';
 import { upload } from './workload.js';

@@ -7,7 +7,7 @@ import { spawnCli } from '../support/processes.js';
 import { Prng } from '../support/prng.js';
 import { SmallDisk } from '../support/small-disk.js';
 import { makeContent, type Content } from './oracle.js';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 
 const DISK_BYTES = 96 * 2 ** 20;
 /** The room that is left lies between none and this: the place of the first write that fails moves through log, journal and index. */

@@ -8,7 +8,7 @@ import { Prng } from '../support/prng.js';
 import { makeContent, type Content } from './oracle.js';
 import { RealNode } from './real-node.js';
 import { RestClient } from './rest-client.js';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 import { verifyViewOf } from './view-mutations.js';
 
 /** Shorter contents might be the same by chance. */

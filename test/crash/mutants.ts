@@ -165,7 +165,7 @@ export const LOG_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		rule: 'while a part of the log may return, nothing that is held is trusted',
-		file: 'log-layer/file-store.js',
+		file: 'log-layer/content-binding.js',
 		find: '&& !mayReturn(this.#parts.losses, this.#parts.damage)',
 		replace: '',
 		test: MUSEUM,
@@ -197,9 +197,9 @@ export const LOG_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		rule: 'a repeated upload trusts what is held only after it was read',
-		file: 'log-layer/file-store.js',
-		find: "const wasHeld = state === 'intact' &&",
-		replace: 'const wasHeld = row?.object !== undefined &&',
+		file: 'log-layer/content-binding.js',
+		find: "isOwn || (state === 'intact' &&",
+		replace: 'isOwn || (row?.object !== undefined &&',
 		test: MUSEUM,
 		guard: 'one flipped bit, sent again',
 	},

@@ -9,7 +9,7 @@ import { decodeRootRow, decodeSegmentRow, type PlainPlace } from '../../src/log-
 import { TABLES } from '../../src/db/tables.js';
 import { checkBlocksBytes } from '../../src/native/addon.js';
 import type { SimulatedMachine } from './simulated-machine.js';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 
 /** Steps that letting go of a file takes. */
 const SLOWNESS = 20;

@@ -9,7 +9,7 @@ import { liveRangesIn } from './flips.js';
 import { type Content, makeContent } from './oracle.js';
 import { RealNode } from './real-node.js';
 import { RestClient } from './rest-client.js';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 
 export interface ProcessFlips {
 	readonly flips: number;

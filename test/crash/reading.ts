@@ -2,7 +2,7 @@
 import { PerigeeError } from '../../src/errors.js';
 import type { Store } from '../../src/log-layer/store.js';
 import type { Acknowledged, Content } from './oracle.js';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 
 export interface ReadAll {
 	/** Files of which an error said that they cannot be served. */

@@ -4,7 +4,7 @@ import { bytesOfHex, SEGMENT_BYTES } from '../../src/units.js';
 import type { Prng } from '../support/prng.js';
 import type { Content } from './oracle.js';
 import { proofRefusal } from './proofs.js';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 
 /** What a node may answer for a file that it does not serve. */
 export type Absence = 'unknown' | 'deleted' | 'damaged';

@@ -71,7 +71,7 @@ export const RESUMABLE_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		rule: 'content that was deleted or damaged while it came again becomes a newer object',
-		file: 'log-layer/file-store.js',
+		file: 'log-layer/content-binding.js',
 		find: 'throw new OvertakenError();',
 		replace: ';',
 		test: UPLOADS,

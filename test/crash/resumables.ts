@@ -8,7 +8,7 @@ import { SEGMENT_BYTES } from '../../src/units.js';
 import type { Prng } from '../support/prng.js';
 import { makeContent, type Content, type Oracle } from './oracle.js';
 import type { SimulatedMachine } from './simulated-machine.js';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 
 /** An upload that was begun, as its client knows it. */
 export interface SentUpload {
@@ -28,6 +28,8 @@ const WRITE_BYTES = 65_536;
 
 /** One request of an upload, or of a new one. */
 export async function resume(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng): Promise<void> {
+	// What is missing may be what an upload consists of, or all that is known of it.
+	if (store.losses.files.length + store.losses.volumes.length > 0) return;
 	const open = oracle.resumables.filter(({ isStored, isBusy }) => !isStored && !isBusy);
 	const known = open.length > 0 && (open.length >= OPEN_MOST || prng.chance(0.7)) ? prng.pick(open) : undefined;
 	const upload = known ?? (await create(machine, store, oracle, prng));

@@ -11,7 +11,7 @@ import { ProcessFlipSubject } from './process-flips.js';
 import { runCrashSeed } from './scenario.js';
 import { growthOf, runSoak, SOAK_WINDOWS, type SoakWindow, WARM_UP, windowText } from './soak.js';
 import { randomLife, runSweep } from './sweep.js';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 import { MOMENTS, MUTATIONS, ViewSubject } from './view-mutations.js';
 
 export type Counts = Record<string, number>;

@@ -8,7 +8,7 @@ import { SEGMENT_BYTES } from '../../src/units.js';
 import { Prng } from '../support/prng.js';
 import { type Content, makeContent } from './oracle.js';
 import { RestClient } from './rest-client.js';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 
 /** What the thread is given. */
 export interface SoakClientSetup {

@@ -10,7 +10,7 @@ import { memoryOf } from '../../bench/servers/process-stats.js';
 import { Prng } from '../support/prng.js';
 import { RealNode } from './real-node.js';
 import type { SoakClientSetup, SoakReport } from './soak-client.js';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 
 export interface SoakOptions {
 	readonly seed: number;

@@ -10,9 +10,7 @@ import type { Content, Oracle } from './oracle.js';
 import { verifyResumables } from './resumables.js';
 import type { Process, SimulatedMachine, Told } from './simulated-machine.js';
 import { inTurns } from './turns.js';
-
-/** The store broke a promise. */
-export class Violation extends Error {}
+import { Violation } from './violation.js';
 
 /** All checks on a store that runs and has no work: throws a Violation. Ends with everything flushed. */
 export async function verifyStore(machine: SimulatedMachine, process: Process, oracle: Oracle): Promise<void> {

@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Violation } from './verify.js';
+import { Violation } from './violation.js';
 import type { ServeOutcome, ServeRequest } from './view-serving.js';
 
 const CHILD = fileURLToPath(new URL('view-host-child.js', import.meta.url));

@@ -12,7 +12,8 @@ import { dumpView, openTestStore, type TestStoreOptions } from '../support/test-
 import type { Acknowledged } from './oracle.js';
 import { inlineHashPool, observerOf, type Told, toldNothing } from './simulated-machine.js';
 import { readAll } from './reading.js';
-import { firstDifference, Violation } from './verify.js';
+import { firstDifference } from './verify.js';
+import { Violation } from './violation.js';
 
 /** Lies in a directory while all its rows are looked at. */
 const DUMPING = 'dumping';

@@ -9,7 +9,8 @@ import { PlaceMap } from './place-map.js';
 import { makeContent, type Content, type Oracle } from './oracle.js';
 import { resume } from './resumables.js';
 import type { SimulatedMachine } from './simulated-machine.js';
-import { checkFile, Violation } from './verify.js';
+import { checkFile } from './verify.js';
+import { Violation } from './violation.js';
 
 export interface WorkloadOptions {
 	readonly clients: number;

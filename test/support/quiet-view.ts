@@ -12,5 +12,6 @@ export function quietView(kv: KvEngine): View {
 }
 
 export function emptyMemory(): ApplyMemory {
-	return { trees: new OpenTrees(), pending: new PendingObjects(() => 0, []), live: new LiveBytes(undefined, true) };
+	const pending = new PendingObjects(() => 0, []);
+	return { trees: new OpenTrees(), pending, staged: new Set(), live: new LiveBytes(undefined, true) };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { rename } from 'node:fs/promises';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { LIMITS } from '../../../src/limits.js';
 import type { ResumableOptions, ResumableUpload, ResumeOptions } from '../../../src/log-layer/types.js';
 import { fileRoot } from '../../../src/native/addon.js';
@@ -162,10 +163,13 @@ describe('what came in a request that counts only at its end', () => {
 			if (from > 0) await send(store, upload.id, WHOLE, 0, from);
 			const wrong = new Prng(9).bytes(WHOLE.length);
 			for (const restart of [false, true]) {
+				const before = store.log.nextLsn;
 				const options = { offsetBytes: from, isChecked: true };
 				const session = await store.files.resumables.resume(upload.id, options);
 				for (let at = from; at < wrong.length; at += SEGMENT_BYTES)
 					await session.write(wrong.slice(at, at + SEGMENT_BYTES));
+				// Segments of it are in the log by then.
+				while (store.log.nextLsn < before + 2n) await delay(1);
 				await session.discard();
 				if (restart) {
 					await store.log.flush();

@@ -1,0 +1,2 @@
+/** The store broke a promise. */
+export class Violation extends Error {}
