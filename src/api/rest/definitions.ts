@@ -4,6 +4,7 @@
  */
 import type { TSchema } from 'typebox';
 import { Type } from '../../config/json-schema.js';
+import type { Scope } from '../auth/scopes.js';
 import {
 	UPLOAD_RESULT,
 	UPLOAD_RESULTS,
@@ -38,6 +39,8 @@ export interface EndpointDefinition {
 	/** Address with its variable parts in braces: `/v1/files/{root}`. */
 	readonly url: string;
 	readonly summary: string;
+	/** What a token must be good for, where tokens are asked for; `open`: nobody is asked. */
+	readonly scope: Scope | 'open';
 	readonly params?: TSchema;
 	readonly query?: TSchema;
 	/** Request headers that have a meaning here. */
@@ -141,6 +144,7 @@ export const ENDPOINTS = {
 	putUpload: define({
 		methods: ['PUT'],
 		url: '/v1/upload/{name}',
+		scope: 'write',
 		summary: 'Store the body as a file. The name may be empty.',
 		params: Type.Object({
 			name: Type.String({ description: 'File name, percent-encoded UTF-8, at most 1,024 bytes.' }),
@@ -158,6 +162,7 @@ export const ENDPOINTS = {
 	postUpload: define({
 		methods: ['POST'],
 		url: '/v1/upload',
+		scope: 'write',
 		summary: 'Store the files of a multipart form; fields that are not files are ignored.',
 		headers: uploadHeaders,
 		body: {
@@ -252,6 +257,7 @@ export const ENDPOINTS = {
 	listFiles: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/files',
+		scope: 'read',
 		summary: 'The files that are known here, each once, in the order of their first submissions.',
 		query: listQuery,
 		answers: { 200: json('Some of them, and where to go on.', FILE_LIST) },
@@ -259,6 +265,7 @@ export const ENDPOINTS = {
 	fileContent: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/files/{root}',
+		scope: 'read',
 		summary: 'The bytes of a file by its data root, with the name and type of its newest upload.',
 		params: rootParams,
 		query: contentQuery,
@@ -268,6 +275,7 @@ export const ENDPOINTS = {
 	deleteFile: define({
 		methods: ['DELETE'],
 		url: '/v1/files/{root}',
+		scope: 'write',
 		summary: 'Delete the content of a file here; what is known about it, its submissions and names stay.',
 		params: rootParams,
 		answers: { 204: { description: 'Deleted, durably; also when it was deleted before.' } },
@@ -275,6 +283,7 @@ export const ENDPOINTS = {
 	dropSegments: define({
 		methods: ['DELETE'],
 		url: '/v1/files/{root}/segments',
+		scope: 'write',
 		summary: 'Drop a range of segments of a file here; the others stay readable and provable.',
 		params: rootParams,
 		query: Type.Object({
@@ -286,6 +295,7 @@ export const ENDPOINTS = {
 	fileInfo: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/files/{root}/info',
+		scope: 'read',
 		summary: 'What is known about a file.',
 		params: rootParams,
 		answers: { 200: json('The file and its first submission.', FILE_INFO) },
@@ -293,6 +303,7 @@ export const ENDPOINTS = {
 	fileSegment: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/files/{root}/segments/{i}',
+		scope: 'read',
 		summary: 'One segment of 256 KiB, if asked for with a proof that leads to the data root.',
 		params: Type.Object({ ...rootParams.properties, ...segmentPart }),
 		query: segmentQuery,
@@ -301,6 +312,7 @@ export const ENDPOINTS = {
 	listSubmissions: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/submissions',
+		scope: 'read',
 		summary: 'The submissions in their order, each with the name and type of the upload that made it.',
 		query: listQuery,
 		answers: { 200: json('Some of them, and where to go on.', FILE_LIST) },
@@ -308,6 +320,7 @@ export const ENDPOINTS = {
 	submissionContent: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/submissions/{txSeq}',
+		scope: 'read',
 		summary: 'The bytes of a submission, with the name and type of the upload that made it.',
 		params: seqParams,
 		query: contentQuery,
@@ -317,6 +330,7 @@ export const ENDPOINTS = {
 	submissionInfo: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/submissions/{txSeq}/info',
+		scope: 'read',
 		summary: 'What is known about a submission.',
 		params: seqParams,
 		answers: { 200: json('The submission.', FILE_INFO) },
@@ -324,6 +338,7 @@ export const ENDPOINTS = {
 	submissionSegment: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/submissions/{txSeq}/segments/{i}',
+		scope: 'read',
 		summary: 'One segment of a submission, if asked for with its proof.',
 		params: Type.Object({ ...seqParams.properties, ...segmentPart }),
 		query: segmentQuery,
@@ -332,12 +347,14 @@ export const ENDPOINTS = {
 	flow: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/flow',
+		scope: 'read',
 		summary: 'Root and length of the flow as it stands.',
 		answers: { 200: json('The flow.', FLOW_STATE) },
 	}),
 	sectorProof: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/sectors/{i}/proof',
+		scope: 'read',
 		summary: 'One sector of the flow with its proof against the flow root, now or after an earlier submission.',
 		params: Type.Object({ i: Type.String({ description: 'Position of the sector in the flow, from 0.' }) }),
 		query: Type.Object({
@@ -350,18 +367,21 @@ export const ENDPOINTS = {
 	openApi: define({
 		methods: ['GET', 'HEAD'],
 		url: '/openapi.json',
+		scope: 'open',
 		summary: 'This interface as an OpenAPI 3.1 document.',
 		answers: { 200: { description: 'The document.', contentType: 'application/json' } },
 	}),
 	docsPage: define({
 		methods: ['GET', 'HEAD'],
 		url: '/docs',
+		scope: 'open',
 		summary: 'A page to read the document and to try it out.',
 		answers: { 200: { description: 'The page.', contentType: 'text/html' } },
 	}),
 	docsAsset: define({
 		methods: ['GET', 'HEAD'],
 		url: '/docs/{asset}',
+		scope: 'open',
 		summary: 'Style and scripts of that page.',
 		params: Type.Object({ asset: Type.String({ description: 'Name of the file.' }) }),
 		answers: { 200: { description: 'The file.', contentType: '*/*' } },
@@ -369,24 +389,28 @@ export const ENDPOINTS = {
 	greeting: define({
 		methods: ['GET', 'HEAD'],
 		url: '/',
+		scope: 'open',
 		summary: 'A few lines of text: the version, and a command to try.',
 		answers: { 200: { description: 'Text.', contentType: 'text/plain' } },
 	}),
 	metrics: define({
 		methods: ['GET', 'HEAD'],
 		url: '/metrics',
+		scope: 'open',
 		summary: 'Metrics in the text format of Prometheus (docs/metrics.md).',
 		answers: { 200: { description: 'All metrics.', contentType: 'text/plain' } },
 	}),
 	live: define({
 		methods: ['GET', 'HEAD'],
 		url: '/health/live',
+		scope: 'open',
 		summary: 'The process answers.',
 		answers: { 200: json('It lives.', LIVENESS) },
 	}),
 	ready: define({
 		methods: ['GET', 'HEAD'],
 		url: '/health/ready',
+		scope: 'open',
 		summary: 'The node takes uploads, or why it does not.',
 		answers: {
 			200: json('It takes uploads.', READINESS),

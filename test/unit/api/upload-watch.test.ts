@@ -4,13 +4,19 @@ import { UploadWatch, type WatchedUpload } from '../../../src/api/rest/upload-wa
 import { SimulatedClock } from '../../support/simulated-clock.js';
 
 function watched(): WatchedUpload & { idle: number } {
-	const upload = { moved: false, waitsForNode: false, idle: 0, onIdle: () => void upload.idle++ };
+	const upload = {
+		moved: false,
+		waitsForNode: false,
+		idle: 0,
+		receivedBytes: () => 0,
+		onIdle: () => void upload.idle++,
+	};
 	return upload;
 }
 
 test('an upload that stands still for the idle time is told once', () => {
 	const clock = new SimulatedClock();
-	const watch = new UploadWatch({ idleTimeoutMs: 1000, clock });
+	const watch = new UploadWatch({ idleTimeoutMs: 1000, minBytesPerSecond: 0, clock });
 	const upload = watched();
 	watch.add(upload);
 	clock.advance(999);
@@ -23,7 +29,7 @@ test('an upload that stands still for the idle time is told once', () => {
 
 test('movement, and waiting for the node, keep an upload alive', () => {
 	const clock = new SimulatedClock();
-	const watch = new UploadWatch({ idleTimeoutMs: 1000, clock });
+	const watch = new UploadWatch({ idleTimeoutMs: 1000, minBytesPerSecond: 0, clock });
 	const moving = watched();
 	const held = { ...watched(), waitsForNode: true };
 	watch.add(moving);
@@ -38,7 +44,7 @@ test('movement, and waiting for the node, keep an upload alive', () => {
 
 test('one timer serves all uploads, and ends when none is watched any more', () => {
 	const clock = new SimulatedClock();
-	const watch = new UploadWatch({ idleTimeoutMs: 1000, clock });
+	const watch = new UploadWatch({ idleTimeoutMs: 1000, minBytesPerSecond: 0, clock });
 	assert.equal(clock.scheduled, 0);
 	const upload = watched();
 	watch.add(upload);
