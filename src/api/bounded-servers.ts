@@ -5,7 +5,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import { type ErrorCode, PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
@@ -41,6 +40,8 @@ export class BoundedServers {
 	readonly #servers: Server[] = [];
 	/** By the client's address: in TLS one connection is first a socket and then another around it. */
 	readonly #connections = new Map<unknown, Socket>();
+	/** TLS sockets whose handshake has succeeded. */
+	readonly #secured = new WeakSet<Socket>();
 	#quietUntilMs = 0;
 
 	constructor(modules: BoundedServersModules) {
@@ -60,7 +61,12 @@ export class BoundedServers {
 		server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
 			sendProblem(request, response, new PerigeeError('EXPECTATION_FAILED'), newRequestId(), clock);
 		});
-		server.on('clientError', (error, socket) => refuseUnreadable(error, socket as Socket, newRequestId));
+		server.on('clientError', (error, socket: Socket) => {
+			// Who speaks no TLS, or breaks it, understands no answer. (Never ask a destroyed TLS socket for its protocol: that ends the process.)
+			const isDeaf = tls !== undefined && (!this.#secured.has(socket) || isOfTls(error));
+			if (isDeaf) socket.destroy();
+			else refuseUnreadable(error, socket, newRequestId);
+		});
 		server.on('timeout', (socket: Socket) => this.#closeStalled(socket));
 		server.on('error', (error) => this.#reportRefused(server, error));
 		server.on('connection', (socket: Socket) => this.#track(socket));
@@ -86,6 +92,7 @@ export class BoundedServers {
 		const server = createTlsServer({ ...bounds, ...tls.options }, handler);
 		tls.serve(server);
 		server.on('secureConnection', (socket) => {
+			this.#secured.add(socket);
 			const key = connectionKey(socket);
 			if (this.#connections.has(key)) this.#connections.set(key, socket);
 		});
@@ -126,11 +133,14 @@ function connectionKey(socket: Socket): unknown {
 	return remotePort === undefined ? socket : `${remoteAddress} ${remotePort} ${localAddress}`;
 }
 
+/** An error of the encryption, not of what came through it. */
+function isOfTls(error: NodeJS.ErrnoException): boolean {
+	return error.code?.startsWith('ERR_SSL') === true || error.code?.startsWith('ERR_TLS') === true;
+}
+
 /** What Node's parser cannot read never becomes a request; the answer goes straight to the socket. */
 function refuseUnreadable(error: Error & { readonly code?: string }, socket: Socket, newRequestId: () => string): void {
-	// Who speaks no TLS, or breaks it, understands no answer.
-	const isDeaf = socket instanceof TLSSocket && (socket.getProtocol() === null || error.code?.startsWith('ERR_SSL'));
-	if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable || isDeaf === true) {
+	if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
 		socket.destroy();
 		return;
 	}
