@@ -11,7 +11,13 @@ import { SimulatedClock } from '../../support/simulated-clock.js';
 import { type Pair, tlsTexts } from '../../support/tls-files.js';
 
 async function askTls(rest: { readonly port: number }, ca: Pair, options: https.RequestOptions = {}, body?: string) {
-	const request = https.request({ host: '127.0.0.1', port: rest.port, ca: tlsTexts(ca).cert, agent: false, ...options });
+	const request = https.request({
+		host: '127.0.0.1',
+		port: rest.port,
+		ca: tlsTexts(ca).cert,
+		agent: false,
+		...options,
+	});
 	request.end(body);
 	const [response] = (await once(request, 'response')) as [Parameters<typeof readAnswer>[0]];
 	return readAnswer(response);
