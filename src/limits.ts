@@ -55,6 +55,9 @@ export const LIMITS = {
 	listedSubmissions: 4096,
 	/** Bytes of a download handed to a socket and not yet taken by it. */
 	httpDownloadAheadBytes: 1024 * 1024,
+	/** While other downloads wait for a buffer, one that takes no piece for so long is cut; and how often that is looked at. */
+	httpStalledMs: 5_000,
+	httpStalledLookMs: 1_000,
 	/** Files, other fields and bytes of a field of one multipart form. */
 	multipartFiles: 1000,
 	multipartFields: 100,

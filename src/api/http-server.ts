@@ -14,6 +14,7 @@ import type { Access } from './auth/access.js';
 import { BoundedServers } from './bounded-servers.js';
 import { addressError } from './free-address.js';
 import { Cors } from './rest/cors.js';
+import { DownloadWatch } from './rest/download-watch.js';
 import type { Endpoint, RestContext, ServerContext } from './rest/endpoint.js';
 import { REST_ENDPOINTS } from './rest/endpoints.js';
 import { answerFailure, frameworkError, mount } from './rest/mount.js';
@@ -80,6 +81,7 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		access: modules.access,
 		allowances: new WeakMap(),
 		...(corsOrigins.length === 0 ? {} : { cors: new Cors(corsOrigins) }),
+		downloads: new DownloadWatch(modules.clock),
 		uploads: new UploadWatch({ idleTimeoutMs, minBytesPerSecond, clock: modules.clock }),
 	};
 	return serve({ listen: options.listen, flag: '--http', graceMs: options.graceMs }, modules, context, REST_ENDPOINTS);

@@ -226,6 +226,12 @@ async function sendPieces(
 	status: number,
 	head: string[],
 ): Promise<void> {
-	const sent = await streamFile(pieces, lengthBytes, response, () => response.writeHead(status, head));
+	const sent = await streamFile(
+		pieces,
+		lengthBytes,
+		response,
+		() => response.writeHead(status, head),
+		context.downloads,
+	);
 	context.metrics.downloadBytes.inc(sent);
 }

@@ -10,6 +10,7 @@ import type { Metrics } from '../../metrics/metrics.js';
 import type { Access } from '../auth/access.js';
 import type { UploadAllowance } from '../auth/byte-quota.js';
 import type { Cors } from './cors.js';
+import type { DownloadWatch } from './download-watch.js';
 import type { EndpointDefinition } from './definitions.js';
 import type { UploadWatch } from './upload-watch.js';
 
@@ -38,6 +39,7 @@ export interface RestContext extends ServerContext {
 	readonly version: string;
 	readonly maxFileBytes: number;
 	readonly uploads: UploadWatch;
+	readonly downloads: DownloadWatch;
 	readonly randomness: Randomness;
 }
 

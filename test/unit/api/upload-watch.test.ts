@@ -59,3 +59,24 @@ test('one timer serves all uploads, and ends when none is watched any more', () 
 	clock.advance(1000);
 	assert.equal(clock.scheduled, 0);
 });
+
+test('an upload that drips below the least rate is given up after the idle time; one above it is not', () => {
+	const clock = new SimulatedClock();
+	const watch = new UploadWatch({ idleTimeoutMs: 1000, minBytesPerSecond: 100, clock });
+	const bytes = { slow: 0, quick: 0, held: 0 };
+	const slow = { ...watched(), receivedBytes: () => bytes.slow };
+	const quick = { ...watched(), receivedBytes: () => bytes.quick };
+	const held = { ...watched(), waitsForNode: true, receivedBytes: () => bytes.held };
+	for (const upload of [slow, quick, held]) watch.add(upload);
+	const step = (): void => {
+		slow.moved = true;
+		quick.moved = true;
+		bytes.slow += 9;
+		bytes.quick += 13;
+		clock.advance(100);
+	};
+	for (let count = 0; count < 10; count++) step();
+	assert.equal(slow.idle, 0, 'not before the idle time has passed');
+	for (let count = 0; count < 90; count++) step();
+	assert.deepEqual([slow.idle, quick.idle, held.idle], [1, 0, 0]);
+});
