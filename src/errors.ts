@@ -86,7 +86,7 @@ export const ERRORS = {
 		429,
 		'The token has no bytes left for this',
 		true,
-		'Try again after the time in Retry-After, or ask the operator for a larger quota. Nothing was stored.',
+		'Try again after the time in Retry-After, or ask the operator for a larger quota.',
 	),
 	LENGTH_REQUIRED: rule(411, 'The length of the body must be told', false, 'Send Content-Length.'),
 	CROSS_SITE: rule(

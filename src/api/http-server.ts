@@ -115,9 +115,8 @@ export async function serve<C extends ServerContext>(
 	return {
 		url: urlOfPlace(place, tls === undefined ? 'http' : 'https'),
 		async close() {
-			await remove();
 			servers.closeSilent();
-			await close(app, servers, modules.clock, graceMs);
+			await Promise.all([close(app, servers, modules.clock, graceMs), remove()]);
 		},
 	};
 }

@@ -70,13 +70,22 @@ export async function serveStore(
 	maxFileBytes = 2 ** 30,
 ): Promise<{ port: number }> {
 	const server = await startHttpServer(
-		{ listen: { host: '127.0.0.1', port: 0 }, version: '9.9.9', maxFileBytes, idleTimeoutMs: 60_000, graceMs: 10_000 },
+		{
+			listen: { host: '127.0.0.1', port: 0 },
+			version: '9.9.9',
+			maxFileBytes,
+			idleTimeoutMs: 60_000,
+			minBytesPerSecond: 0,
+			corsOrigins: [],
+			graceMs: 10_000,
+		},
 		{
 			store,
 			metrics: createMetrics(),
 			refreshMetrics() {},
 			clock: systemClock,
 			randomness: systemRandomness,
+			access: openAccess(),
 			log: { error() {}, warn() {} },
 		},
 	);

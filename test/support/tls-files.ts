@@ -12,7 +12,7 @@ export function certPath(pair: Pair): string {
 	return join(DIRECTORY, `${pair}.cert.pem`);
 }
 
-export function keyPath(pair: Pair): string {
+function keyPath(pair: Pair): string {
 	return join(DIRECTORY, `${pair}.key.pem`);
 }
 

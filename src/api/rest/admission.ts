@@ -30,8 +30,10 @@ export function admit<C extends ServerContext>(
 	return allowance;
 }
 
-/** The session, with what it takes counted against the quota of the request's token, if there is one. */
-export function metered(context: ServerContext, request: IncomingMessage, session: UploadSession): UploadSession {
+type Sink = Pick<UploadSession, 'write'>;
+
+/** Where the bytes of the request go, counted against the quota of its token, if there is one. */
+export function metered(context: ServerContext, request: IncomingMessage, session: Sink): Sink {
 	const allowance = context.allowances.get(request);
 	if (allowance === undefined) return session;
 	return {
@@ -39,7 +41,5 @@ export function metered(context: ServerContext, request: IncomingMessage, sessio
 			allowance.take(chunk.length);
 			return session.write(chunk, isGiven);
 		},
-		finish: () => session.finish(),
-		abort: () => session.abort(),
 	};
 }

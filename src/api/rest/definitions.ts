@@ -2,9 +2,8 @@
  * Every REST endpoint as data: method, address, schemas, meaning. No code of the node stands here, so that the client, the
  * documentation and the tests read the same values (docs/api.md).
  */
-import type { TSchema } from 'typebox';
 import { Type } from '../../config/json-schema.js';
-import type { Scope } from '../auth/scopes.js';
+import { define, json } from './endpoint-definition.js';
 import {
 	UPLOAD_RESULT,
 	UPLOAD_RESULTS,
@@ -17,39 +16,8 @@ import {
 	READINESS,
 } from './schemas.js';
 
-export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE' | 'OPTIONS';
-
-export interface AnswerDefinition {
-	readonly description: string;
-	/** Media type; absent when there is no body. */
-	readonly contentType?: string;
-	/** Present for JSON bodies. */
-	readonly body?: TSchema;
-}
-
-export interface BodyDefinition {
-	readonly description: string;
-	/** Media type. */
-	readonly contentType: string;
-	readonly schema?: TSchema;
-}
-
-export interface EndpointDefinition {
-	readonly methods: readonly HttpMethod[];
-	/** Address with its variable parts in braces: `/v1/files/{root}`. */
-	readonly url: string;
-	readonly summary: string;
-	/** What a token must be good for, where tokens are asked for; `open`: nobody is asked. */
-	readonly scope: Scope | 'open';
-	readonly params?: TSchema;
-	readonly query?: TSchema;
-	/** Request headers that have a meaning here. */
-	readonly headers?: TSchema;
-	/** What is sent. */
-	readonly body?: BodyDefinition;
-	/** Successful answers by status; errors are problem JSON (docs/errors.md). */
-	readonly answers: Readonly<Record<number, AnswerDefinition>>;
-}
+export type { AnswerDefinition, EndpointDefinition, HttpMethod } from './endpoint-definition.js';
+export { define, json };
 
 const rootParams = Type.Object({
 	root: Type.String({ description: 'Data root: 0x and 64 hexadecimal digits, of either case.' }),
@@ -99,13 +67,6 @@ const contentQuery = Type.Object({
 	),
 });
 
-/** An answer with a JSON body. */
-export const json = (description: string, body: TSchema): AnswerDefinition => ({
-	description,
-	contentType: 'application/json',
-	body,
-});
-
 const contentAnswers = {
 	200: { description: 'The whole file, with the type and name of its upload.', contentType: '*/*' },
 	206: {
@@ -136,9 +97,6 @@ const segmentAnswers = {
 	},
 	304: { description: 'If-None-Match names this segment.' },
 } as const;
-
-/** Keeps the literal types of a definition. */
-export const define = <const D extends EndpointDefinition>(definition: D): D => definition;
 
 export const ENDPOINTS = {
 	putUpload: define({
@@ -181,12 +139,14 @@ export const ENDPOINTS = {
 	tusOptions: define({
 		methods: ['OPTIONS'],
 		url: '/v1/tus/',
+		scope: 'open',
 		summary: 'What is spoken here of tus 1.0, the protocol of resumable uploads: versions, extensions, limits.',
 		answers: { 204: { description: 'As headers: Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm.' } },
 	}),
 	tusCreate: define({
 		methods: ['POST'],
 		url: '/v1/tus/',
+		scope: 'write',
 		summary: 'Begin a resumable upload, perhaps with its first bytes.',
 		headers: Type.Object({
 			...tusVersion,
@@ -205,6 +165,7 @@ export const ENDPOINTS = {
 	tusHead: define({
 		methods: ['HEAD'],
 		url: '/v1/tus/{id}',
+		scope: 'write',
 		summary:
 			'How far a resumable upload has come. Who is just sending bytes of it is interrupted, so that the answer stays true.',
 		params: tusParams,
@@ -219,6 +180,7 @@ export const ENDPOINTS = {
 	tusPatch: define({
 		methods: ['PATCH'],
 		url: '/v1/tus/{id}',
+		scope: 'write',
 		summary: 'Go on with a resumable upload. With its last byte it becomes a file.',
 		params: tusParams,
 		headers: Type.Object({
@@ -238,6 +200,7 @@ export const ENDPOINTS = {
 	tusRemove: define({
 		methods: ['DELETE'],
 		url: '/v1/tus/{id}',
+		scope: 'write',
 		summary: 'End a resumable upload and delete what came of it.',
 		params: tusParams,
 		headers: Type.Object(tusVersion),
@@ -246,6 +209,7 @@ export const ENDPOINTS = {
 	tusOverride: define({
 		methods: ['POST'],
 		url: '/v1/tus/{id}',
+		scope: 'write',
 		summary: 'The same as PATCH or DELETE, for clients that can send neither.',
 		params: tusParams,
 		headers: Type.Object({

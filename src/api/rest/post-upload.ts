@@ -99,12 +99,11 @@ class Form {
 	async #storeFile(part: MultipartFile, parts: AsyncIterator<Multipart>): Promise<MultipartFile | undefined> {
 		const { store } = this.#context;
 		let next: MultipartFile | undefined;
-		const begun = store.beginUpload({
+		const session = store.beginUpload({
 			name: checkName(part.filename ?? ''),
 			contentType: cleanMediaType(part.mimetype),
 			...(this.#expectedRoot === undefined ? {} : { expectedRoot: this.#expectedRoot }),
 		});
-		const session = metered(this.#context, this.#request.raw, begun);
 		const result = await counted(this.#context, session, async () => {
 			await this.#fill(part.file, session);
 			if (this.#digest !== undefined) {
@@ -119,9 +118,10 @@ class Form {
 
 	async #fill(file: Readable & { readonly truncated?: boolean }, session: UploadSession): Promise<void> {
 		let receivedBytes = 0;
+		const taken = metered(this.#context, this.#request.raw, session);
 		for await (const chunk of file as AsyncIterable<Buffer>) {
 			receivedBytes += chunk.length;
-			const writing = session.write(chunk);
+			const writing = taken.write(chunk);
 			if (writing === undefined) continue;
 			this.#watched.waitsForNode = true;
 			await writing;

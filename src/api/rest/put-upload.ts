@@ -21,10 +21,13 @@ export const putUpload: Endpoint = { definition: ENDPOINTS.putUpload, countsBody
 async function handlePut(context: RestContext, request: RestRequest, response: ServerResponse): Promise<void> {
 	const { raw } = request;
 	const options = optionsOf(raw.headers, nameOfUrl(raw.url ?? ''), context.maxFileBytes);
-	const session = metered(context, raw, context.store.beginUpload(options));
+	const session = context.store.beginUpload(options);
 	const result = await counted(context, session, async () => {
 		sendContinue(raw, response);
-		const receivedBytes = await receiveBody(raw, session, { maxBytes: context.maxFileBytes, watch: context.uploads });
+		const receivedBytes = await receiveBody(raw, metered(context, raw, session), {
+			maxBytes: context.maxFileBytes,
+			watch: context.uploads,
+		});
 		context.metrics.uploadBytes.inc(receivedBytes);
 		if (receivedBytes === 0) throw new PerigeeError('EMPTY_FILE');
 		return await session.finish();
