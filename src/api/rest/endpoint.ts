@@ -59,6 +59,8 @@ export type Handler<C extends ServerContext> = (
 
 export interface Endpoint<C extends ServerContext = RestContext> {
 	readonly definition: EndpointDefinition;
+	/** Headers of every answer, refusals included. */
+	readonly always?: Readonly<Record<string, string>>;
 	readonly handle: Handler<C>;
 	/** The body is a multipart form; everything else is handed over as it comes. */
 	readonly multipart?: true;

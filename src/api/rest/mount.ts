@@ -93,6 +93,7 @@ async function serve<C extends ServerContext>(
 	context.answering.set(request.raw.socket, response);
 	try {
 		if (context.cors?.answers(request.raw, response) !== true) {
+			for (const name in endpoint.always) response.setHeader(name, endpoint.always[name] ?? '');
 			context.guard?.(request.raw);
 			allowance = admit(context, endpoint, request.raw);
 			await endpoint.handle(context, request, response);

@@ -156,9 +156,9 @@ function tusEndpoint(definition: EndpointDefinition, handle: Handler<RestContext
 	return {
 		definition,
 		anyBody: true,
+		always: { 'Tus-Resumable': TUS_VERSION },
 		countsBody: true,
 		async handle(context, request, response) {
-			response.setHeader('Tus-Resumable', TUS_VERSION);
 			if (request.raw.headers['tus-resumable'] !== TUS_VERSION)
 				throw withExtras(new PerigeeError('TUS_VERSION'), { headers: ['Tus-Version', TUS_VERSION] });
 			await handle(context, request, response);

@@ -157,4 +157,28 @@ describe('a quota of bytes', () => {
 		assert.equal((await send(form(700), chunkedForm)).status, 429);
 		assert.equal((await send(form(100))).status, 201);
 	});
+
+	it('counts the pieces of resumable uploads, announced or not', async (t) => {
+		const { entry, bearer } = limited();
+		const rest = await startWith(t, [entry]);
+		const headers = { Authorization: bearer, 'Tus-Resumable': '1.0.0' };
+		const created = await ask(rest, '/v1/tus/', { method: 'POST', headers: { ...headers, 'Upload-Length': '1500' } });
+		assert.equal(created.status, 201);
+		const send = (offset: number, size: number, more = {}) =>
+			ask(rest, String(created.headers['location']), {
+				method: 'PATCH',
+				headers: {
+					...headers,
+					'Content-Type': 'application/offset+octet-stream',
+					'Upload-Offset': String(offset),
+					...more,
+				},
+				body: randomBytes(size),
+			});
+		assert.equal((await send(0, 900)).status, 204);
+		const refused = await send(900, 600);
+		assert.deepEqual([refused.status, refused.json['code']], [429, 'QUOTA_EXCEEDED']);
+		assert.equal((await send(900, 100, { 'Transfer-Encoding': 'chunked' })).headers['upload-offset'], '1000');
+		assert.equal((await send(1000, 1, { 'Transfer-Encoding': 'chunked' })).status, 429);
+	});
 });

@@ -31,7 +31,7 @@ test('movement, and waiting for the node, keep an upload alive', () => {
 	const clock = new SimulatedClock();
 	const watch = new UploadWatch({ idleTimeoutMs: 1000, minBytesPerSecond: 0, clock });
 	const moving = watched();
-	const held = { ...watched(), waitsForNode: true };
+	const held = Object.assign(watched(), { waitsForNode: true });
 	watch.add(moving);
 	watch.add(held);
 	for (let step = 0; step < 20; step++) {
@@ -64,14 +64,14 @@ test('an upload that drips below the least rate is given up after the idle time;
 	const clock = new SimulatedClock();
 	const watch = new UploadWatch({ idleTimeoutMs: 1000, minBytesPerSecond: 100, clock });
 	const bytes = { slow: 0, quick: 0, held: 0 };
-	const slow = { ...watched(), receivedBytes: () => bytes.slow };
-	const quick = { ...watched(), receivedBytes: () => bytes.quick };
-	const held = { ...watched(), waitsForNode: true, receivedBytes: () => bytes.held };
+	const slow = Object.assign(watched(), { receivedBytes: () => bytes.slow });
+	const quick = Object.assign(watched(), { receivedBytes: () => bytes.quick });
+	const held = Object.assign(watched(), { waitsForNode: true, receivedBytes: () => bytes.held });
 	for (const upload of [slow, quick, held]) watch.add(upload);
 	const step = (): void => {
 		slow.moved = true;
 		quick.moved = true;
-		bytes.slow += 9;
+		bytes.slow += 7;
 		bytes.quick += 13;
 		clock.advance(100);
 	};
