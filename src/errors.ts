@@ -69,11 +69,31 @@ export const ERRORS = {
 	EXPECTATION_FAILED: rule(417, 'This expectation is not known', false, 'Only Expect: 100-continue is known.'),
 	HEADERS_TOO_LARGE: rule(431, 'The headers of the request are too large', false, 'Send fewer or shorter headers.'),
 	REQUEST_TIMEOUT: rule(408, 'The request did not arrive in time', true, 'Send it again.'),
+	UNAUTHORIZED: rule(
+		401,
+		'This needs a token',
+		false,
+		'Send Authorization: Bearer <token>. The command line takes it from PERIGEE_TOKEN or --token-file; perigee token create makes one on the node.',
+	),
+	FORBIDDEN: rule(
+		403,
+		'The token is not for this',
+		false,
+		'Use a token with the scope that the text names; perigee token create makes one on the node.',
+	),
+	RATE_LIMITED: rule(429, 'Too many requests with this token', true, 'Try again after the time in Retry-After.'),
+	QUOTA_EXCEEDED: rule(
+		429,
+		'The token has no bytes left for this',
+		true,
+		'Try again after the time in Retry-After, or ask the operator for a larger quota.',
+	),
+	LENGTH_REQUIRED: rule(411, 'The length of the body must be told', false, 'Send Content-Length.'),
 	CROSS_SITE: rule(
 		403,
 		'A web page of another site sent this',
 		false,
-		'Send it from the same origin or from a program; browsers mark such requests with Sec-Fetch-Site.',
+		'Send it from the same origin or from a program, or name the page in cors.origins; browsers mark such requests with Sec-Fetch-Site.',
 	),
 	FOREIGN_HOST: rule(
 		421,

@@ -55,6 +55,9 @@ export const LIMITS = {
 	listedSubmissions: 4096,
 	/** Bytes of a download handed to a socket and not yet taken by it. */
 	httpDownloadAheadBytes: 1024 * 1024,
+	/** While other downloads wait for a buffer, one that takes no piece for so long is cut; and how often that is looked at. */
+	httpStalledMs: 5_000,
+	httpStalledLookMs: 1_000,
 	/** Files, other fields and bytes of a field of one multipart form. */
 	multipartFiles: 1000,
 	multipartFields: 100,
@@ -67,6 +70,19 @@ export const LIMITS = {
 	clientSilenceMs: 120_000,
 	/** Segments that the command line asks for ahead of the one it writes. */
 	clientSegmentsAhead: 4,
+	/** Tokens of one node, bytes of their file and of the name of one. */
+	tokens: 1000,
+	tokenFileBytes: 1024 * 1024,
+	tokenNameBytes: 64,
+	/** Bytes of a certificate (with its chain) or key, and of a file with one token. */
+	tlsFileBytes: 1024 * 1024,
+	tokenTextBytes: 1024,
+	/** How often it is looked whether tokens, certificate or key have changed. */
+	fileLookMs: 2_000,
+	/** Origins in cors.origins. */
+	corsOrigins: 100,
+	/** Bytes of the path of a Unix socket, which the system bounds. */
+	socketPathBytes: 80,
 	/** Bytes of a configuration file. */
 	configFileBytes: 1024 * 1024,
 	/** Submissions that may wait for the embedded ledger's next block; more get OVERLOADED. */

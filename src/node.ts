@@ -2,13 +2,10 @@
  * The composition root: builds every room in order and closes them in reverse. The only file that knows all rooms.
  */
 import { pino, type Logger } from 'pino';
-import { startAdminServer } from './api/admin/admin-server.js';
-import { type HttpServer, startHttpServer } from './api/http-server.js';
 import type { ReplayProgress } from './append-log/append-log.js';
 import type { Lane } from './append-log/types.js';
 import type { Config } from './config/schema.js';
 import { packageVersion } from './config/version.js';
-import { isLoopback, parseListenAddress } from './config/listen-address.js';
 import { destroyRocks, openRocksKv } from './db/rocks.js';
 import { PerigeeError } from './errors.js';
 import { systemClock } from './io/clock.js';
@@ -22,6 +19,7 @@ import { openStore, type StoreOptions, type StoreObserver } from './log-layer/st
 import { logDirectory } from './log-layer/volumes.js';
 import { assertCanListen, makeFirstDataDir } from './node/data-dir.js';
 import { makeEmbedded } from './node/embedded.js';
+import { openDoors, startListeners } from './node/listeners.js';
 import { startTrimming } from './node/memory-trim.js';
 import { healingObserver, scrubObserver } from './node/observers.js';
 import { rebuildSummary, type RebuildSummary } from './node/rebuild-summary.js';
@@ -40,7 +38,7 @@ const VERSION = packageVersion();
 export interface RunningNode {
 	/** Where REST listens. */
 	readonly url: string;
-	/** URLs of the listeners that serve something. */
+	/** Of those that serve something: URLs, or unix: and a path. */
 	readonly listeners: { readonly http: string; readonly admin: string };
 	/** Stops intake, drains, commits, makes a checkpoint, closes. Safe to call twice. */
 	close(): Promise<void>;
@@ -76,6 +74,9 @@ export async function startNode(config: Config): Promise<RunningNode> {
 	const site = openSite(config);
 	try {
 		const { log, metrics } = site;
+		const modules = { config, metrics, log, clock: systemClock, randomness: systemRandomness };
+		const doors = await openDoors(modules);
+		site.closers.push(() => doors.close());
 		await assertCanListen(site.io, config);
 		const { healing, refresh } = await buildStore(site, { rebuild: false });
 		const processWatch = watchProcess(metrics);
@@ -85,19 +86,13 @@ export async function startNode(config: Config): Promise<RunningNode> {
 			processWatch.refresh();
 			refresh();
 		};
-		const http = await startHttpServer(
-			{
-				listen: parseListenAddress(config.http),
-				version: VERSION,
-				maxFileBytes: config.storage.maxFileBytes,
-				idleTimeoutMs: config.upload.idleTimeoutMs,
-				graceMs: config.shutdown.graceMs,
-			},
-			{ store: healing.files, metrics, refreshMetrics, clock: systemClock, randomness: systemRandomness, log },
-		);
-		site.closers.push(() => http.close());
-		const admin = await startAdmin(site, healing);
-		const listeners = { http: http.url, admin: admin.url };
+		const listeners = await startListeners(doors, {
+			...modules,
+			version: VERSION,
+			healing,
+			refreshMetrics,
+			closers: site.closers,
+		});
 		const fields = {
 			pid: process.pid,
 			listeners,
@@ -107,24 +102,11 @@ export async function startNode(config: Config): Promise<RunningNode> {
 		};
 		await replaceFile(site.io, config.dataDir, NODE_FILE, Buffer.from(`${JSON.stringify(fields, null, 2)}\n`));
 		let closing: Promise<void> | undefined;
-		return { url: http.url, listeners, close: () => (closing ??= closeSite(site)) };
+		return { url: listeners.http, listeners, close: () => (closing ??= closeSite(site)) };
 	} catch (error) {
 		await closeSite(site);
 		throw error;
 	}
-}
-
-/** Opens the admin listener. Whoever reaches it may do everything, so a wider address than the loopback one is worth a warning. */
-async function startAdmin({ config, metrics, log, closers }: Site, admin: HealingStore): Promise<HttpServer> {
-	const listen = parseListenAddress(config.admin);
-	const server = await startAdminServer(
-		{ listen, graceMs: config.shutdown.graceMs },
-		{ admin, metrics, clock: systemClock, randomness: systemRandomness, log },
-	);
-	closers.push(() => server.close());
-	if (!isLoopback(listen.host))
-		log.warn({ admin: server.url }, 'the admin listener can be reached from other machines and asks for no password');
-	return server;
 }
 
 /**

@@ -1,32 +1,40 @@
-/** The HTTP listener: bounds, time limits, and a close that lets running requests finish. */
-import { once } from 'node:events';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+/** The HTTP listeners: what they serve and where, and a close that lets running requests finish. */
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { type ListenAddress, urlOfAddress } from '../config/listen-address.js';
-import { type ErrorCode, PerigeeError } from '../errors.js';
+import { type ListenPlace, urlOfPlace } from '../config/listen-address.js';
 import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
+import { placeSocket } from '../io/unix-socket.js';
 import { LIMITS } from '../limits.js';
 import type { FileStore } from '../log-layer/types.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { Access } from './auth/access.js';
+import { BoundedServers } from './bounded-servers.js';
+import { addressError } from './free-address.js';
+import { Cors } from './rest/cors.js';
+import { DownloadWatch } from './rest/download-watch.js';
 import type { Endpoint, RestContext, ServerContext } from './rest/endpoint.js';
 import { REST_ENDPOINTS } from './rest/endpoints.js';
 import { answerFailure, frameworkError, mount } from './rest/mount.js';
-import { PROBLEM_TYPE, problemOf, sendProblem } from './rest/problem.js';
 import { RouteMeter } from './rest/route-meter.js';
 import { UploadWatch } from './rest/upload-watch.js';
+import type { TlsPair } from './tls-pair.js';
 
 export interface HttpServerOptions {
-	readonly listen: ListenAddress;
+	readonly listen: ListenPlace;
 	readonly version: string;
 	/** storage.maxFileBytes */
 	readonly maxFileBytes: number;
 	/** upload.idleTimeoutMs */
 	readonly idleTimeoutMs: number;
+	/** upload.minBytesPerSecond */
+	readonly minBytesPerSecond: number;
 	/** shutdown.graceMs */
 	readonly graceMs: number;
+	/** cors.origins */
+	readonly corsOrigins: readonly string[];
 }
 
 /** What every listener is built with. */
@@ -35,6 +43,10 @@ export interface ServerModules {
 	readonly clock: Clock;
 	readonly randomness: Randomness;
 	readonly log: Pick<Logger, 'error' | 'warn'>;
+	/** Who may do what on this listener. */
+	readonly access: Access;
+	/** Absent: it speaks plain HTTP. */
+	readonly tls?: TlsPair | undefined;
 }
 
 export interface HttpServerModules extends ServerModules {
@@ -44,19 +56,18 @@ export interface HttpServerModules extends ServerModules {
 }
 
 export interface HttpServer {
-	/** Where it listens, with the port that was really taken. */
+	/** Where it listens, with the port that was really taken; `unix:` and a path for a Unix socket. */
 	readonly url: string;
 	/** Stops accepting, lets running requests finish for the grace time, then cuts them. */
 	close(): Promise<void>;
 }
 
-/** How often refused connections are logged. */
-const REFUSED_LOG_MS = 10_000;
 /** How often, while closing, connections that have become idle are closed. */
 const CLOSING_LOOK_MS = 20;
 
 /** The listener of REST, metrics and health. Errors: CONFIG_INVALID when the address cannot be taken. */
 export async function startHttpServer(options: HttpServerOptions, modules: HttpServerModules): Promise<HttpServer> {
+	const { idleTimeoutMs, minBytesPerSecond, corsOrigins } = options;
 	const context: RestContext = {
 		store: modules.store,
 		metrics: modules.metrics,
@@ -67,82 +78,65 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		maxFileBytes: options.maxFileBytes,
 		randomness: modules.randomness,
 		answering: new WeakMap(),
-		uploads: new UploadWatch({ idleTimeoutMs: options.idleTimeoutMs, clock: modules.clock }),
+		access: modules.access,
+		allowances: new WeakMap(),
+		...(corsOrigins.length === 0 ? {} : { cors: new Cors(corsOrigins) }),
+		downloads: new DownloadWatch(modules.clock),
+		uploads: new UploadWatch({ idleTimeoutMs, minBytesPerSecond, clock: modules.clock }),
 	};
 	return serve({ listen: options.listen, flag: '--http', graceMs: options.graceMs }, modules, context, REST_ENDPOINTS);
 }
 
-/** Where to listen, and the flag that says so. */
-interface ListenPlace {
-	readonly listen: ListenAddress;
+interface ListenOptions {
+	readonly listen: ListenPlace;
+	/** The flag that says where. */
 	readonly flag: string;
-}
-
-interface ListenOptions extends ListenPlace {
 	/** How long running requests may go on once the listener closes. */
 	readonly graceMs: number;
 }
 
-/** Errors: CONFIG_INVALID when the address cannot be taken now. */
-export async function assertFree(place: ListenPlace): Promise<void> {
-	const server = createServer();
-	try {
-		server.listen(place.listen);
-		await once(server, 'listening');
-	} catch (error) {
-		throw addressError(place, error);
-	} finally {
-		server.close();
-	}
-}
-
 /** Builds a server for some endpoints and listens. Errors: CONFIG_INVALID when the address cannot be taken. */
 export async function serve<C extends ServerContext>(
-	options: ListenOptions,
+	{ listen, flag, graceMs }: ListenOptions,
 	modules: ServerModules,
 	context: C,
 	endpoints: readonly Endpoint<C>[],
 ): Promise<HttpServer> {
 	const newRequestId = requestIds(modules.randomness);
-	const app = buildApp(context, newRequestId);
+	const { answering } = context;
+	// What only this user can reach needs no secrecy on its way.
+	const tls = 'socketPath' in listen ? undefined : modules.tls;
+	const servers = new BoundedServers({ ...modules, tls, answering, newRequestId });
+	const app = buildApp(context, newRequestId, servers);
 	await mount(app, context, endpoints);
-	const { server } = app;
-	server.maxConnections = LIMITS.httpConnections;
-	server.maxHeadersCount = LIMITS.httpHeaderCount;
-	server.headersTimeout = LIMITS.httpHeadersTimeoutMs;
-	// 100-continue is sent by the handler once it wants the body; see sendContinue.
-	server.on('checkContinue', (request, response) => server.emit('request', request, response));
-	server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
-		sendProblem(request, response, new PerigeeError('EXPECTATION_FAILED'), newRequestId(), modules.clock);
-	});
-	closeStalled(server, context);
-	reportRefusedConnections(server, modules);
-	const connections = trackConnections(server, modules.metrics);
-	try {
-		await app.listen({ host: options.listen.host, port: options.listen.port });
-	} catch (error) {
-		await app.close();
-		throw addressError(options, error);
-	}
-	const { port } = server.address() as AddressInfo;
+	const remove = await start(app, listen, flag);
+	const place =
+		'socketPath' in listen ? listen : { host: listen.host, port: (app.server.address() as AddressInfo).port };
 	return {
-		url: urlOfAddress({ host: options.listen.host, port }),
+		url: urlOfPlace(place, tls === undefined ? 'http' : 'https'),
 		async close() {
-			// A connection on which nothing was asked yet waits for nothing.
-			for (const socket of connections) if (!context.answering.has(socket)) socket.destroy();
-			await close(app, modules.clock, options.graceMs);
+			servers.closeSilent();
+			await Promise.all([close(app, servers, modules.clock, graceMs), remove()]);
 		},
 	};
 }
 
-function buildApp(context: ServerContext, newRequestId: () => string): FastifyInstance {
+/** The answer removes what a listener leaves in the file system. */
+async function start(app: FastifyInstance, listen: ListenPlace, flag: string): Promise<() => Promise<void>> {
+	try {
+		if ('socketPath' in listen) return await placeSocket(listen.socketPath, (path) => app.listen({ path }));
+		await app.listen({ host: listen.host, port: listen.port });
+		return async () => undefined;
+	} catch (error) {
+		await app.close();
+		throw addressError(listen, flag, error);
+	}
+}
+
+function buildApp(context: ServerContext, newRequestId: () => string, servers: BoundedServers): FastifyInstance {
 	const unmatched = new RouteMeter(context.metrics, 'unmatched');
 	return fastify({
-		http: { maxHeaderSize: LIMITS.httpHeaderBytes, connectionsCheckingInterval: LIMITS.httpHeadersTimeoutMs / 4 },
-		keepAliveTimeout: LIMITS.httpKeepAliveMs,
-		// A long upload is no slow request; idle ones are ended by the upload watch and the socket's time limit.
-		requestTimeout: 0,
-		connectionTimeout: LIMITS.httpSocketIdleMs,
+		serverFactory: (handler) => servers.make(handler) satisfies Server,
 		routerOptions: { maxParamLength: LIMITS.httpParamBytes },
 		return503OnClosing: false,
 		exposeHeadRoutes: false,
@@ -150,7 +144,8 @@ function buildApp(context: ServerContext, newRequestId: () => string): FastifyIn
 		frameworkErrors: (error, request, reply) => {
 			answerFailure(context, request, reply, unmatched, frameworkError(error));
 		},
-		clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, newRequestId),
+		// Each of the servers answers for itself.
+		clientErrorHandler: () => undefined,
 	});
 }
 
@@ -161,98 +156,16 @@ function requestIds(randomness: Randomness): () => string {
 	return () => `${prefix}-${(count++).toString(36)}`;
 }
 
-/** What Node's parser cannot read never becomes a request; the answer goes straight to the socket. */
-function refuseUnreadable(
-	error: Error & { readonly code?: string; readonly bytesParsed?: number },
-	socket: Socket,
-	newRequestId: () => string,
-): void {
-	if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
-		socket.destroy();
-		return;
-	}
-	const code: ErrorCode =
-		error.code === 'HPE_HEADER_OVERFLOW'
-			? 'HEADERS_TOO_LARGE'
-			: error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-				? 'REQUEST_TIMEOUT'
-				: 'BAD_REQUEST';
-	const problem = problemOf(new PerigeeError(code), newRequestId());
-	const body = JSON.stringify(problem);
-	socket.end(
-		`HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
-			`Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-	);
-}
-
-/** Closes a connection on which nothing moved for a long time, unless it is the node that owes an answer. */
-function closeStalled(server: Server, context: ServerContext): void {
-	server.on('timeout', (socket: Socket) => {
-		const response = context.answering.get(socket);
-		if (response !== undefined && !response.headersSent) socket.setTimeout(LIMITS.httpSocketIdleMs);
-		else socket.destroy();
-	});
-}
-
-/** The open connections. */
-function trackConnections(server: Server, metrics: Metrics): ReadonlySet<Socket> {
-	const connections = new Set<Socket>();
-	server.on('connection', (socket: Socket) => {
-		connections.add(socket);
-		metrics.httpConnections.inc();
-		socket.once('close', () => {
-			connections.delete(socket);
-			metrics.httpConnections.dec();
-		});
-	});
-	return connections;
-}
-
-/** Connections that the system refuses (no file descriptors left) must not end the node, nor flood its log. */
-function reportRefusedConnections(server: Server, modules: ServerModules): void {
-	let quietUntilMs = 0;
-	server.on('error', (error) => {
-		// Before it listens, an error belongs to whoever called listen.
-		if (!server.listening || modules.clock.monotonicMs() < quietUntilMs) return;
-		quietUntilMs = modules.clock.monotonicMs() + REFUSED_LOG_MS;
-		modules.log.warn({ err: error }, 'connections cannot be accepted');
-	});
-}
-
-async function close(app: FastifyInstance, clock: Clock, graceMs: number): Promise<void> {
-	const { server } = app;
-	const cancelDeadline = clock.schedule(graceMs, () => server.closeAllConnections());
+async function close(app: FastifyInstance, servers: BoundedServers, clock: Clock, graceMs: number): Promise<void> {
+	const cancelDeadline = clock.schedule(graceMs, () => servers.closeAll());
 	let closed = false;
 	const look = (): void => {
 		if (closed) return;
-		// A connection whose request has ended meanwhile would be kept alive for the next one.
-		server.closeIdleConnections();
+		servers.closeIdle();
 		clock.schedule(CLOSING_LOOK_MS, look);
 	};
 	look();
 	await app.close();
 	closed = true;
 	cancelDeadline();
-}
-
-function addressError({ listen: address, flag }: ListenPlace, error: unknown): unknown {
-	const { code } = error as NodeJS.ErrnoException;
-	const where = urlOfAddress(address).slice('http://'.length);
-	switch (code) {
-		case 'EADDRINUSE':
-			return new PerigeeError('CONFIG_INVALID', `${where} is in use by another program; choose another with ${flag}.`);
-		case 'EACCES':
-			return new PerigeeError(
-				'CONFIG_INVALID',
-				`${where} may not be listened on; choose a port above 1023 with ${flag}.`,
-			);
-		case 'EADDRNOTAVAIL':
-		case 'ENOTFOUND':
-			return new PerigeeError(
-				'CONFIG_INVALID',
-				`${address.host} is no address of this machine; choose another with ${flag}.`,
-			);
-		default:
-			return error;
-	}
 }

@@ -4,7 +4,7 @@ import { dirname, join, parse } from 'node:path';
 import { type DataRoot, SEGMENT_BYTES } from '../units.js';
 import { CliError } from './exit-codes.js';
 import { finishHash, rootArgument } from './local-file.js';
-import { NodeClient, type NodeOptions, nodeUrl } from './node-client.js';
+import { connectNode, type NodeClient, type NodeOptions } from './node-client.js';
 import { type OutputOptions, printResult } from './output.js';
 import { startProgress } from './progress.js';
 import { RootStream } from './root-stream.js';
@@ -27,7 +27,7 @@ interface FileAnswer {
 /** Fetches a file. It appears under its name whole and verified, or not at all. */
 export async function download(rootText: string, options: DownloadVerbOptions): Promise<void> {
 	const root = rootArgument(rootText);
-	const client = new NodeClient(nodeUrl(options));
+	const client = connectNode(options);
 	try {
 		const info = await client.getJson<FileAnswer>(`/v1/files/${root}/info`);
 		if (!Number.isSafeInteger(info.size) || info.size < 1) {

@@ -2,7 +2,7 @@
 import type { Static } from 'typebox';
 import type { DAMAGE_PAGE } from '../api/admin/definitions.js';
 import { LIMITS } from '../limits.js';
-import { adminUrl, type AdminOptions, NodeClient } from './node-client.js';
+import { type AdminOptions, connectAdmin } from './node-client.js';
 import { type OutputOptions, printResult, printable } from './output.js';
 
 export interface ErrorsVerbOptions extends AdminOptions, OutputOptions {}
@@ -11,7 +11,7 @@ type Page = Static<typeof DAMAGE_PAGE>;
 
 /** Prints one line for each damaged place. */
 export async function listErrors(options: ErrorsVerbOptions): Promise<void> {
-	const client = new NodeClient(adminUrl(options));
+	const client = connectAdmin(options);
 	try {
 		let after: number | undefined = 0;
 		while (after !== undefined) {

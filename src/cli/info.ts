@@ -1,7 +1,7 @@
 /** `perigee info <root|txSeq>`: what the node knows about a file. */
 import { CliError } from './exit-codes.js';
 import { rootArgument } from './local-file.js';
-import { NodeClient, type NodeOptions, nodeUrl } from './node-client.js';
+import { connectNode, type NodeOptions } from './node-client.js';
 import { type OutputOptions, printable, printResult } from './output.js';
 
 export interface InfoVerbOptions extends NodeOptions, OutputOptions {}
@@ -9,7 +9,7 @@ export interface InfoVerbOptions extends NodeOptions, OutputOptions {}
 /** Prints the answer of `…/info`, as JSON or one `key: value` a line. */
 export async function info(what: string, options: InfoVerbOptions): Promise<void> {
 	const path = /^[0-9]{1,15}$/.test(what) ? `/v1/submissions/${Number(what)}` : `/v1/files/${rootOrSequence(what)}`;
-	const client = new NodeClient(nodeUrl(options));
+	const client = connectNode(options);
 	try {
 		const answer = await client.getJson<Record<string, unknown>>(`${path}/info`);
 		const lines = Object.entries(answer).map(([key, value]) => `${key}: ${shown(value)}`);

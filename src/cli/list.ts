@@ -2,7 +2,7 @@
 import type { Static } from 'typebox';
 import type { FILE_LIST } from '../api/rest/schemas.js';
 import { CliError } from './exit-codes.js';
-import { NodeClient, type NodeOptions, nodeUrl } from './node-client.js';
+import { connectNode, type NodeOptions } from './node-client.js';
 import { type OutputOptions, printable, printResult } from './output.js';
 
 export interface ListVerbOptions extends NodeOptions, OutputOptions {
@@ -20,7 +20,7 @@ const PAGE_ENTRIES = 100;
 
 /** Prints one line for each file whose name begins with `prefix`: root, sequence number, bytes, time, name. */
 export async function list(prefix: string, options: ListVerbOptions): Promise<void> {
-	const client = new NodeClient(nodeUrl(options));
+	const client = connectNode(options);
 	const query = new URLSearchParams({ prefix, order: options.newest ? 'desc' : 'asc' });
 	if (!options.deleted) query.set('deleted', 'false');
 	const path = options.submissions ? '/v1/submissions' : '/v1/files';

@@ -16,6 +16,7 @@ import type { VerifyVerbOptions } from './root.js';
 import type { ScrubAction, ScrubVerbOptions } from './scrub.js';
 import type { StartVerbOptions } from './start.js';
 import type { StatusVerbOptions } from './status.js';
+import type { TokenAction, TokenVerbOptions } from './token.js';
 import type { UploadVerbOptions } from './upload.js';
 
 /** Runs one verb and sets the exit code of the process (exit-codes.ts). */
@@ -130,6 +131,18 @@ function addOperatorVerbs(program: Command): void {
 		.action(async (action: ConfigAction, options: StartVerbOptions) =>
 			(await import('./config.js')).config(action, options),
 		);
+	output(program.command('token'))
+		.description('make, list or remove tokens of a node; one that runs takes notice by itself')
+		.addArgument(new Argument('<action>').choices(['create', 'ls', 'rm']))
+		.argument('[name...]', 'name of the token, of several to remove')
+		.option('--scope <scope>', 'what it is good for: read, write or admin; repeat it for several', collect)
+		.option('--max-bytes <bytes>', 'bytes that may be uploaded with it in auth.quotaWindowMs, a day')
+		.option('--requests-per-second <count>', 'requests that may be made with it')
+		.option('--data-dir <dir>', 'where the node keeps its data', collect)
+		.option('--config <file>', 'configuration file (TOML)')
+		.action(async (action: TokenAction, names: string[], options: TokenVerbOptions) =>
+			(await import('./token.js')).token(action, names, options),
+		);
 	output(program.command('rebuild'))
 		.description('make the view anew from the log files; the node must be stopped')
 		.option('--data-dir <dir>', 'where the node keeps its data; repeat it for further disks', collect)
@@ -156,7 +169,7 @@ function nodeFlags(command: Command): Command {
 	return command
 		.option('--data-dir <dir>', 'where it keeps its data; repeat it for further disks', collect)
 		.option('--http <host:port>', 'where REST, metrics and health listen; port 0 picks a free one')
-		.option('--admin <host:port>', 'where administration listens')
+		.option('--admin <place>', 'where administration listens: host:port, or unix:path')
 		.option('--grpc <host:port>', 'where gRPC listens')
 		.option('--config <file>', 'configuration file (TOML)')
 		.option('--log-level <level>', 'least severe messages that are logged');
@@ -171,16 +184,23 @@ function output(command: Command): Command {
 }
 
 function client(command: Command): Command {
-	return output(command).option(
+	return identified(command).option(
 		'--node <url>',
 		'address of the node (default: PERIGEE_NODE, else http://127.0.0.1:5678)',
 	);
 }
 
 function admin(command: Command): Command {
-	return output(command).option(
+	return identified(command).option(
 		'--admin <url>',
-		'address of its admin listener (default: PERIGEE_ADMIN, else http://127.0.0.1:5679)',
+		'address of its admin listener, or unix:path (default: PERIGEE_ADMIN, else http://127.0.0.1:5679)',
+	);
+}
+
+function identified(command: Command): Command {
+	return output(command).option(
+		'--token-file <file>',
+		'file with the token to show (default: the token in PERIGEE_TOKEN)',
 	);
 }
 

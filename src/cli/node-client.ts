@@ -1,13 +1,23 @@
-/** HTTP to a node: errors become exit codes and hints, bodies stay streams. */
+/** HTTP to a node, over TCP, TLS or a Unix socket: errors become exit codes and hints, bodies stay streams. */
+import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import * as https from 'node:https';
+import { resolve } from 'node:path';
 import { LIMITS } from '../limits.js';
+import { TOKEN_SHAPE } from '../api/auth/token-file.js';
 import { CliError, type ExitName } from './exit-codes.js';
 
+const UNIX = 'unix:';
 const DEFAULT_NODE = 'http://127.0.0.1:5678';
 const DEFAULT_ADMIN = 'http://127.0.0.1:5679';
 
-export interface NodeOptions {
+/** By what a verb shows who it is. */
+export interface TokenOptions {
+	/** --token-file */
+	readonly tokenFile?: string;
+}
+
+export interface NodeOptions extends TokenOptions {
 	/** --node */
 	readonly node?: string;
 }
@@ -18,35 +28,60 @@ export interface NodeRequest {
 	readonly headers?: http.OutgoingHttpHeaders;
 }
 
-export interface AdminOptions {
+export interface AdminOptions extends TokenOptions {
 	/** --admin */
 	readonly admin?: string;
 }
 
 /** A node's address from the command line, else PERIGEE_NODE, else the default. */
-export function nodeUrl(options: NodeOptions): URL {
+function nodeUrl(options: NodeOptions): URL {
 	return urlOf(options.node ?? (process.env['PERIGEE_NODE'] || DEFAULT_NODE), DEFAULT_NODE);
 }
 
 /** The same for a node's admin listener: --admin, PERIGEE_ADMIN. */
-export function adminUrl(options: AdminOptions): URL {
+function adminUrl(options: AdminOptions): URL {
 	return urlOf(options.admin ?? (process.env['PERIGEE_ADMIN'] || DEFAULT_ADMIN), DEFAULT_ADMIN);
 }
 
 function urlOf(text: string, example: string): URL {
-	const full = text.includes('://') ? text : `http://${text}`;
+	const full = text.includes('://') || text.startsWith(UNIX) ? text : `http://${text}`;
 	const url = URL.canParse(full) ? new URL(full) : undefined;
 	if (url !== undefined && /^https?:$/.test(url.protocol)) return url;
+	if (text.startsWith(UNIX) && text.length > UNIX.length) return new URL(`${UNIX}${resolve(text.slice(UNIX.length))}`);
 	throw new CliError('usage', `"${text}" is not the address of a node`, { hint: `Write it like ${example}.` });
+}
+
+/** A client of REST. */
+export function connectNode(options: NodeOptions): NodeClient {
+	return new NodeClient(nodeUrl(options), tokenOf(options));
+}
+
+/** A client of the admin listener. */
+export function connectAdmin(options: AdminOptions): NodeClient {
+	return new NodeClient(adminUrl(options), tokenOf(options));
+}
+
+/** From --token-file, else PERIGEE_TOKEN. There is no flag for the token itself: others could read it in the list of processes. */
+function tokenOf({ tokenFile }: TokenOptions): string | undefined {
+	const from = tokenFile ?? 'PERIGEE_TOKEN';
+	const text = tokenFile === undefined ? process.env['PERIGEE_TOKEN'] : readFileSync(tokenFile, 'utf8');
+	const token = text?.trim();
+	if (token === undefined || (token === '' && tokenFile === undefined)) return undefined;
+	if (TOKEN_SHAPE.test(token)) return token;
+	throw new CliError('usage', `${from}: this is no token`, {
+		hint: 'A token is what perigee token create has printed.',
+	});
 }
 
 /** One node; connections are kept between requests until `close`. */
 export class NodeClient {
 	readonly url: URL;
 	readonly #agent: http.Agent;
+	readonly #identity: http.OutgoingHttpHeaders;
 
-	constructor(url: URL) {
+	constructor(url: URL, token: string | undefined) {
 		this.url = url;
+		this.#identity = token === undefined ? {} : { Authorization: `Bearer ${token}` };
 		const { Agent } = url.protocol === 'https:' ? https : http;
 		this.#agent = new Agent({ keepAlive: true });
 	}
@@ -57,15 +92,11 @@ export class NodeClient {
 		readonly answer: Promise<http.IncomingMessage>;
 	} {
 		const { request: send } = this.url.protocol === 'https:' ? https : http;
-		const base = this.url.pathname.replace(/\/$/, '');
 		const outgoing = send({
-			protocol: this.url.protocol,
-			hostname: this.url.hostname.replace(/^\[|\]$/g, ''),
-			port: this.url.port,
+			...this.#place(request.path),
 			agent: this.#agent,
 			method: request.method,
-			path: base + request.path,
-			headers: { ...request.headers },
+			headers: { ...this.#identity, ...request.headers },
 			timeout: LIMITS.clientSilenceMs,
 		});
 		outgoing.on('timeout', () => outgoing.destroy(new Error(`nothing came for ${LIMITS.clientSilenceMs / 1000} s`)));
@@ -100,14 +131,32 @@ export class NodeClient {
 		this.#agent.destroy();
 	}
 
+	/** Where the node is, as people write it. */
+	get name(): string {
+		return this.url.protocol === UNIX ? this.url.href : this.url.origin;
+	}
+
+	#place(path: string): http.RequestOptions {
+		const { protocol, hostname, port, pathname } = this.url;
+		if (protocol === UNIX) return { socketPath: decodeURIComponent(pathname), path };
+		return { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port, path: pathname.replace(/\/$/, '') + path };
+	}
+
 	/** What a broken connection means to the user. */
 	unreachable(error: unknown): CliError {
 		const { code, message } = error as NodeJS.ErrnoException;
-		return new CliError('unreachable', `no answer from ${this.url.origin} (${code ?? message})`, {
+		if (code !== undefined && UNTRUSTED.test(code))
+			return new CliError('unreachable', `the certificate of ${this.name} is not trusted (${code})`, {
+				hint: 'Name the certificate of its authority, or its own if it has signed itself, in NODE_EXTRA_CA_CERTS.',
+			});
+		return new CliError('unreachable', `no answer from ${this.name} (${code ?? message})`, {
 			hint: 'Start a node with "perigee start", or name another one with --node or PERIGEE_NODE (for scrub and errors: --admin or PERIGEE_ADMIN).',
 		});
 	}
 }
+
+/** Codes of OpenSSL and Node for certificates that lead to no known authority or another name. */
+const UNTRUSTED = /^(?:CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|ERR_TLS_CERT)/;
 
 /** The answer if it is a success; otherwise the node's problem as an error. */
 export async function accepted(answer: http.IncomingMessage): Promise<http.IncomingMessage> {

@@ -1,6 +1,6 @@
 /** `perigee rm <root…>`: deletes content on a node. */
 import { rootArgument } from './local-file.js';
-import { NodeClient, type NodeOptions, nodeUrl } from './node-client.js';
+import { connectNode, type NodeOptions } from './node-client.js';
 import { type OutputOptions, printResult } from './output.js';
 
 export interface RemoveVerbOptions extends NodeOptions, OutputOptions {}
@@ -8,7 +8,7 @@ export interface RemoveVerbOptions extends NodeOptions, OutputOptions {}
 /** Prints the root of each file once it is deleted, durably. Nothing is deleted if one of the arguments is no root. */
 export async function remove(roots: readonly string[], options: RemoveVerbOptions): Promise<void> {
 	const checked = roots.map(rootArgument);
-	const client = new NodeClient(nodeUrl(options));
+	const client = connectNode(options);
 	try {
 		for (const root of checked) {
 			const answer = await client.ask('DELETE', `/v1/files/${root}`);

@@ -1,7 +1,7 @@
 /** `perigee scrub start|pause|status`: the scrub of a running node. */
 import type { Static } from 'typebox';
 import type { SCRUB_STATE } from '../api/admin/definitions.js';
-import { adminUrl, type AdminOptions, NodeClient, readJson } from './node-client.js';
+import { type AdminOptions, connectAdmin, readJson } from './node-client.js';
 import { type OutputOptions, printResult, printable } from './output.js';
 
 export interface ScrubVerbOptions extends AdminOptions, OutputOptions {}
@@ -12,7 +12,7 @@ type ScrubState = Static<typeof SCRUB_STATE>;
 
 /** Prints where the scrub stands, after it was started or paused. */
 export async function scrub(action: ScrubAction, options: ScrubVerbOptions): Promise<void> {
-	const client = new NodeClient(adminUrl(options));
+	const client = connectAdmin(options);
 	try {
 		const path = action === 'status' ? '/v1/admin/scrub' : `/v1/admin/scrub/${action}`;
 		const state = await readJson<ScrubState>(await client.ask(action === 'status' ? 'GET' : 'POST', path));

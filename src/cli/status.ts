@@ -2,21 +2,21 @@
 import type { Static } from 'typebox';
 import type { FLOW_STATE, LIVENESS, READINESS } from '../api/rest/schemas.js';
 import { CliError } from './exit-codes.js';
-import { NodeClient, type NodeOptions, nodeUrl, readJson } from './node-client.js';
+import { connectNode, type NodeClient, type NodeOptions, readJson } from './node-client.js';
 import { type OutputOptions, printable, printResult } from './output.js';
 
 export interface StatusVerbOptions extends NodeOptions, OutputOptions {}
 
 /** Prints how long one answer took. */
 export async function ping(options: StatusVerbOptions): Promise<void> {
-	const client = new NodeClient(nodeUrl(options));
+	const client = connectNode(options);
 	try {
 		// The first answer pays for the connection, and for code that was never used.
 		await client.getJson('/health/live');
 		const startMs = performance.now();
 		const { version } = await client.getJson<Static<typeof LIVENESS>>('/health/live');
 		const milliseconds = Number((performance.now() - startMs).toFixed(2));
-		const node = client.url.origin;
+		const node = client.name;
 		printResult(options, { node, version, milliseconds }, `${node}: ${milliseconds} ms, version ${printable(version)}`);
 	} finally {
 		client.close();
@@ -25,7 +25,7 @@ export async function ping(options: StatusVerbOptions): Promise<void> {
 
 /** Prints the node's state, one `key: value` a line, then its reasons. Errors: busy when it takes no uploads. */
 export async function status(options: StatusVerbOptions): Promise<void> {
-	const client = new NodeClient(nodeUrl(options));
+	const client = connectNode(options);
 	try {
 		const { version } = await client.getJson<Static<typeof LIVENESS>>('/health/live');
 		const { ready, reasons } = await readiness(client);
@@ -34,7 +34,7 @@ export async function status(options: StatusVerbOptions): Promise<void> {
 			if (error instanceof CliError && error.exit === 'busy') return undefined;
 			throw error;
 		});
-		const state = { node: client.url.origin, version, ready, ...(flow && { flow }), reasons };
+		const state = { node: client.name, version, ready, ...(flow && { flow }), reasons };
 		const lines = [
 			`node: ${state.node}`,
 			`version: ${printable(version)}`,

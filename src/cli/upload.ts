@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
 import { CliError } from './exit-codes.js';
 import { finishHash, type HashedFile, READ_BYTES, sizeOfFile } from './local-file.js';
-import { accepted, NodeClient, type NodeOptions, nodeUrl, readJson } from './node-client.js';
+import { accepted, connectNode, type NodeClient, type NodeOptions, readJson } from './node-client.js';
 import { type OutputOptions, printResult } from './output.js';
 import { type Progress, startProgress } from './progress.js';
 import { RootStream } from './root-stream.js';
@@ -30,7 +30,7 @@ export async function upload(files: readonly string[], options: UploadVerbOption
 	if (options.name !== undefined && files.length > 1) {
 		throw new CliError('usage', '--name goes with one file', { hint: 'Upload the files one by one.' });
 	}
-	const client = new NodeClient(nodeUrl(options));
+	const client = connectNode(options);
 	try {
 		for (const file of files) {
 			const answer = await uploadOne(client, file, options);

@@ -1,8 +1,31 @@
+import { resolve } from 'node:path';
 import { PerigeeError } from '../errors.js';
+import { LIMITS } from '../limits.js';
 
 export interface ListenAddress {
 	readonly host: string;
 	readonly port: number;
+}
+
+/** A Unix socket. */
+export interface SocketPlace {
+	/** Absolute. */
+	readonly socketPath: string;
+}
+
+export type ListenPlace = ListenAddress | SocketPlace;
+
+const UNIX = 'unix:';
+
+/** Reads what `parseListenAddress` reads, and `unix:/path`. Errors: CONFIG_INVALID. */
+export function parseListenPlace(text: string): ListenPlace {
+	if (!text.startsWith(UNIX)) return parseListenAddress(text);
+	const socketPath = resolve(text.slice(UNIX.length));
+	if (text.length > UNIX.length && Buffer.byteLength(socketPath) <= LIMITS.socketPathBytes) return { socketPath };
+	throw new PerigeeError(
+		'CONFIG_INVALID',
+		`"${text}" is not unix: and a path of at most ${LIMITS.socketPathBytes} bytes`,
+	);
 }
 
 /** Reads `host:port`, `127.0.0.1:0` or `[::1]:5678`. Errors: CONFIG_INVALID. */
@@ -21,9 +44,14 @@ export function parseListenAddress(text: string): ListenAddress {
 	return { host: bracketed ? host.slice(1, -1) : host, port };
 }
 
+/** Where a listener is reached: a URL (IPv6 hosts get their brackets), or `unix:` and a path. */
+export function urlOfPlace(place: ListenPlace, scheme: 'http' | 'https' = 'http'): string {
+	return 'socketPath' in place ? UNIX + place.socketPath : urlOfAddress(place, scheme);
+}
+
 /** The URL of a listening address; IPv6 hosts get their brackets. */
-export function urlOfAddress(address: ListenAddress): string {
-	return `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
+export function urlOfAddress(address: ListenAddress, scheme: 'http' | 'https' = 'http'): string {
+	return `${scheme}://${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
 }
 
 /** Whether only this machine can reach the host. */

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import { parseListenAddress } from './listen-address.js';
+import { parseListenAddress, parseListenPlace } from './listen-address.js';
 import { type Config, type Setting, SETTINGS, type SettingValue } from './schema.js';
 
 export interface ConfigSources {
@@ -18,7 +18,7 @@ export interface ConfigSources {
 
 const PREFIX = 'PERIGEE_';
 /** Variables that begin like a setting and belong to something else. */
-const OTHER_VARIABLES = ['PERIGEE_CONFIG', 'PERIGEE_NODE', 'PERIGEE_SIMD'];
+const OTHER_VARIABLES = ['PERIGEE_CONFIG', 'PERIGEE_NODE', 'PERIGEE_SIMD', 'PERIGEE_TOKEN'];
 
 const byKey = new Map(SETTINGS.map((setting) => [setting.key, setting]));
 const sections = new Set(SETTINGS.map((setting) => setting.key.split('.').slice(0, -1).join('.')));
@@ -60,14 +60,26 @@ export function explainConfig(sources: ConfigSources): LoadedConfig {
 		values.set(key, { value: checked(setting, valueOf(setting, text), from), from });
 	}
 	const config = nest(values);
+	if ((config.tls.cert === '') !== (config.tls.key === '')) fail('tls.cert and tls.key go together: set both or none');
 	const dataDir = resolve(config.dataDir);
 	const dataDirs = config.storage.dataDirs.map((directory) => resolve(directory));
 	if (new Set([dataDir, ...dataDirs]).size <= dataDirs.length)
 		fail('storage.dataDirs: a data directory is named twice');
 	return {
-		config: { ...config, dataDir, storage: { ...config.storage, dataDirs } },
+		config: {
+			...config,
+			dataDir,
+			storage: { ...config.storage, dataDirs },
+			auth: { ...config.auth, tokensFile: resolve(config.auth.tokensFile || `${dataDir}/tokens.json`) },
+			tls: { cert: absolute(config.tls.cert), key: absolute(config.tls.key) },
+		},
 		settings: [...values].map(([key, { value, from }]) => ({ key, value, from })),
 	};
+}
+
+/** An empty path stays empty. */
+function absolute(path: string): string {
+	return path === '' ? '' : resolve(path);
 }
 
 function readEnvironment(env: Readonly<Record<string, string | undefined>>, values: Values): void {
@@ -159,11 +171,13 @@ function lineOf(text: string, key: string): number {
 function valueOf(setting: Setting, text: string | readonly string[]): SettingValue {
 	if (typeof text !== 'string') return text;
 	if (setting.kind === 'paths') return text.split(':');
+	if (setting.kind === 'origins') return text.split(',').map((origin) => origin.trim());
 	return setting.kind === 'integer' && /^-?[0-9][0-9_]*$/.test(text) ? Number(text.replaceAll('_', '')) : text;
 }
 
 function checked(setting: Setting, value: unknown, place: string): SettingValue {
 	if (setting.kind === 'paths') return checkedPaths(value, place);
+	if (setting.kind === 'origins') return checkedOrigins(value, place);
 	const shown = typeof value === 'string' ? `"${value}"` : isTable(value) ? 'a section' : String(value);
 	if (setting.kind === 'integer') {
 		const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = setting;
@@ -172,15 +186,16 @@ function checked(setting: Setting, value: unknown, place: string): SettingValue 
 		}
 		return value;
 	}
-	if (typeof value !== 'string' || value === '') fail(`${place}: ${shown} is not a text`);
+	if (typeof value !== 'string' || (value === '' && setting.fallback !== '')) fail(`${place}: ${shown} is not a text`);
 	if (setting.choices !== undefined && !setting.choices.includes(value)) {
 		const close = nearest(value, setting.choices);
 		const hint = close === undefined ? '' : `; did you mean ${close}?`;
 		fail(`${place}: ${shown} is none of ${setting.choices.join(', ')}${hint}`);
 	}
-	if (setting.shape === 'host:port') {
+	if (setting.shape !== undefined) {
 		try {
-			parseListenAddress(value);
+			if (setting.shape === 'host:port') parseListenAddress(value);
+			else parseListenPlace(value);
 		} catch (error) {
 			fail(`${place}: ${(error as Error).message}`);
 		}
@@ -193,6 +208,17 @@ function checkedPaths(value: unknown, place: string): readonly string[] {
 	return value.map((path: unknown) =>
 		typeof path === 'string' && path !== '' ? path : fail(`${place}: ${String(path)} is not the path of a directory`),
 	);
+}
+
+function checkedOrigins(value: unknown, place: string): readonly string[] {
+	if (!Array.isArray(value)) fail(`${place}: ${String(value)} is not a list of origins`);
+	if (value.length > LIMITS.corsOrigins) fail(`${place}: more than ${LIMITS.corsOrigins} origins`);
+	const isOrigin = (origin: unknown): boolean =>
+		typeof origin === 'string' && /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin;
+	for (const origin of value as unknown[])
+		if (!isOrigin(origin) && !(origin === '*' && value.length === 1))
+			fail(`${place}: ${String(origin)} is not the origin of a page, like https://example.org, nor * alone`);
+	return value as readonly string[];
 }
 
 function nest(values: Values): Config {

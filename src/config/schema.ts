@@ -7,11 +7,20 @@ import { Type } from './json-schema.js';
 
 const LISTEN_ADDRESS = '^(?:\\[[0-9a-fA-F:.]+\\]|[^\\[\\]:/\\s]+):[0-9]{1,5}$';
 
+/** The same, or the path of a Unix socket. */
+const LISTEN_PLACE = `^unix:.|${LISTEN_ADDRESS}`;
+
 const listenAddress = (fallback: string, description: string) =>
 	Type.String({ default: fallback, pattern: LISTEN_ADDRESS, format: 'host:port', description });
 
 const integer = (fallback: number, minimum: number, maximum: number, description: string) =>
 	Type.Integer({ default: fallback, minimum, maximum, description });
+
+const choice = <const C extends readonly string[]>(choices: C, fallback: C[number], description: string) =>
+	Type.Union(
+		choices.map((value: C[number]) => Type.Literal(value)),
+		{ default: fallback, description },
+	);
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -25,10 +34,13 @@ export const CONFIG_SCHEMA = Type.Object(
 			description: 'Directory that holds everything the node stores. A relative path starts at the working directory.',
 		}),
 		http: listenAddress('127.0.0.1:5678', 'Where REST, metrics and health listen. Port 0 picks a free one.'),
-		admin: listenAddress(
-			'127.0.0.1:5679',
-			'Where the administration calls listen. They ask for no password: keep them on this machine.',
-		),
+		admin: Type.String({
+			default: '127.0.0.1:5679',
+			pattern: LISTEN_PLACE,
+			format: 'host:port or unix:path',
+			description:
+				'Where the administration calls listen. unix:/run/perigee/admin.sock: a Unix socket that only the user of the node may open (0600), which asks for no token.',
+		}),
 		grpc: listenAddress('127.0.0.1:50051', 'Where gRPC listens, once it is served.'),
 		storage: Type.Object(
 			{
@@ -93,6 +105,60 @@ export const CONFIG_SCHEMA = Type.Object(
 					31_536_000_000,
 					'A resumable upload that nobody continues is kept for so long; afterwards its bytes are given up.',
 				),
+				minBytesPerSecond: integer(
+					100,
+					0,
+					2 ** 30,
+					'An upload that brings less than this, over upload.idleTimeoutMs, is given up (408). 0: any byte in that time is enough.',
+				),
+			},
+			strict,
+		),
+		auth: Type.Object(
+			{
+				tokensFile: Type.String({
+					default: '',
+					description:
+						'File of tokens, which perigee token writes; read again when it changes. Empty: tokens.json in dataDir. Where it exists, writes and administration need a token.',
+				}),
+				writes: choice(
+					['auto', 'token'],
+					'auto',
+					'auto: uploads and deletions need a token once there is a file of tokens, and always where other machines reach the listener. token: always.',
+				),
+				reads: choice(
+					['open', 'token'],
+					'open',
+					'open: everybody who reaches the listener may read. token: reads need one too.',
+				),
+				quotaWindowMs: integer(
+					86_400_000,
+					1000,
+					31_536_000_000,
+					'Window in which the byte quota of a token (maxBytes) counts. Counted in memory: a restart begins a new one.',
+				),
+			},
+			strict,
+		),
+		tls: Type.Object(
+			{
+				cert: Type.String({
+					default: '',
+					description:
+						'File with the certificate and its chain (PEM). With tls.key: http, and admin on TCP, speak TLS 1.2 or later only. Read again when it changes.',
+				}),
+				key: Type.String({ default: '', description: 'File with the private key of tls.cert (PEM).' }),
+			},
+			strict,
+		),
+		cors: Type.Object(
+			{
+				origins: Type.Array(Type.String(), {
+					default: [],
+					format: 'origin',
+					description:
+						'Origins (https://example.org) whose pages may read and write from a browser, separated by commas in the environment. *: all may read, and write with a token.',
+				}),
 			},
 			strict,
 		),
@@ -109,12 +175,10 @@ export const CONFIG_SCHEMA = Type.Object(
 		),
 		log: Type.Object(
 			{
-				level: Type.Union(
-					LOG_LEVELS.map((level) => Type.Literal(level)),
-					{
-						default: 'info',
-						description: 'Least severe messages that are logged (to standard error, one JSON object a line).',
-					},
+				level: choice(
+					LOG_LEVELS,
+					'info',
+					'Least severe messages that are logged (to standard error, one JSON object a line).',
 				),
 			},
 			strict,
@@ -152,7 +216,7 @@ export const CONFIG_SCHEMA = Type.Object(
 	strict,
 );
 
-/** A checked configuration. `dataDir` and `storage.dataDirs` are absolute. */
+/** A checked configuration. Paths are absolute; an empty one is not set. */
 export type Config = Static<typeof CONFIG_SCHEMA>;
 
 export type SettingValue = string | number | readonly string[];
@@ -165,12 +229,13 @@ export interface Setting {
 	readonly variable: string;
 	/** `--data-dir` where the command line has one. */
 	readonly flag?: string;
-	readonly kind: 'string' | 'integer' | 'choice' | 'paths';
+	/** `origins`: of web pages; `paths`: of directories; both lists. */
+	readonly kind: 'string' | 'integer' | 'choice' | 'paths' | 'origins';
 	readonly fallback: SettingValue;
 	readonly description: string;
 	readonly minimum?: number;
 	readonly maximum?: number;
-	/** `host:port` for an address to listen on. */
+	/** `host:port` for an address to listen on, `host:port or unix:path` where a Unix socket will do. */
 	readonly shape?: string;
 	readonly choices?: readonly string[];
 }
@@ -221,8 +286,8 @@ function settingOf(key: string, node: SchemaNode): Setting {
 	};
 }
 
-function kindOf({ anyOf, type }: SchemaNode): Setting['kind'] {
+function kindOf({ anyOf, type, format }: SchemaNode): Setting['kind'] {
 	if (anyOf !== undefined) return 'choice';
-	if (type === 'array') return 'paths';
+	if (type === 'array') return format === 'origin' ? 'origins' : 'paths';
 	return type === 'integer' ? 'integer' : 'string';
 }

@@ -43,6 +43,17 @@ export const METRICS = {
 	),
 	httpConnections: gauge('http_connections', 'Open connections.', []),
 	errors: counter('errors_total', 'Answers that carried an error, by code (docs/errors.md).', ['code']),
+	tokens: gauge('tokens', 'Tokens that the node knows.', []),
+	tlsExpiresSeconds: gauge(
+		'tls_certificate_expires_seconds',
+		'When the certificate ends, in seconds since 1970; 0 without TLS.',
+		[],
+	),
+	reloads: counter(
+		'reloads_total',
+		'Times that changed files were read again, by what (tokens, tls) and outcome (taken, refused).',
+		['what', 'outcome'],
+	),
 	uploadBytes: counter('upload_bytes_total', 'Bytes of files received in uploads.', []),
 	downloadBytes: counter('download_bytes_total', 'Bytes of files sent in downloads.', []),
 	uploadsInProgress: gauge('uploads_in_progress', 'Uploads in progress.', []),

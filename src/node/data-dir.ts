@@ -1,6 +1,6 @@
 /** What is looked at and made before a store can be opened: listeners that are free, the data directory. */
-import { assertFree } from '../api/http-server.js';
-import { parseListenAddress } from '../config/listen-address.js';
+import { assertFree } from '../api/free-address.js';
+import { parseListenAddress, parseListenPlace } from '../config/listen-address.js';
 import type { Config } from '../config/schema.js';
 import { PerigeeError } from '../errors.js';
 import type { StorageIo } from '../io/storage-io.js';
@@ -12,8 +12,8 @@ import { makeDataDir } from '../log-layer/volumes.js';
  */
 export async function assertCanListen(io: StorageIo, config: Config): Promise<void> {
 	if (await io.stat(config.dataDir).catch(() => undefined)) return;
-	await assertFree({ listen: parseListenAddress(config.http), flag: '--http' });
-	await assertFree({ listen: parseListenAddress(config.admin), flag: '--admin' });
+	await assertFree(parseListenAddress(config.http), '--http');
+	await assertFree(parseListenPlace(config.admin), '--admin');
 }
 
 /** Makes the data directory if it is missing. Errors: CONFIG_INVALID when it cannot be made. */

@@ -16,7 +16,7 @@ const END = '<!-- generated: end -->';
 
 const ADMIN_WORDS = [
 	'These stand on a listener of their own (`admin`, `--admin`; 127.0.0.1:5679), whose address is in `listeners.admin` of `node.json`. It asks for',
-	'no password: keep it on this machine. So that no web page can use it from the browser of someone there, it answers only requests whose `Host`',
+	'a token with the scope `admin` where there is a file of tokens, and none on a Unix socket. So that no web page can use it from the browser of someone there, it answers only requests whose `Host`',
 	'is a literal address, `localhost`, or the name in the setting (else `FOREIGN_HOST`), and none that a page of another origin has made (`CROSS_SITE`).',
 ].join('\n');
 
@@ -50,7 +50,7 @@ function settingTable(): string {
 		`\`${setting.variable}\``,
 		setting.flag === undefined ? '' : `\`${setting.flag}\``,
 		valuesOf(setting),
-		setting.kind === 'paths' ? 'none' : `\`${String(setting.fallback)}\``,
+		String(setting.fallback) === '' ? 'none' : `\`${String(setting.fallback)}\``,
 		setting.description,
 	]);
 	return table(['key', 'environment', 'flag', 'values', 'default', 'meaning'], rows);
@@ -60,6 +60,7 @@ function valuesOf(setting: Setting): string {
 	if (setting.choices !== undefined) return setting.choices.join(', ');
 	if (setting.kind === 'integer') return `whole number, ${setting.minimum} to ${setting.maximum}`;
 	if (setting.kind === 'paths') return 'list of paths';
+	if (setting.kind === 'origins') return 'list of origins';
 	return setting.shape ?? 'text';
 }
 
@@ -117,6 +118,7 @@ function endpointSections(): string {
 
 function endpointSection(definition: EndpointDefinition): string {
 	const parts = [`### ${definition.methods.join(', ')} ${definition.url}`, definition.summary];
+	if (definition.scope !== 'open') parts.push(`Scope: \`${definition.scope}\`.`);
 	for (const [title, schema] of [
 		['in the address', definition.params],
 		['in the query', definition.query],

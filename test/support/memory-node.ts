@@ -4,6 +4,7 @@ import { systemClock } from '../../src/io/clock.js';
 import { systemRandomness } from '../../src/io/randomness.js';
 import { createMetrics } from '../../src/metrics/metrics.js';
 import { MemoryFileStore } from './memory-file-store.js';
+import { openAccess } from './open-access.js';
 
 const store = new MemoryFileStore();
 const server = await startHttpServer(
@@ -12,6 +13,8 @@ const server = await startHttpServer(
 		version: '0.0.0',
 		maxFileBytes: 2 ** 40,
 		idleTimeoutMs: 60_000,
+		minBytesPerSecond: 0,
+		corsOrigins: [],
 		graceMs: 10_000,
 	},
 	{
@@ -20,6 +23,7 @@ const server = await startHttpServer(
 		refreshMetrics() {},
 		clock: systemClock,
 		randomness: systemRandomness,
+		access: openAccess(),
 		log: { error() {}, warn() {} },
 	},
 );

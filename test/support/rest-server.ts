@@ -5,10 +5,13 @@ import * as net from 'node:net';
 import type { TestContext } from 'node:test';
 import { type HttpServer, startHttpServer } from '../../src/api/http-server.js';
 import { type Clock, systemClock } from '../../src/io/clock.js';
+import type { Access } from '../../src/api/auth/access.js';
+import type { TlsPair } from '../../src/api/tls-pair.js';
 import { systemRandomness } from '../../src/io/randomness.js';
 import type { FileStore } from '../../src/log-layer/types.js';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.js';
 import { MemoryFileStore } from './memory-file-store.js';
+import { openAccess } from './open-access.js';
 
 export interface RestServer {
 	readonly store: MemoryFileStore;
@@ -23,6 +26,10 @@ export interface RestServerOptions {
 	readonly clock?: Clock;
 	readonly maxFileBytes?: number;
 	readonly idleTimeoutMs?: number;
+	readonly minBytesPerSecond?: number;
+	readonly access?: Access;
+	readonly tls?: TlsPair;
+	readonly corsOrigins?: readonly string[];
 }
 
 /** A server of its own for one test, closed with it. */
@@ -37,6 +44,8 @@ export async function startRest(test: TestContext, options: RestServerOptions = 
 			version: '9.9.9',
 			maxFileBytes: options.maxFileBytes ?? 2 ** 30,
 			idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
+			minBytesPerSecond: options.minBytesPerSecond ?? 0,
+			corsOrigins: options.corsOrigins ?? [],
 			graceMs: 10_000,
 		},
 		{
@@ -45,6 +54,8 @@ export async function startRest(test: TestContext, options: RestServerOptions = 
 			refreshMetrics() {},
 			clock: options.clock ?? systemClock,
 			randomness: systemRandomness,
+			access: options.access ?? openAccess(),
+			tls: options.tls,
 			log,
 		},
 	);
@@ -59,13 +70,22 @@ export async function serveStore(
 	maxFileBytes = 2 ** 30,
 ): Promise<{ port: number }> {
 	const server = await startHttpServer(
-		{ listen: { host: '127.0.0.1', port: 0 }, version: '9.9.9', maxFileBytes, idleTimeoutMs: 60_000, graceMs: 10_000 },
+		{
+			listen: { host: '127.0.0.1', port: 0 },
+			version: '9.9.9',
+			maxFileBytes,
+			idleTimeoutMs: 60_000,
+			minBytesPerSecond: 0,
+			corsOrigins: [],
+			graceMs: 10_000,
+		},
 		{
 			store,
 			metrics: createMetrics(),
 			refreshMetrics() {},
 			clock: systemClock,
 			randomness: systemRandomness,
+			access: openAccess(),
 			log: { error() {}, warn() {} },
 		},
 	);

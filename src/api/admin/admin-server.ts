@@ -1,5 +1,5 @@
-/** The admin listener: what an operator may do and nobody else. It asks for no password and keeps to the loopback address unless told otherwise. */
-import type { ListenAddress } from '../../config/listen-address.js';
+/** The admin listener: what an operator may do and nobody else. It keeps to the loopback address or a Unix socket, or asks for tokens. */
+import type { ListenPlace } from '../../config/listen-address.js';
 import type { StoreAdmin } from '../../log-layer/types.js';
 import { serve, type HttpServer, type ServerModules } from '../http-server.js';
 import { ADMIN_LISTENER, type AdminContext } from './endpoints.js';
@@ -11,9 +11,10 @@ export interface AdminServerModules extends ServerModules {
 
 /** Errors: CONFIG_INVALID when the address cannot be taken. */
 export async function startAdminServer(
-	{ listen, graceMs }: { readonly listen: ListenAddress; readonly graceMs: number },
+	{ listen, graceMs }: { readonly listen: ListenPlace; readonly graceMs: number },
 	modules: AdminServerModules,
 ): Promise<HttpServer> {
-	const context: AdminContext = { ...modules, answering: new WeakMap(), guard: guardAdmin(listen.host) };
+	const guard = guardAdmin('socketPath' in listen ? 'localhost' : listen.host);
+	const context: AdminContext = { ...modules, answering: new WeakMap(), allowances: new WeakMap(), guard };
 	return serve({ listen, flag: '--admin', graceMs }, modules, context, ADMIN_LISTENER);
 }

@@ -67,24 +67,28 @@ export const ADMIN_ENDPOINTS = {
 	scrub: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/admin/scrub',
+		scope: 'admin',
 		summary: 'Where the scrub stands.',
 		answers: scrubAnswer,
 	}),
 	scrubStart: define({
 		methods: ['POST'],
 		url: '/v1/admin/scrub/start',
+		scope: 'admin',
 		summary: 'Begin a pass of the scrub, or go on with one that was paused. Nothing happens while one runs.',
 		answers: scrubAnswer,
 	}),
 	scrubPause: define({
 		methods: ['POST'],
 		url: '/v1/admin/scrub/pause',
+		scope: 'admin',
 		summary: 'Stop the scrub where it stands; no pass begins by itself until it is started again.',
 		answers: scrubAnswer,
 	}),
 	errors: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/admin/errors',
+		scope: 'admin',
 		summary: 'What is known to be damaged, page by page.',
 		query: Type.Object({
 			after: Type.Optional(Type.String({ description: 'Only entries with a higher id; 0 when absent.' })),

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { PerigeeError } from '../../errors.js';
 import { refuseOtherSites } from '../rest/other-sites.js';
 
@@ -14,11 +15,12 @@ import { refuseOtherSites } from '../rest/other-sites.js';
 export function guardAdmin(host: string): (request: IncomingMessage) => void {
 	return (request) => {
 		const { host: named = '', origin } = request.headers;
+		const scheme = request.socket instanceof TLSSocket ? 'https' : 'http';
 		const name = hostnameOf(named);
 		// A literal address cannot be made to lead elsewhere; a name can, unless it is the operator's own.
 		const isOwn = name !== undefined && (isIP(name) !== 0 || name === 'localhost' || name === host.toLowerCase());
 		if (!isOwn) throw new PerigeeError('FOREIGN_HOST', `"${named.slice(0, 200)}" is not a name of this node.`);
-		if (origin !== undefined && origin !== `http://${named}`) throw new PerigeeError('CROSS_SITE');
+		if (origin !== undefined && origin !== `${scheme}://${named}`) throw new PerigeeError('CROSS_SITE');
 		refuseOtherSites(request);
 		const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
 		if (length !== '0' || encoding !== undefined) throw new PerigeeError('BAD_REQUEST', 'This address takes no body.');

@@ -14,8 +14,7 @@ import { type ByteRange, parseRanges } from './ranges.js';
 import { streamFile } from './stream-file.js';
 import { verifiedPieces } from './verified-pieces.js';
 
-/** The bytes behind a root or a segment never change. */
-export const IMMUTABLE = 'public, max-age=31536000, immutable';
+const A_YEAR = 'max-age=31536000, immutable';
 
 const ONLY_IF_CACHED = /(?:^|,)[ \t]*only-if-cached[ \t]*(?:,|$)/i;
 /** Of the text between parts: files come from anybody, and nobody may guess it. */
@@ -82,10 +81,10 @@ async function sendContent(
 	const { headers, method } = request.raw;
 	const etag = `"${file.root}"`;
 	refuseDeleted(file);
-	if (isKnownToClient(headers, etag, response)) return;
+	if (isKnownToClient(context, headers, etag, response)) return;
 	if (method === 'HEAD') {
 		if (!file.finalized) throw new PerigeeError('NOT_HELD');
-		response.writeHead(200, contentHead(file, etag, typeOf(file), file.sizeBytes));
+		response.writeHead(200, contentHead(context, file, etag, typeOf(file), file.sizeBytes));
 		response.end();
 		return;
 	}
@@ -98,7 +97,7 @@ async function sendContent(
 		return;
 	}
 	const { from, to } = ranges?.[0] ?? { from: 0, to: file.sizeBytes };
-	const head = contentHead(file, etag, typeOf(file), to - from);
+	const head = contentHead(context, file, etag, typeOf(file), to - from);
 	if (ranges !== undefined) head.push('Content-Range', `bytes ${from}-${to - 1}/${file.sizeBytes}`);
 	const status = ranges === undefined ? 200 : 206;
 	if (isVerified) await sendPieces(context, response, source({ from, to }), to - from, status, head);
@@ -123,7 +122,7 @@ async function sendParts(
 ): Promise<void> {
 	const boundary = Buffer.from(context.randomness.bytes(BOUNDARY_BYTES)).toString('hex');
 	const parts = rangeParts(ranges, { sizeBytes: file.sizeBytes, contentType: typeOf(file) }, boundary, source);
-	const head = contentHead(file, etag, parts.contentType, parts.lengthBytes);
+	const head = contentHead(context, file, etag, parts.contentType, parts.lengthBytes);
 	await sendPieces(context, response, parts.pieces(), parts.lengthBytes, 206, head);
 }
 
@@ -132,15 +131,25 @@ export function refuseDeleted(file: StoredFile): void {
 	if (file.deleted) throw new PerigeeError('GONE');
 }
 
+/** Cache-Control of bytes that never change. What only tokens can read no shared cache may keep. */
+export function immutable({ access }: RestContext): string {
+	return access.asksFor('read') ? `private, ${A_YEAR}` : `public, ${A_YEAR}`;
+}
+
 /** Answers 304 when the client holds this content already. Errors: PRECONDITION_FAILED. */
-export function isKnownToClient(headers: IncomingHttpHeaders, etag: string, response: ServerResponse): boolean {
+export function isKnownToClient(
+	context: RestContext,
+	headers: IncomingHttpHeaders,
+	etag: string,
+	response: ServerResponse,
+): boolean {
 	const ifMatch = headers['if-match'];
 	if (ifMatch !== undefined && !ifMatchHolds(ifMatch, etag)) {
 		throw new PerigeeError('PRECONDITION_FAILED', `The entity tag of the content is ${etag}.`);
 	}
 	const ifNoneMatch = headers['if-none-match'];
 	if (ifNoneMatch === undefined || !ifNoneMatchNames(ifNoneMatch, etag)) return false;
-	response.writeHead(304, ['ETag', etag, 'Cache-Control', IMMUTABLE]);
+	response.writeHead(304, ['ETag', etag, 'Cache-Control', immutable(context)]);
 	response.end();
 	return true;
 }
@@ -161,7 +170,13 @@ function typeOf(file: StoredFile): string {
 	return cleanMediaType(file.contentType) || 'application/octet-stream';
 }
 
-function contentHead(file: StoredFile, etag: string, contentType: string, lengthBytes: number): string[] {
+function contentHead(
+	context: RestContext,
+	file: StoredFile,
+	etag: string,
+	contentType: string,
+	lengthBytes: number,
+): string[] {
 	const head = [
 		'Content-Type',
 		contentType,
@@ -172,7 +187,7 @@ function contentHead(file: StoredFile, etag: string, contentType: string, length
 		'Accept-Ranges',
 		'bytes',
 		'Cache-Control',
-		IMMUTABLE,
+		immutable(context),
 		...UNTRUSTED,
 	];
 	if (file.name !== '') head.push('Content-Disposition', contentDisposition(file.name));
@@ -211,6 +226,12 @@ async function sendPieces(
 	status: number,
 	head: string[],
 ): Promise<void> {
-	const sent = await streamFile(pieces, lengthBytes, response, () => response.writeHead(status, head));
+	const sent = await streamFile(
+		pieces,
+		lengthBytes,
+		response,
+		() => response.writeHead(status, head),
+		context.downloads,
+	);
 	context.metrics.downloadBytes.inc(sent);
 }

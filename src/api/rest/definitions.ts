@@ -2,8 +2,8 @@
  * Every REST endpoint as data: method, address, schemas, meaning. No code of the node stands here, so that the client, the
  * documentation and the tests read the same values (docs/api.md).
  */
-import type { TSchema } from 'typebox';
 import { Type } from '../../config/json-schema.js';
+import { define, json } from './endpoint-definition.js';
 import {
 	UPLOAD_RESULT,
 	UPLOAD_RESULTS,
@@ -16,37 +16,8 @@ import {
 	READINESS,
 } from './schemas.js';
 
-export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE' | 'OPTIONS';
-
-export interface AnswerDefinition {
-	readonly description: string;
-	/** Media type; absent when there is no body. */
-	readonly contentType?: string;
-	/** Present for JSON bodies. */
-	readonly body?: TSchema;
-}
-
-export interface BodyDefinition {
-	readonly description: string;
-	/** Media type. */
-	readonly contentType: string;
-	readonly schema?: TSchema;
-}
-
-export interface EndpointDefinition {
-	readonly methods: readonly HttpMethod[];
-	/** Address with its variable parts in braces: `/v1/files/{root}`. */
-	readonly url: string;
-	readonly summary: string;
-	readonly params?: TSchema;
-	readonly query?: TSchema;
-	/** Request headers that have a meaning here. */
-	readonly headers?: TSchema;
-	/** What is sent. */
-	readonly body?: BodyDefinition;
-	/** Successful answers by status; errors are problem JSON (docs/errors.md). */
-	readonly answers: Readonly<Record<number, AnswerDefinition>>;
-}
+export type { AnswerDefinition, EndpointDefinition, HttpMethod } from './endpoint-definition.js';
+export { define, json };
 
 const rootParams = Type.Object({
 	root: Type.String({ description: 'Data root: 0x and 64 hexadecimal digits, of either case.' }),
@@ -96,13 +67,6 @@ const contentQuery = Type.Object({
 	),
 });
 
-/** An answer with a JSON body. */
-export const json = (description: string, body: TSchema): AnswerDefinition => ({
-	description,
-	contentType: 'application/json',
-	body,
-});
-
 const contentAnswers = {
 	200: { description: 'The whole file, with the type and name of its upload.', contentType: '*/*' },
 	206: {
@@ -134,13 +98,11 @@ const segmentAnswers = {
 	304: { description: 'If-None-Match names this segment.' },
 } as const;
 
-/** Keeps the literal types of a definition. */
-export const define = <const D extends EndpointDefinition>(definition: D): D => definition;
-
 export const ENDPOINTS = {
 	putUpload: define({
 		methods: ['PUT'],
 		url: '/v1/upload/{name}',
+		scope: 'write',
 		summary: 'Store the body as a file. The name may be empty.',
 		params: Type.Object({
 			name: Type.String({ description: 'File name, percent-encoded UTF-8, at most 1,024 bytes.' }),
@@ -158,6 +120,7 @@ export const ENDPOINTS = {
 	postUpload: define({
 		methods: ['POST'],
 		url: '/v1/upload',
+		scope: 'write',
 		summary: 'Store the files of a multipart form; fields that are not files are ignored.',
 		headers: uploadHeaders,
 		body: {
@@ -176,12 +139,14 @@ export const ENDPOINTS = {
 	tusOptions: define({
 		methods: ['OPTIONS'],
 		url: '/v1/tus/',
+		scope: 'open',
 		summary: 'What is spoken here of tus 1.0, the protocol of resumable uploads: versions, extensions, limits.',
 		answers: { 204: { description: 'As headers: Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm.' } },
 	}),
 	tusCreate: define({
 		methods: ['POST'],
 		url: '/v1/tus/',
+		scope: 'write',
 		summary: 'Begin a resumable upload, perhaps with its first bytes.',
 		headers: Type.Object({
 			...tusVersion,
@@ -200,6 +165,7 @@ export const ENDPOINTS = {
 	tusHead: define({
 		methods: ['HEAD'],
 		url: '/v1/tus/{id}',
+		scope: 'write',
 		summary:
 			'How far a resumable upload has come. Who is just sending bytes of it is interrupted, so that the answer stays true.',
 		params: tusParams,
@@ -214,6 +180,7 @@ export const ENDPOINTS = {
 	tusPatch: define({
 		methods: ['PATCH'],
 		url: '/v1/tus/{id}',
+		scope: 'write',
 		summary: 'Go on with a resumable upload. With its last byte it becomes a file.',
 		params: tusParams,
 		headers: Type.Object({
@@ -233,6 +200,7 @@ export const ENDPOINTS = {
 	tusRemove: define({
 		methods: ['DELETE'],
 		url: '/v1/tus/{id}',
+		scope: 'write',
 		summary: 'End a resumable upload and delete what came of it.',
 		params: tusParams,
 		headers: Type.Object(tusVersion),
@@ -241,6 +209,7 @@ export const ENDPOINTS = {
 	tusOverride: define({
 		methods: ['POST'],
 		url: '/v1/tus/{id}',
+		scope: 'write',
 		summary: 'The same as PATCH or DELETE, for clients that can send neither.',
 		params: tusParams,
 		headers: Type.Object({
@@ -252,6 +221,7 @@ export const ENDPOINTS = {
 	listFiles: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/files',
+		scope: 'read',
 		summary: 'The files that are known here, each once, in the order of their first submissions.',
 		query: listQuery,
 		answers: { 200: json('Some of them, and where to go on.', FILE_LIST) },
@@ -259,6 +229,7 @@ export const ENDPOINTS = {
 	fileContent: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/files/{root}',
+		scope: 'read',
 		summary: 'The bytes of a file by its data root, with the name and type of its newest upload.',
 		params: rootParams,
 		query: contentQuery,
@@ -268,6 +239,7 @@ export const ENDPOINTS = {
 	deleteFile: define({
 		methods: ['DELETE'],
 		url: '/v1/files/{root}',
+		scope: 'write',
 		summary: 'Delete the content of a file here; what is known about it, its submissions and names stay.',
 		params: rootParams,
 		answers: { 204: { description: 'Deleted, durably; also when it was deleted before.' } },
@@ -275,6 +247,7 @@ export const ENDPOINTS = {
 	dropSegments: define({
 		methods: ['DELETE'],
 		url: '/v1/files/{root}/segments',
+		scope: 'write',
 		summary: 'Drop a range of segments of a file here; the others stay readable and provable.',
 		params: rootParams,
 		query: Type.Object({
@@ -286,6 +259,7 @@ export const ENDPOINTS = {
 	fileInfo: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/files/{root}/info',
+		scope: 'read',
 		summary: 'What is known about a file.',
 		params: rootParams,
 		answers: { 200: json('The file and its first submission.', FILE_INFO) },
@@ -293,6 +267,7 @@ export const ENDPOINTS = {
 	fileSegment: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/files/{root}/segments/{i}',
+		scope: 'read',
 		summary: 'One segment of 256 KiB, if asked for with a proof that leads to the data root.',
 		params: Type.Object({ ...rootParams.properties, ...segmentPart }),
 		query: segmentQuery,
@@ -301,6 +276,7 @@ export const ENDPOINTS = {
 	listSubmissions: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/submissions',
+		scope: 'read',
 		summary: 'The submissions in their order, each with the name and type of the upload that made it.',
 		query: listQuery,
 		answers: { 200: json('Some of them, and where to go on.', FILE_LIST) },
@@ -308,6 +284,7 @@ export const ENDPOINTS = {
 	submissionContent: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/submissions/{txSeq}',
+		scope: 'read',
 		summary: 'The bytes of a submission, with the name and type of the upload that made it.',
 		params: seqParams,
 		query: contentQuery,
@@ -317,6 +294,7 @@ export const ENDPOINTS = {
 	submissionInfo: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/submissions/{txSeq}/info',
+		scope: 'read',
 		summary: 'What is known about a submission.',
 		params: seqParams,
 		answers: { 200: json('The submission.', FILE_INFO) },
@@ -324,6 +302,7 @@ export const ENDPOINTS = {
 	submissionSegment: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/submissions/{txSeq}/segments/{i}',
+		scope: 'read',
 		summary: 'One segment of a submission, if asked for with its proof.',
 		params: Type.Object({ ...seqParams.properties, ...segmentPart }),
 		query: segmentQuery,
@@ -332,12 +311,14 @@ export const ENDPOINTS = {
 	flow: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/flow',
+		scope: 'read',
 		summary: 'Root and length of the flow as it stands.',
 		answers: { 200: json('The flow.', FLOW_STATE) },
 	}),
 	sectorProof: define({
 		methods: ['GET', 'HEAD'],
 		url: '/v1/sectors/{i}/proof',
+		scope: 'read',
 		summary: 'One sector of the flow with its proof against the flow root, now or after an earlier submission.',
 		params: Type.Object({ i: Type.String({ description: 'Position of the sector in the flow, from 0.' }) }),
 		query: Type.Object({
@@ -350,18 +331,21 @@ export const ENDPOINTS = {
 	openApi: define({
 		methods: ['GET', 'HEAD'],
 		url: '/openapi.json',
+		scope: 'open',
 		summary: 'This interface as an OpenAPI 3.1 document.',
 		answers: { 200: { description: 'The document.', contentType: 'application/json' } },
 	}),
 	docsPage: define({
 		methods: ['GET', 'HEAD'],
 		url: '/docs',
+		scope: 'open',
 		summary: 'A page to read the document and to try it out.',
 		answers: { 200: { description: 'The page.', contentType: 'text/html' } },
 	}),
 	docsAsset: define({
 		methods: ['GET', 'HEAD'],
 		url: '/docs/{asset}',
+		scope: 'open',
 		summary: 'Style and scripts of that page.',
 		params: Type.Object({ asset: Type.String({ description: 'Name of the file.' }) }),
 		answers: { 200: { description: 'The file.', contentType: '*/*' } },
@@ -369,24 +353,28 @@ export const ENDPOINTS = {
 	greeting: define({
 		methods: ['GET', 'HEAD'],
 		url: '/',
+		scope: 'open',
 		summary: 'A few lines of text: the version, and a command to try.',
 		answers: { 200: { description: 'Text.', contentType: 'text/plain' } },
 	}),
 	metrics: define({
 		methods: ['GET', 'HEAD'],
 		url: '/metrics',
+		scope: 'open',
 		summary: 'Metrics in the text format of Prometheus (docs/metrics.md).',
 		answers: { 200: { description: 'All metrics.', contentType: 'text/plain' } },
 	}),
 	live: define({
 		methods: ['GET', 'HEAD'],
 		url: '/health/live',
+		scope: 'open',
 		summary: 'The process answers.',
 		answers: { 200: json('It lives.', LIVENESS) },
 	}),
 	ready: define({
 		methods: ['GET', 'HEAD'],
 		url: '/health/ready',
+		scope: 'open',
 		summary: 'The node takes uploads, or why it does not.',
 		answers: {
 			200: json('It takes uploads.', READINESS),

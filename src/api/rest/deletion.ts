@@ -3,13 +3,11 @@ import type { ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
 import { ENDPOINTS } from './definitions.js';
 import type { Endpoint } from './endpoint.js';
-import { refuseOtherSites } from './other-sites.js';
 import { rootOf, segmentIndexOf } from './params.js';
 
 export const deleteFile: Endpoint = {
 	definition: ENDPOINTS.deleteFile,
 	async handle(context, request, response) {
-		refuseOtherSites(request.raw);
 		await context.store.deleteFile(rootOf(request.params['root'] ?? ''));
 		context.metrics.deletedFiles.inc();
 		sendNothing(response);
@@ -19,7 +17,6 @@ export const deleteFile: Endpoint = {
 export const dropSegments: Endpoint = {
 	definition: ENDPOINTS.dropSegments,
 	async handle(context, request, response) {
-		refuseOtherSites(request.raw);
 		const root = rootOf(request.params['root'] ?? '');
 		const from = boundOf(request.query['from'], 'from');
 		const to = boundOf(request.query['to'], 'to');

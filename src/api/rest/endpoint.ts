@@ -7,6 +7,10 @@ import type { Clock } from '../../io/clock.js';
 import type { Randomness } from '../../io/randomness.js';
 import type { FileStore } from '../../log-layer/types.js';
 import type { Metrics } from '../../metrics/metrics.js';
+import type { Access } from '../auth/access.js';
+import type { UploadAllowance } from '../auth/byte-quota.js';
+import type { Cors } from './cors.js';
+import type { DownloadWatch } from './download-watch.js';
 import type { EndpointDefinition } from './definitions.js';
 import type { UploadWatch } from './upload-watch.js';
 
@@ -17,6 +21,12 @@ export interface ServerContext {
 	readonly log: Pick<Logger, 'error' | 'warn'>;
 	/** The answer that each connection waits for, or got last. */
 	readonly answering: WeakMap<Socket, ServerResponse>;
+	/** Who may do what here. */
+	readonly access: Access;
+	/** Which pages of other sites may ask; absent: none. */
+	readonly cors?: Cors;
+	/** What requests that upload with a limited token may still take. */
+	readonly allowances: WeakMap<IncomingMessage, UploadAllowance>;
 	/** Throws for a request that no handler may see. */
 	readonly guard?: (request: IncomingMessage) => void;
 }
@@ -29,6 +39,7 @@ export interface RestContext extends ServerContext {
 	readonly version: string;
 	readonly maxFileBytes: number;
 	readonly uploads: UploadWatch;
+	readonly downloads: DownloadWatch;
 	readonly randomness: Randomness;
 }
 
@@ -48,9 +59,13 @@ export type Handler<C extends ServerContext> = (
 
 export interface Endpoint<C extends ServerContext = RestContext> {
 	readonly definition: EndpointDefinition;
+	/** Headers of every answer, refusals included. */
+	readonly always?: Readonly<Record<string, string>>;
 	readonly handle: Handler<C>;
 	/** The body is a multipart form; everything else is handed over as it comes. */
 	readonly multipart?: true;
 	/** The body is handed over as it comes, whatever its type; needed for POST alone, of which Fastify would read the body. */
 	readonly anyBody?: true;
+	/** It counts the bytes of its body as they come (`metered`); else bodies under a quota must tell their length. */
+	readonly countsBody?: true;
 }

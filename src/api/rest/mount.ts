@@ -3,6 +3,8 @@ import type { ServerResponse } from 'node:http';
 import fastifyMultipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asPerigeeError, PerigeeError } from '../../errors.js';
+import { admit } from './admission.js';
+import type { UploadAllowance } from '../auth/byte-quota.js';
 import type { HttpMethod } from './definitions.js';
 import type { Endpoint, RestRequest, ServerContext } from './endpoint.js';
 import { RouteMeter } from './route-meter.js';
@@ -55,7 +57,11 @@ export function answerFailure(
 	error: PerigeeError,
 ): void {
 	reply.hijack();
-	fail(context, request, reply.raw, error);
+	try {
+		if (context.cors?.answers(request.raw, reply.raw) !== true) throw error;
+	} catch (cause) {
+		fail(context, request, reply.raw, cause);
+	}
 	meter.record(request.method, reply.raw.statusCode, 0);
 }
 
@@ -83,13 +89,19 @@ async function serve<C extends ServerContext>(
 ): Promise<void> {
 	const startedMs = performance.now();
 	let status = 0;
+	let allowance: UploadAllowance | undefined;
 	context.answering.set(request.raw.socket, response);
 	try {
-		context.guard?.(request.raw);
-		await endpoint.handle(context, request, response);
+		if (context.cors?.answers(request.raw, response) !== true) {
+			for (const name in endpoint.always) response.setHeader(name, endpoint.always[name] ?? '');
+			context.guard?.(request.raw);
+			allowance = admit(context, endpoint, request.raw);
+			await endpoint.handle(context, request, response);
+		}
 	} catch (error) {
 		status = fail(context, request, response, error);
 	}
+	allowance?.settle();
 	meter.record(request.raw.method ?? '', status || response.statusCode, (performance.now() - startedMs) / 1000);
 }
 

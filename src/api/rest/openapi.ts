@@ -31,12 +31,22 @@ export function openApiDocument(version: string): object {
 		},
 		servers: [{ url: '/' }],
 		paths,
-		components: { schemas: { Problem: PROBLEM } },
+		components: {
+			schemas: { Problem: PROBLEM },
+			securitySchemes: {
+				token: {
+					type: 'http',
+					scheme: 'bearer',
+					description:
+						'Made with perigee token create. Whether one is asked for is a matter of the node: docs/operations.md.',
+				},
+			},
+		},
 	};
 }
 
 function operationOf(name: string, method: HttpMethod, definition: EndpointDefinition, example: Example): object {
-	const { summary, params, query, headers, body, answers } = definition;
+	const { summary, scope, params, query, headers, body, answers } = definition;
 	const responses: Record<string, object> = {};
 	for (const [status, answer] of Object.entries(answers))
 		responses[status] = responseOf(answer, method, Number(status) === example.status ? example : undefined);
@@ -55,6 +65,7 @@ function operationOf(name: string, method: HttpMethod, definition: EndpointDefin
 				content: { [body.contentType]: { ...(body.schema && { schema: body.schema }), example: example.body } },
 			},
 		}),
+		...(scope !== 'open' && { security: [{ token: [scope] }, {}] }),
 		responses: {
 			...responses,
 			default: {

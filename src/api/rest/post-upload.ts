@@ -6,21 +6,25 @@ import type { Multipart, MultipartFile } from '@fastify/multipart';
 import { asPerigeeError, PerigeeError } from '../../errors.js';
 import type { UploadResult, UploadSession } from '../../log-layer/types.js';
 import { LIMITS } from '../../limits.js';
+import { metered } from './admission.js';
 import { ENDPOINTS } from './definitions.js';
 import { parseContentDigest } from './digest.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { sendJson } from './json.js';
 import { checkName, cleanMediaType } from './names.js';
-import { refuseOtherSites } from './other-sites.js';
 import { sendContinue, withExtras } from './problem.js';
 import { counted, expectedRootOf, refuseEncoding, uploadBodyOf } from './put-upload.js';
 import type { WatchedUpload } from './upload-watch.js';
 
-export const postUpload: Endpoint = { definition: ENDPOINTS.postUpload, multipart: true, handle: handlePost };
+export const postUpload: Endpoint = {
+	definition: ENDPOINTS.postUpload,
+	multipart: true,
+	countsBody: true,
+	handle: handlePost,
+};
 
 async function handlePost(context: RestContext, request: RestRequest, response: ServerResponse): Promise<void> {
 	const { raw } = request;
-	refuseOtherSites(raw);
 	if (!request.isMultipart()) throw new PerigeeError('NOT_MULTIPART');
 	refuseEncoding(raw.headers);
 	const form = new Form(context, request);
@@ -43,6 +47,7 @@ class Form {
 	readonly #digest: { readonly expected: Uint8Array; readonly hash: Hash } | undefined;
 	readonly #watched: WatchedUpload;
 	readonly #stored: UploadResult[] = [];
+	#receivedBytes = 0;
 
 	constructor(context: RestContext, request: RestRequest) {
 		this.#context = context;
@@ -53,7 +58,12 @@ class Form {
 		const expected = header === undefined ? undefined : parseContentDigest(String(header));
 		this.#digest = expected === undefined ? undefined : { expected, hash: createHash('sha256') };
 		// The form's parser ends on an error of its source; the socket stays open for the answer.
-		this.#watched = { moved: true, waitsForNode: false, onIdle: () => raw.emit('error', idle(context)) };
+		this.#watched = {
+			moved: true,
+			waitsForNode: false,
+			receivedBytes: () => this.#receivedBytes,
+			onIdle: () => raw.emit('error', idle(context)),
+		};
 	}
 
 	/** Stores all files. After an error the problem names those that were stored before it. */
@@ -81,6 +91,7 @@ class Form {
 
 	readonly #seen = (chunk: Buffer): void => {
 		this.#watched.moved = true;
+		this.#receivedBytes += chunk.length;
 		this.#digest?.hash.update(chunk);
 	};
 
@@ -107,9 +118,10 @@ class Form {
 
 	async #fill(file: Readable & { readonly truncated?: boolean }, session: UploadSession): Promise<void> {
 		let receivedBytes = 0;
+		const taken = metered(this.#context, this.#request.raw, session);
 		for await (const chunk of file as AsyncIterable<Buffer>) {
 			receivedBytes += chunk.length;
-			const writing = session.write(chunk);
+			const writing = taken.write(chunk);
 			if (writing === undefined) continue;
 			this.#watched.waitsForNode = true;
 			await writing;
@@ -156,7 +168,7 @@ async function nextPart(parts: AsyncIterator<Multipart>): Promise<MultipartFile 
 }
 
 function idle(context: RestContext): PerigeeError {
-	return new PerigeeError('UPLOAD_TIMEOUT', `Nothing arrived for ${context.uploads.idleTimeoutMs} ms.`);
+	return new PerigeeError('UPLOAD_TIMEOUT', `Nothing, or too little, arrived for ${context.uploads.idleTimeoutMs} ms.`);
 }
 
 /** Errors of the form's parser carry codes of their own. */

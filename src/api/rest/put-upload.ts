@@ -4,6 +4,7 @@ import type { Static } from 'typebox';
 import { PerigeeError } from '../../errors.js';
 import type { UploadOptions, UploadResult, UploadSession } from '../../log-layer/types.js';
 import { type DataRoot, parseDataRoot } from '../../units.js';
+import { metered } from './admission.js';
 import { ENDPOINTS } from './definitions.js';
 import type { UPLOAD_RESULT } from './schemas.js';
 import { parseContentDigest } from './digest.js';
@@ -15,7 +16,7 @@ import { receiveBody } from './receive-body.js';
 
 type UploadBody = Static<typeof UPLOAD_RESULT>;
 
-export const putUpload: Endpoint = { definition: ENDPOINTS.putUpload, handle: handlePut };
+export const putUpload: Endpoint = { definition: ENDPOINTS.putUpload, countsBody: true, handle: handlePut };
 
 async function handlePut(context: RestContext, request: RestRequest, response: ServerResponse): Promise<void> {
 	const { raw } = request;
@@ -23,7 +24,10 @@ async function handlePut(context: RestContext, request: RestRequest, response: S
 	const session = context.store.beginUpload(options);
 	const result = await counted(context, session, async () => {
 		sendContinue(raw, response);
-		const receivedBytes = await receiveBody(raw, session, { maxBytes: context.maxFileBytes, watch: context.uploads });
+		const receivedBytes = await receiveBody(raw, metered(context, raw, session), {
+			maxBytes: context.maxFileBytes,
+			watch: context.uploads,
+		});
 		context.metrics.uploadBytes.inc(receivedBytes);
 		if (receivedBytes === 0) throw new PerigeeError('EMPTY_FILE');
 		return await session.finish();

@@ -28,6 +28,7 @@ export function receiveBody(
 		const watched: WatchedUpload = {
 			moved: true,
 			waitsForNode: false,
+			receivedBytes: () => receivedBytes,
 			onIdle: () => fail(new PerigeeError('UPLOAD_TIMEOUT', idleText(limits.watch.idleTimeoutMs, receivedBytes))),
 		};
 		limits.watch.add(watched);
@@ -95,5 +96,5 @@ export function receiveBody(
 }
 
 function idleText(idleTimeoutMs: number, receivedBytes: number): string {
-	return `Nothing arrived for ${idleTimeoutMs} ms after ${receivedBytes} bytes.`;
+	return `Nothing, or too little, arrived for ${idleTimeoutMs} ms; ${receivedBytes} bytes came in all.`;
 }

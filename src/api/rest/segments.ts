@@ -8,7 +8,7 @@ import {
 	fileOfRoot,
 	fileOfSeq,
 	heldEndpoint,
-	IMMUTABLE,
+	immutable,
 	isKnownToClient,
 	refuseDeleted,
 	sendBytes,
@@ -41,8 +41,8 @@ async function sendSegment(
 	}
 	const withProof = wantsProof(request.query['proof']);
 	const etag = withProof ? `"${file.root}:${index}:proof"` : `"${file.root}:${index}"`;
-	if (isKnownToClient(request.raw.headers, etag, response)) return;
-	const caching = ['ETag', etag, 'Cache-Control', IMMUTABLE];
+	if (isKnownToClient(context, request.raw.headers, etag, response)) return;
+	const caching = ['ETag', etag, 'Cache-Control', immutable(context)];
 	if (withProof) {
 		const { data, proof } = await context.store.segmentProof(file, index);
 		const body: Omit<Static<typeof SEGMENT_WITH_PROOF>, 'data'> = {

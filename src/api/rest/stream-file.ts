@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
 import type { FilePiece } from '../../log-layer/types.js';
 import { LIMITS } from '../../limits.js';
+import type { DownloadWatch, WatchedDownload } from './download-watch.js';
 
 /**
  * Sends the pieces, `lengthBytes` in all, after `writeHead`, which is called once the first piece is there, so that an
@@ -15,13 +16,14 @@ export async function streamFile(
 	lengthBytes: number,
 	response: ServerResponse,
 	writeHead: () => void,
+	watch: DownloadWatch,
 ): Promise<number> {
 	const iterator = pieces[Symbol.asyncIterator]();
-	const flight = new Flight(response);
+	const flight = new Flight(response, watch);
 	let coming: Promise<IteratorResult<FilePiece>> | undefined = iterator.next();
 	let sentBytes = 0;
 	try {
-		for (let step = await coming; !flight.closed; step = await coming) {
+		for (let step = await flight.next(coming); !flight.closed; step = await flight.next(coming)) {
 			if (step.done === true) throw new PerigeeError('INTERNAL', `${sentBytes} of ${lengthBytes} bytes were read`);
 			if (sentBytes === 0) writeHead();
 			sentBytes += step.value.bytes.length;
@@ -42,6 +44,7 @@ export async function streamFile(
 		throw error;
 	} finally {
 		await abandon(iterator, coming);
+		flight.end();
 	}
 }
 
@@ -58,15 +61,21 @@ async function abandon(
 }
 
 /** Pieces that the socket has not taken yet. Their buffers go back in the order of their writes, or all when it closes. */
-class Flight {
+class Flight implements WatchedDownload {
 	closed: boolean;
+	heldSinceMs: number | undefined;
+	waitsSinceMs: number | undefined;
+	readonly #watch: DownloadWatch;
 	readonly #response: ServerResponse;
 	readonly #pieces: FilePiece[] = [];
 	#bytes = 0;
+	#isOver = false;
 	#wake: (() => void) | undefined;
 
-	constructor(response: ServerResponse) {
+	constructor(response: ServerResponse, watch: DownloadWatch) {
 		this.#response = response;
+		this.#watch = watch;
+		watch.add(this);
 		this.closed = response.destroyed;
 		response.on('close', () => this.#close());
 	}
@@ -75,16 +84,34 @@ class Flight {
 		return this.#bytes >= LIMITS.httpDownloadAheadBytes && !this.closed;
 	}
 
+	/** Waits for a piece that is being read. */
+	async next(coming: Promise<IteratorResult<FilePiece>>): Promise<IteratorResult<FilePiece>> {
+		this.waitsSinceMs = this.#watch.nowMs();
+		try {
+			return await coming;
+		} finally {
+			this.waitsSinceMs = undefined;
+		}
+	}
+
+	/** Nothing more comes. What the socket has not taken yet stays under watch. */
+	end(): void {
+		this.#isOver = true;
+		if (this.#pieces.length === 0) this.#watch.remove(this);
+	}
+
+	cut(): void {
+		this.#response.destroy();
+	}
+
 	send(piece: FilePiece): void {
-		this.#pieces.push(piece);
-		this.#bytes += piece.bytes.length;
+		this.#hold(piece);
 		this.#response.write(piece.bytes, this.#taken);
 	}
 
 	/** Sends the last piece and ends the answer, in one write where that is all there is. */
 	sendLast(piece: FilePiece): void {
-		this.#pieces.push(piece);
-		this.#bytes += piece.bytes.length;
+		this.#hold(piece);
 		this.#response.end(piece.bytes, this.#taken);
 	}
 
@@ -101,11 +128,21 @@ class Flight {
 		if (piece === undefined) return;
 		this.#bytes -= piece.bytes.length;
 		piece.release();
+		this.heldSinceMs = this.#pieces.length === 0 ? undefined : this.#watch.nowMs();
+		if (this.#isOver && this.#pieces.length === 0) this.#watch.remove(this);
 		this.#wakeUp();
 	};
 
+	#hold(piece: FilePiece): void {
+		this.heldSinceMs ??= this.#watch.nowMs();
+		this.#pieces.push(piece);
+		this.#bytes += piece.bytes.length;
+	}
+
 	#close(): void {
 		this.closed = true;
+		this.heldSinceMs = undefined;
+		this.#watch.remove(this);
 		for (const piece of this.#pieces.splice(0)) piece.release();
 		this.#bytes = 0;
 		this.#wakeUp();

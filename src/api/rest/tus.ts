@@ -3,9 +3,9 @@ import { createHash, type Hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
 import type { ResumableUpload, ResumeSession } from '../../log-layer/types.js';
+import { metered } from './admission.js';
 import { type EndpointDefinition, ENDPOINTS } from './definitions.js';
 import type { Endpoint, Handler, RestContext, RestRequest } from './endpoint.js';
-import { refuseOtherSites } from './other-sites.js';
 import { sendContinue, withExtras } from './problem.js';
 import { refuseEncoding } from './put-upload.js';
 import { receiveBody } from './receive-body.js';
@@ -130,7 +130,8 @@ async function fill(
 	const hash = checksum && createHash(checksum.algorithm);
 	try {
 		const limits = { maxBytes: context.maxFileBytes, watch: context.uploads, signal: session.interrupted };
-		const receivedBytes = await receiveBody(raw, hash ? hashing(session, hash) : session, limits);
+		const taken = metered(context, raw, session);
+		const receivedBytes = await receiveBody(raw, hash ? hashing(taken, hash) : taken, limits);
 		context.metrics.uploadBytes.inc(receivedBytes);
 		if (hash && checksum && !hash.digest().equals(checksum.digest)) throw new PerigeeError('CHECKSUM_MISMATCH');
 	} catch (error) {
@@ -141,7 +142,7 @@ async function fill(
 	}
 }
 
-function hashing(session: ResumeSession, hash: Hash): Pick<ResumeSession, 'write'> {
+function hashing(session: Pick<ResumeSession, 'write'>, hash: Hash): Pick<ResumeSession, 'write'> {
 	return {
 		write(chunk, isGiven) {
 			hash.update(chunk);
@@ -155,11 +156,11 @@ function tusEndpoint(definition: EndpointDefinition, handle: Handler<RestContext
 	return {
 		definition,
 		anyBody: true,
+		always: { 'Tus-Resumable': TUS_VERSION },
+		countsBody: true,
 		async handle(context, request, response) {
-			response.setHeader('Tus-Resumable', TUS_VERSION);
 			if (request.raw.headers['tus-resumable'] !== TUS_VERSION)
 				throw withExtras(new PerigeeError('TUS_VERSION'), { headers: ['Tus-Version', TUS_VERSION] });
-			if (request.raw.method !== 'HEAD') refuseOtherSites(request.raw);
 			await handle(context, request, response);
 		},
 	};

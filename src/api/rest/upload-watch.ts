@@ -1,4 +1,4 @@
-/** Watches uploads for clients that fall silent: one timer for all of them, nothing per chunk but a flag. */
+/** Watches uploads for clients that fall silent, or drip: one timer for all of them, nothing per chunk but a flag. */
 import type { Clock } from '../../io/clock.js';
 
 /** Looks at each upload so often in its idle time. */
@@ -10,28 +10,42 @@ export interface WatchedUpload {
 	moved: boolean;
 	/** The node itself holds the upload up; the client is not to blame. */
 	waitsForNode: boolean;
-	/** Called once when nothing has arrived for the idle time. */
+	/** Bytes that have arrived so far. */
+	readonly receivedBytes: () => number;
+	/** Called once when nothing, or too little, has arrived for the idle time. */
 	readonly onIdle: () => void;
 }
 
 interface Entry {
 	readonly upload: WatchedUpload;
 	idleLooks: number;
+	/** Looks since `fromBytes` had arrived. */
+	slowLooks: number;
+	fromBytes: number;
+}
+
+export interface UploadWatchOptions {
+	readonly idleTimeoutMs: number;
+	/** Over the idle time. */
+	readonly minBytesPerSecond: number;
+	readonly clock: Clock;
 }
 
 export class UploadWatch {
 	readonly idleTimeoutMs: number;
+	readonly #leastBytes: number;
 	readonly #clock: Clock;
 	readonly #entries = new Map<WatchedUpload, Entry>();
 	#isScheduled = false;
 
-	constructor(options: { readonly idleTimeoutMs: number; readonly clock: Clock }) {
+	constructor(options: UploadWatchOptions) {
 		this.idleTimeoutMs = options.idleTimeoutMs;
+		this.#leastBytes = (options.minBytesPerSecond * options.idleTimeoutMs) / 1000;
 		this.#clock = options.clock;
 	}
 
 	add(upload: WatchedUpload): void {
-		this.#entries.set(upload, { upload, idleLooks: 0 });
+		this.#entries.set(upload, { upload, idleLooks: 0, slowLooks: 0, fromBytes: upload.receivedBytes() });
 		this.#schedule();
 	}
 
@@ -54,13 +68,28 @@ export class UploadWatch {
 	#look(): void {
 		for (const entry of this.#entries.values()) {
 			const { upload } = entry;
+			const isSlow = this.#isSlow(entry);
 			if (upload.moved || upload.waitsForNode) {
 				upload.moved = false;
 				entry.idleLooks = 0;
-			} else if (++entry.idleLooks >= LOOKS) {
-				this.#entries.delete(upload);
-				upload.onIdle();
-			}
+			} else entry.idleLooks += 1;
+			if (!isSlow && entry.idleLooks < LOOKS) continue;
+			this.#entries.delete(upload);
+			upload.onIdle();
 		}
+	}
+
+	/** Whether too little has come in at least the idle time, through no fault of the node. */
+	#isSlow(entry: Entry): boolean {
+		const bytes = entry.upload.receivedBytes();
+		const isEnough = bytes - entry.fromBytes >= this.#leastBytes;
+		if (!isEnough && !entry.upload.waitsForNode) {
+			entry.slowLooks += 1;
+			// The first look may come right after the beginning.
+			return entry.slowLooks > LOOKS;
+		}
+		entry.slowLooks = 0;
+		entry.fromBytes = bytes;
+		return false;
 	}
 }

@@ -7,6 +7,7 @@ import { DamageList } from '../../../src/log-layer/damage.js';
 import type { ScrubStatus } from '../../../src/log-layer/types.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
 import type { DataRoot } from '../../../src/units.js';
+import { openAccess } from '../../support/open-access.js';
 import { type Answer, ask } from '../../support/rest-server.js';
 
 const ROOT = `0x${'5a'.repeat(32)}` as DataRoot;
@@ -36,6 +37,7 @@ async function startAdmin(t: TestContext) {
 			metrics: createMetrics(),
 			clock: systemClock,
 			randomness: systemRandomness,
+			access: openAccess(),
 			log: { error() {}, warn() {} },
 		},
 	);

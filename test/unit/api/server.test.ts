@@ -10,6 +10,7 @@ import { PROBLEM, READINESS } from '../../../src/api/rest/schemas.js';
 import { REST_ENDPOINTS } from '../../../src/api/rest/endpoints.js';
 import { ERRORS, type ErrorCode } from '../../../src/errors.js';
 import { LIMITS } from '../../../src/limits.js';
+import { openAccess } from '../../support/open-access.js';
 import { startMemoryNode } from '../../support/processes.js';
 import { ask, eventually, put, RawConnection, readAnswer, startRest } from '../../support/rest-server.js';
 import { SimulatedClock } from '../../support/simulated-clock.js';
@@ -194,6 +195,8 @@ test('an address that is taken is a clear error', async (t) => {
 				version: '0',
 				maxFileBytes: 1,
 				idleTimeoutMs: 1000,
+				minBytesPerSecond: 0,
+				corsOrigins: [],
 				graceMs: 10_000,
 			},
 			{
@@ -202,6 +205,7 @@ test('an address that is taken is a clear error', async (t) => {
 				refreshMetrics() {},
 				clock: new SimulatedClock(),
 				randomness: systemRandomness,
+				access: openAccess(),
 				log: { error() {}, warn() {} },
 			},
 		),

@@ -4,13 +4,19 @@ import { UploadWatch, type WatchedUpload } from '../../../src/api/rest/upload-wa
 import { SimulatedClock } from '../../support/simulated-clock.js';
 
 function watched(): WatchedUpload & { idle: number } {
-	const upload = { moved: false, waitsForNode: false, idle: 0, onIdle: () => void upload.idle++ };
+	const upload = {
+		moved: false,
+		waitsForNode: false,
+		idle: 0,
+		receivedBytes: () => 0,
+		onIdle: () => void upload.idle++,
+	};
 	return upload;
 }
 
 test('an upload that stands still for the idle time is told once', () => {
 	const clock = new SimulatedClock();
-	const watch = new UploadWatch({ idleTimeoutMs: 1000, clock });
+	const watch = new UploadWatch({ idleTimeoutMs: 1000, minBytesPerSecond: 0, clock });
 	const upload = watched();
 	watch.add(upload);
 	clock.advance(999);
@@ -23,9 +29,9 @@ test('an upload that stands still for the idle time is told once', () => {
 
 test('movement, and waiting for the node, keep an upload alive', () => {
 	const clock = new SimulatedClock();
-	const watch = new UploadWatch({ idleTimeoutMs: 1000, clock });
+	const watch = new UploadWatch({ idleTimeoutMs: 1000, minBytesPerSecond: 0, clock });
 	const moving = watched();
-	const held = { ...watched(), waitsForNode: true };
+	const held = Object.assign(watched(), { waitsForNode: true });
 	watch.add(moving);
 	watch.add(held);
 	for (let step = 0; step < 20; step++) {
@@ -38,7 +44,7 @@ test('movement, and waiting for the node, keep an upload alive', () => {
 
 test('one timer serves all uploads, and ends when none is watched any more', () => {
 	const clock = new SimulatedClock();
-	const watch = new UploadWatch({ idleTimeoutMs: 1000, clock });
+	const watch = new UploadWatch({ idleTimeoutMs: 1000, minBytesPerSecond: 0, clock });
 	assert.equal(clock.scheduled, 0);
 	const upload = watched();
 	watch.add(upload);
@@ -52,4 +58,25 @@ test('one timer serves all uploads, and ends when none is watched any more', () 
 	watch.add(upload);
 	clock.advance(1000);
 	assert.equal(clock.scheduled, 0);
+});
+
+test('an upload that drips below the least rate is given up after the idle time; one above it is not', () => {
+	const clock = new SimulatedClock();
+	const watch = new UploadWatch({ idleTimeoutMs: 1000, minBytesPerSecond: 100, clock });
+	const bytes = { slow: 0, quick: 0, held: 0 };
+	const slow = Object.assign(watched(), { receivedBytes: () => bytes.slow });
+	const quick = Object.assign(watched(), { receivedBytes: () => bytes.quick });
+	const held = Object.assign(watched(), { waitsForNode: true, receivedBytes: () => bytes.held });
+	for (const upload of [slow, quick, held]) watch.add(upload);
+	const step = (): void => {
+		slow.moved = true;
+		quick.moved = true;
+		bytes.slow += 7;
+		bytes.quick += 13;
+		clock.advance(100);
+	};
+	for (let count = 0; count < 10; count++) step();
+	assert.equal(slow.idle, 0, 'not before the idle time has passed');
+	for (let count = 0; count < 90; count++) step();
+	assert.deepEqual([slow.idle, quick.idle, held.idle], [1, 0, 0]);
 });

@@ -56,12 +56,16 @@ test('flags win over the environment, the environment over the file, the file ov
 
 test('every setting can be set by its environment variable', () => {
 	for (const setting of SETTINGS) {
-		const text = setting.choices?.[1] ?? (setting.kind === 'integer' ? String(setting.minimum) : '127.0.0.1:7');
-		const config = loadConfig({ env: { [setting.variable]: text } });
+		const other = setting.kind === 'origins' ? 'https://a.example, http://b.example:8080' : '127.0.0.1:7';
+		const text = setting.choices?.[1] ?? (setting.kind === 'integer' ? String(setting.minimum) : other);
+		// One of the two alone is refused.
+		const pair = setting.key.startsWith('tls.') ? { PERIGEE_TLS_CERT: text, PERIGEE_TLS_KEY: text } : {};
+		const config = loadConfig({ env: { ...pair, [setting.variable]: text } });
 		const found = setting.key.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], config);
-		const wanted =
-			setting.key === 'dataDir'
-				? resolve(text)
+		const wanted = ['dataDir', 'auth.tokensFile', 'tls.cert', 'tls.key'].includes(setting.key)
+			? resolve(text)
+			: setting.kind === 'origins'
+				? ['https://a.example', 'http://b.example:8080']
 				: setting.kind === 'paths'
 					? [resolve('127.0.0.1'), resolve('7')]
 					: setting.kind === 'integer'

@@ -1,0 +1,45 @@
+/** The one place where it is decided whether a request may go on: before any byte of its body is read, and before the node says 100 Continue. */
+import type { IncomingMessage } from 'node:http';
+import { PerigeeError } from '../../errors.js';
+import type { UploadSession } from '../../log-layer/types.js';
+import type { UploadAllowance } from '../auth/byte-quota.js';
+import type { Endpoint, ServerContext } from './endpoint.js';
+import { refuseOtherSites } from './other-sites.js';
+
+/**
+ * Errors: UNAUTHORIZED, FORBIDDEN, RATE_LIMITED, CROSS_SITE, QUOTA_EXCEEDED, LENGTH_REQUIRED. Answers what must be settled when the request
+ * is over.
+ */
+export function admit<C extends ServerContext>(
+	context: C,
+	{ definition: { scope }, countsBody }: Endpoint<C>,
+	request: IncomingMessage,
+): UploadAllowance | undefined {
+	if (scope === 'open') return undefined;
+	const { headers } = request;
+	const holder = context.access.admit(headers.authorization, scope);
+	if (scope !== 'write') return undefined;
+	if (context.cors?.mayWrite(request, holder !== undefined) !== true) refuseOtherSites(request);
+	const quota = holder?.quota;
+	if (quota === undefined) return undefined;
+	if (headers['transfer-encoding'] !== undefined && countsBody !== true) throw new PerigeeError('LENGTH_REQUIRED');
+	const allowance = quota.begin(Number(headers['content-length'] ?? 0));
+	// Where nobody counts what arrives, all that was announced counts.
+	if (countsBody !== true) return undefined;
+	context.allowances.set(request, allowance);
+	return allowance;
+}
+
+type Sink = Pick<UploadSession, 'write'>;
+
+/** Where the bytes of the request go, counted against the quota of its token, if there is one. */
+export function metered(context: ServerContext, request: IncomingMessage, session: Sink): Sink {
+	const allowance = context.allowances.get(request);
+	if (allowance === undefined) return session;
+	return {
+		write(chunk, isGiven) {
+			allowance.take(chunk.length);
+			return session.write(chunk, isGiven);
+		},
+	};
+}

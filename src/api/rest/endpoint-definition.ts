@@ -1,0 +1,47 @@
+/** What an endpoint is, as data. */
+import type { TSchema } from 'typebox';
+import type { Scope } from '../auth/scopes.js';
+
+export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE' | 'OPTIONS';
+
+export interface AnswerDefinition {
+	readonly description: string;
+	/** Media type; absent when there is no body. */
+	readonly contentType?: string;
+	/** Present for JSON bodies. */
+	readonly body?: TSchema;
+}
+
+export interface BodyDefinition {
+	readonly description: string;
+	/** Media type. */
+	readonly contentType: string;
+	readonly schema?: TSchema;
+}
+
+export interface EndpointDefinition {
+	readonly methods: readonly HttpMethod[];
+	/** Address with its variable parts in braces: `/v1/files/{root}`. */
+	readonly url: string;
+	readonly summary: string;
+	/** What a token must be good for, where tokens are asked for; `open`: nobody is asked. */
+	readonly scope: Scope | 'open';
+	readonly params?: TSchema;
+	readonly query?: TSchema;
+	/** Request headers that have a meaning here. */
+	readonly headers?: TSchema;
+	/** What is sent. */
+	readonly body?: BodyDefinition;
+	/** Successful answers by status; errors are problem JSON (docs/errors.md). */
+	readonly answers: Readonly<Record<number, AnswerDefinition>>;
+}
+
+/** An answer with a JSON body. */
+export const json = (description: string, body: TSchema): AnswerDefinition => ({
+	description,
+	contentType: 'application/json',
+	body,
+});
+
+/** Keeps the literal types of a definition. */
+export const define = <const D extends EndpointDefinition>(definition: D): D => definition;

@@ -1,0 +1,124 @@
+/** Who may do what: the file of tokens, read now and whenever it changes, and the starts that it forbids. */
+import type { Logger } from 'pino';
+import { Access, type TokenNeed } from '../api/auth/access.js';
+import type { Scope } from '../api/auth/scopes.js';
+import { parseTokenFile } from '../api/auth/token-file.js';
+import { TokenRegistry } from '../api/auth/token-registry.js';
+import { isLoopback, type ListenPlace, parseListenPlace } from '../config/listen-address.js';
+import type { Config } from '../config/schema.js';
+import { asPerigeeError, PerigeeError } from '../errors.js';
+import type { Clock } from '../io/clock.js';
+import type { Randomness } from '../io/randomness.js';
+import { readSmallFile, watchFiles } from '../io/small-file.js';
+import { LIMITS } from '../limits.js';
+import type { Metrics } from '../metrics/metrics.js';
+
+export interface FileModules {
+	readonly config: Config;
+	readonly metrics: Metrics;
+	readonly log: Logger;
+	readonly clock: Clock;
+	readonly randomness: Randomness;
+}
+
+export interface NodeAccess {
+	readonly http: Access;
+	readonly admin: Access;
+	readonly close: () => void;
+}
+
+/**
+ * Errors: CONFIG_INVALID when the file cannot be used, and when a listener would be open to other machines, or should ask for tokens, and
+ * there is none that it would take.
+ */
+export async function openAccess(modules: FileModules): Promise<NodeAccess> {
+	const { config, metrics, log, clock, randomness } = modules;
+	const { tokensFile, quotaWindowMs } = config.auth;
+	const registry = new TokenRegistry({ clock, randomness, quotaWindowMs });
+	const read = async (): Promise<boolean> => {
+		const bytes = await readSmallFile(tokensFile, LIMITS.tokenFileBytes);
+		if (bytes === undefined) return false;
+		registry.replace(parseTokenFile(bytes.toString('utf8'), tokensFile));
+		metrics.tokens.set(registry.size);
+		return true;
+	};
+	const reread = async (): Promise<void> => {
+		try {
+			// A file that vanishes opens no door.
+			if (!(await read())) throw new PerigeeError('CONFIG_INVALID', `${tokensFile} is gone`);
+			metrics.reloads.inc({ what: 'tokens', outcome: 'taken' });
+			log.info({ tokens: registry.size }, 'the file of tokens was read again');
+		} catch (error) {
+			if (!registry.isInForce) return;
+			metrics.reloads.inc({ what: 'tokens', outcome: 'refused' });
+			log.error(
+				{ reason: asPerigeeError(error).message },
+				'the file of tokens cannot be used; those before stay in force',
+			);
+		}
+	};
+	const close = await watchFiles({ paths: [tokensFile], intervalMs: LIMITS.fileLookMs, clock, onChange: reread });
+	try {
+		await read();
+		for (const need of needsOf(config)) assertToken(need, registry, config);
+	} catch (error) {
+		close();
+		throw error;
+	}
+	const [reads, writes, administration] = needsOf(config).map(({ need }) => need) as [TokenNeed, TokenNeed, TokenNeed];
+	return {
+		http: new Access(registry, { read: reads, write: writes, admin: 'always' }),
+		admin: new Access(registry, { read: 'always', write: 'always', admin: administration }),
+		close,
+	};
+}
+
+interface ScopeNeed {
+	readonly scope: Scope;
+	readonly need: TokenNeed;
+	/** Why a token is always needed. */
+	readonly because: string;
+	/** What else the operator may do. */
+	readonly orElse: string;
+}
+
+function needsOf(config: Config): readonly [ScopeNeed, ScopeNeed, ScopeNeed] {
+	const { http, admin, auth } = config;
+	const isHttpWide = isWide(parseListenPlace(http));
+	const adminPlace = parseListenPlace(admin);
+	const isAsked = auth.writes === 'token';
+	return [
+		{
+			scope: 'read',
+			need: auth.reads === 'token' ? 'always' : 'never',
+			because: 'auth.reads is token',
+			orElse: 'or leave reads open',
+		},
+		{
+			scope: 'write',
+			need: isAsked || isHttpWide ? 'always' : 'in force',
+			because: isHttpWide ? `http is ${http}, where other machines could upload and delete` : 'auth.writes is token',
+			orElse: isHttpWide ? 'or listen on 127.0.0.1 (--http)' : 'or set auth.writes to auto',
+		},
+		{
+			scope: 'admin',
+			need: 'socketPath' in adminPlace ? 'never' : isWide(adminPlace) ? 'always' : 'in force',
+			because: `admin is ${admin}, where other machines could administer the node`,
+			orElse: 'or keep to 127.0.0.1 or a Unix socket (--admin)',
+		},
+	];
+}
+
+/** Errors: CONFIG_INVALID. */
+function assertToken({ scope, need, because, orElse }: ScopeNeed, registry: TokenRegistry, config: Config): void {
+	if (need !== 'always' || registry.has(scope)) return;
+	throw new PerigeeError(
+		'CONFIG_INVALID',
+		`${because}, but ${config.auth.tokensFile} has no token with the scope ${scope}. ` +
+			`Make one (perigee token create <name> --scope ${scope} --data-dir ${config.dataDir}), ${orElse}.`,
+	);
+}
+
+function isWide(place: ListenPlace): boolean {
+	return !('socketPath' in place) && !isLoopback(place.host);
+}
