@@ -3,6 +3,7 @@
  */
 import { pino, type Logger } from 'pino';
 import { startAdminServer } from './api/admin/admin-server.js';
+import { startGrpcServer } from './api/grpc/grpc-server.js';
 import { type HttpServer, startHttpServer } from './api/http-server.js';
 import type { ReplayProgress } from './append-log/append-log.js';
 import type { Lane } from './append-log/types.js';
@@ -40,8 +41,8 @@ const VERSION = packageVersion();
 export interface RunningNode {
 	/** Where REST listens. */
 	readonly url: string;
-	/** URLs of the listeners that serve something. */
-	readonly listeners: { readonly http: string; readonly admin: string };
+	/** URLs of the listeners; of gRPC `host:port`, as its clients take it. */
+	readonly listeners: { readonly http: string; readonly admin: string; readonly grpc: string };
 	/** Stops intake, drains, commits, makes a checkpoint, closes. Safe to call twice. */
 	close(): Promise<void>;
 }
@@ -85,19 +86,25 @@ export async function startNode(config: Config): Promise<RunningNode> {
 			processWatch.refresh();
 			refresh();
 		};
+		// One grace time for all of them.
+		const servers: { close(): Promise<void> }[] = [];
+		site.closers.push(async () => void (await Promise.all(servers.map((server) => server.close()))));
+		const bounds = {
+			maxFileBytes: config.storage.maxFileBytes,
+			idleTimeoutMs: config.upload.idleTimeoutMs,
+			graceMs: config.shutdown.graceMs,
+		};
+		const modules = { store: healing.files, metrics, clock: systemClock, randomness: systemRandomness, log };
 		const http = await startHttpServer(
-			{
-				listen: parseListenAddress(config.http),
-				version: VERSION,
-				maxFileBytes: config.storage.maxFileBytes,
-				idleTimeoutMs: config.upload.idleTimeoutMs,
-				graceMs: config.shutdown.graceMs,
-			},
-			{ store: healing.files, metrics, refreshMetrics, clock: systemClock, randomness: systemRandomness, log },
+			{ ...bounds, listen: parseListenAddress(config.http), version: VERSION },
+			{ ...modules, refreshMetrics },
 		);
-		site.closers.push(() => http.close());
+		servers.push(http);
 		const admin = await startAdmin(site, healing);
-		const listeners = { http: http.url, admin: admin.url };
+		servers.push(admin);
+		const grpc = await startGrpcServer({ ...bounds, listen: parseListenAddress(config.grpc) }, modules);
+		servers.push(grpc);
+		const listeners = { http: http.url, admin: admin.url, grpc: grpc.target };
 		const fields = {
 			pid: process.pid,
 			listeners,
@@ -115,13 +122,12 @@ export async function startNode(config: Config): Promise<RunningNode> {
 }
 
 /** Opens the admin listener. Whoever reaches it may do everything, so a wider address than the loopback one is worth a warning. */
-async function startAdmin({ config, metrics, log, closers }: Site, admin: HealingStore): Promise<HttpServer> {
+async function startAdmin({ config, metrics, log }: Site, admin: HealingStore): Promise<HttpServer> {
 	const listen = parseListenAddress(config.admin);
 	const server = await startAdminServer(
 		{ listen, graceMs: config.shutdown.graceMs },
 		{ admin, metrics, clock: systemClock, randomness: systemRandomness, log },
 	);
-	closers.push(() => server.close());
 	if (!isLoopback(listen.host))
 		log.warn({ admin: server.url }, 'the admin listener can be reached from other machines and asks for no password');
 	return server;

@@ -1,7 +1,7 @@
 /** The HTTP listener: bounds, time limits, and a close that lets running requests finish. */
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { type ListenAddress, urlOfAddress } from '../config/listen-address.js';
@@ -11,6 +11,7 @@ import type { Randomness } from '../io/randomness.js';
 import { LIMITS } from '../limits.js';
 import type { FileStore } from '../log-layer/types.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { requestIds } from './request-ids.js';
 import type { Endpoint, RestContext, ServerContext } from './rest/endpoint.js';
 import { REST_ENDPOINTS } from './rest/endpoints.js';
 import { answerFailure, frameworkError, mount } from './rest/mount.js';
@@ -73,7 +74,7 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 }
 
 /** Where to listen, and the flag that says so. */
-interface ListenPlace {
+export interface ListenPlace {
 	readonly listen: ListenAddress;
 	readonly flag: string;
 }
@@ -154,13 +155,6 @@ function buildApp(context: ServerContext, newRequestId: () => string): FastifyIn
 	});
 }
 
-/** Ids that differ between starts of a node, cheap to make. */
-function requestIds(randomness: Randomness): () => string {
-	const prefix = Buffer.from(randomness.bytes(6)).toString('hex');
-	let count = 0;
-	return () => `${prefix}-${(count++).toString(36)}`;
-}
-
 /** What Node's parser cannot read never becomes a request; the answer goes straight to the socket. */
 function refuseUnreadable(
 	error: Error & { readonly code?: string; readonly bytesParsed?: number },
@@ -209,7 +203,7 @@ function trackConnections(server: Server, metrics: Metrics): ReadonlySet<Socket>
 }
 
 /** Connections that the system refuses (no file descriptors left) must not end the node, nor flood its log. */
-function reportRefusedConnections(server: Server, modules: ServerModules): void {
+export function reportRefusedConnections(server: NetServer, modules: Pick<ServerModules, 'clock' | 'log'>): void {
 	let quietUntilMs = 0;
 	server.on('error', (error) => {
 		// Before it listens, an error belongs to whoever called listen.
@@ -235,7 +229,8 @@ async function close(app: FastifyInstance, clock: Clock, graceMs: number): Promi
 	cancelDeadline();
 }
 
-function addressError({ listen: address, flag }: ListenPlace, error: unknown): unknown {
+/** What an error of `listen` means for an operator. */
+export function addressError({ listen: address, flag }: ListenPlace, error: unknown): unknown {
 	const { code } = error as NodeJS.ErrnoException;
 	const where = urlOfAddress(address).slice('http://'.length);
 	switch (code) {

@@ -29,7 +29,7 @@ export const CONFIG_SCHEMA = Type.Object(
 			'127.0.0.1:5679',
 			'Where the administration calls listen. They ask for no password: keep them on this machine.',
 		),
-		grpc: listenAddress('127.0.0.1:50051', 'Where gRPC listens, once it is served.'),
+		grpc: listenAddress('127.0.0.1:50051', 'Where gRPC listens. Port 0 picks a free one.'),
 		storage: Type.Object(
 			{
 				dataDirs: Type.Array(Type.String(), {

@@ -14,6 +14,7 @@ export async function assertCanListen(io: StorageIo, config: Config): Promise<vo
 	if (await io.stat(config.dataDir).catch(() => undefined)) return;
 	await assertFree({ listen: parseListenAddress(config.http), flag: '--http' });
 	await assertFree({ listen: parseListenAddress(config.admin), flag: '--admin' });
+	await assertFree({ listen: parseListenAddress(config.grpc), flag: '--grpc' });
 }
 
 /** Makes the data directory if it is missing. Errors: CONFIG_INVALID when it cannot be made. */
