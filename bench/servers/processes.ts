@@ -34,6 +34,8 @@ export async function startPerigee({ dataDir, nodeArgs = [], env = {} }: StartOp
 		'127.0.0.1:0',
 		'--admin',
 		'127.0.0.1:0',
+		'--grpc',
+		'127.0.0.1:0',
 		'--log-level',
 		'error',
 		'--json',

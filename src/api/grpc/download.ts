@@ -19,28 +19,33 @@ export async function download(context: GrpcContext, call: DownloadCall): Promis
 	const file = await namedFile(context.store, call.request);
 	refuseDeleted(file);
 	const range = rangeOf(call.request, file.sizeBytes);
+	const isVerified = call.request.verify === 'VERIFY_MERKLE';
 	const answers = new AnswerMessages<DownloadPart>(call, context.calls.of(call), context.downloads);
+	const read = (from: number): Promise<Buffer[]> | undefined =>
+		from < range.to ? chunksOf(context, file, { from, to: endOfStretch(from, range.to) }, isVerified) : undefined;
+	let coming = read(range.from);
 	try {
-		const isVerified = call.request.verify === 'VERIFY_MERKLE';
-		let hasHead = false;
-		for (let from = range.from; from < range.to; ) {
-			const to = Math.min(range.to, endOfStretch(from));
-			const chunks = await chunksOf(context, file, { from, to }, isVerified);
-			if (!hasHead) await answers.send({ header: headerOf(file, range) }, 0);
-			hasHead = true;
+		for (let from = range.from; coming; from = endOfStretch(from, range.to)) {
+			const chunks = await coming;
+			if (from === range.from) await answers.send({ header: headerOf(file, range) }, 0);
+			coming = read(endOfStretch(from, range.to));
+			// Awaited above or below; until then a rejection must not count as unhandled.
+			coming?.catch(ignoreUntilAwaited);
 			for (const chunk of chunks) {
 				await answers.send(chunk, chunk.length);
 				context.metrics.downloadBytes.inc(chunk.length);
 			}
-			from = to;
 		}
 		await answers.taken();
 	} finally {
+		await coming?.catch(ignoreUntilAwaited);
 		answers.close();
 	}
 }
 
-/** One stretch at a time, so that no reading buffer of the store is held while a client takes its time. */
+function ignoreUntilAwaited(): void {}
+
+/** A stretch of the content, copied, so that no reading buffer of the store is held while a client takes its time. */
 async function chunksOf(
 	{ store }: GrpcContext,
 	file: StoredFile,
@@ -63,8 +68,8 @@ async function chunksOf(
 }
 
 /** Stretches end at multiples of their length: then each is one read. */
-function endOfStretch(from: number): number {
-	return (Math.floor(from / LIMITS.grpcReadBytes) + 1) * LIMITS.grpcReadBytes;
+function endOfStretch(from: number, end: number): number {
+	return Math.min(end, (Math.floor(from / LIMITS.grpcReadBytes) + 1) * LIMITS.grpcReadBytes);
 }
 
 /** Errors: RANGE_NOT_SATISFIABLE. */

@@ -65,6 +65,7 @@ export interface FileInfoMessage {
 export type UploadPart =
 	| { readonly chunk: Buffer }
 	| { readonly options: UploadOptionsMessage }
+	| { readonly end: object }
 	| { readonly unreadable: string };
 
 /** One message of a download: the header, or an encoded chunk. */

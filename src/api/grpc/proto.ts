@@ -17,7 +17,7 @@ export interface Services {
 }
 
 interface GeneralUploadRequest {
-	readonly part?: 'options' | 'chunk';
+	readonly part?: 'options' | 'chunk' | 'end';
 	readonly options?: UploadOptionsMessage;
 	readonly chunk?: Buffer;
 }
@@ -73,7 +73,9 @@ function uploadPart(message: Buffer, read: (message: Buffer) => object): UploadP
 	if (chunk) return { chunk };
 	const general = readable(message, read) as GeneralUploadRequest;
 	if (general.part === 'chunk' && general.chunk) return { chunk: general.chunk };
-	if (general.part !== 'options' || !general.options) return { unreadable: 'has neither options nor a chunk' };
+	if (general.part === 'end') return { end: {} };
+	if (general.part !== 'options' || !general.options)
+		return { unreadable: 'has neither options, nor a chunk, nor the end' };
 	// The general reader takes any bytes for text. What it has read right stands in the message as it is.
 	const isText = message.includes(Buffer.from(general.options.name));
 	return isText ? { options: general.options } : { unreadable: 'has a name that is not UTF-8' };

@@ -1,7 +1,7 @@
 /** Upload: a stream of options and chunks into an upload session of the store. */
 import type { Metadata, ServerReadableStream } from '@grpc/grpc-js';
 import { PerigeeError } from '../../errors.js';
-import type { UploadOptions } from '../../log-layer/types.js';
+import type { UploadOptions, UploadSession } from '../../log-layer/types.js';
 import { checkName, cleanMediaType } from '../rest/names.js';
 import { rootOf } from '../rest/params.js';
 import { counted } from '../rest/put-upload.js';
@@ -22,18 +22,9 @@ export async function upload(context: GrpcContext, call: UploadCall): Promise<Up
 		const options = optionsOf(first.options, context.maxFileBytes);
 		const session = context.store.beginUpload(options);
 		const result = await counted(context, session, async () => {
-			let receivedBytes = 0;
-			for (let part = await messages.next(); part; part = await messages.next()) {
-				if (!('chunk' in part)) throw new PerigeeError('BAD_REQUEST', `A message after the first ${faultOf(part)}.`);
-				receivedBytes += part.chunk.length;
-				refuseSize(receivedBytes, options.announcedBytes, context.maxFileBytes);
-				const writing = session.write(part.chunk);
-				if (writing) await writing;
-			}
+			const receivedBytes = await receive(messages, session, options, context.maxFileBytes);
 			context.metrics.uploadBytes.inc(receivedBytes);
 			if (receivedBytes === 0) throw new PerigeeError('EMPTY_FILE');
-			if (receivedBytes < (options.announcedBytes ?? 0))
-				throw new PerigeeError('BAD_REQUEST', `${receivedBytes} of ${options.announcedBytes} announced bytes came.`);
 			return await session.finish();
 		});
 		const { root, txSeq, sizeBytes, segments, existed } = result;
@@ -43,10 +34,36 @@ export async function upload(context: GrpcContext, call: UploadCall): Promise<Up
 	}
 }
 
+/** Answers the bytes of a content that is complete. Errors: BAD_REQUEST, BODY_TOO_LARGE, those of the session and of `messages`. */
+async function receive(
+	messages: RequestMessages<UploadPart>,
+	session: UploadSession,
+	{ announcedBytes }: UploadOptions,
+	maxFileBytes: number,
+): Promise<number> {
+	let receivedBytes = 0;
+	let hasEnd = false;
+	for (let part = await messages.next(); part; part = await messages.next()) {
+		if (hasEnd) throw new PerigeeError('BAD_REQUEST', 'A message came after the end.');
+		hasEnd = 'end' in part;
+		if (hasEnd) continue;
+		if (!('chunk' in part)) throw new PerigeeError('BAD_REQUEST', `A message after the first ${faultOf(part)}.`);
+		receivedBytes += part.chunk.length;
+		refuseSize(receivedBytes, announcedBytes, maxFileBytes);
+		const writing = session.write(part.chunk);
+		if (writing) await writing;
+	}
+	if (announcedBytes === undefined && !hasEnd)
+		throw new PerigeeError('BAD_REQUEST', 'The stream ended without an announced size and without the message `end`.');
+	if (receivedBytes < (announcedBytes ?? 0))
+		throw new PerigeeError('BAD_REQUEST', `${receivedBytes} of ${announcedBytes} announced bytes came.`);
+	return receivedBytes;
+}
+
 function faultOf(part: UploadPart | undefined): string {
 	if (!part) return 'is missing';
 	if ('unreadable' in part) return part.unreadable;
-	return 'chunk' in part ? 'has no options' : 'has options again';
+	return 'options' in part ? 'has options again' : 'has no options';
 }
 
 /** Errors: BAD_NAME, BAD_ROOT, BAD_DIGEST, BODY_TOO_LARGE. */

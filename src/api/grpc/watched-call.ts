@@ -24,7 +24,8 @@ export class WatchedCall extends ServerInterceptingCall {
 	readonly #options: CallOptions;
 	readonly #startMs = performance.now();
 	#isOver = false;
-	#cancelTimer: (() => void) | undefined;
+	/** Ends the wait for the rest of the request. */
+	#hasWholeRequest: (() => void) | undefined;
 	/** Undefined: messages are read as fast as grpc-js likes. */
 	#reads: { allowed: number; wanted: boolean } | undefined;
 
@@ -81,7 +82,7 @@ export class WatchedCall extends ServerInterceptingCall {
 		return new ServerListenerBuilder()
 			.withOnReceiveMetadata((metadata, next) => this.#arrived(metadata, next))
 			.withOnReceiveHalfClose((next) => {
-				if (!this.#options.requestStream) this.#stopTimer();
+				this.#hasWholeRequest?.();
 				next();
 			})
 			.withOnCancel(() => this.#over(this.#isLate() ? 'DEADLINE_EXCEEDED' : 'CANCELLED'))
@@ -98,7 +99,7 @@ export class WatchedCall extends ServerInterceptingCall {
 		}
 		// Streams of requests are watched by those who read them.
 		if (!requestStream) {
-			this.#cancelTimer = this.#calls.clock.schedule(LIMITS.grpcRequestMs, () =>
+			this.#hasWholeRequest = this.#calls.clock.schedule(LIMITS.grpcRequestMs, () =>
 				this.fail(new PerigeeError('REQUEST_TIMEOUT')),
 			);
 		}
@@ -110,12 +111,12 @@ export class WatchedCall extends ServerInterceptingCall {
 		const { stream, requestStream } = this.#options;
 		if (!stream || !requestStream) return;
 		// Who goes on sending after the answer is told to stop.
-		this.#cancelTimer = this.#calls.clock.schedule(LIMITS.httpLingerMs, () => stream.close(constants.NGHTTP2_NO_ERROR));
-		stream.once('close', () => this.#stopTimer());
+		const hasStopped = this.#calls.clock.schedule(LIMITS.httpLingerMs, () => stream.close(constants.NGHTTP2_NO_ERROR));
+		stream.once('close', hasStopped);
 	}
 
 	#over(status: StatusName): void {
-		this.#stopTimer();
+		this.#hasWholeRequest?.();
 		if (this.#isOver) return;
 		this.#isOver = true;
 		this.#calls.ended(this, this.#options.rule, status, (performance.now() - this.#startMs) / 1000);
@@ -124,10 +125,5 @@ export class WatchedCall extends ServerInterceptingCall {
 	#isLate(): boolean {
 		const deadline = this.getDeadline();
 		return typeof deadline === 'number' && deadline <= Date.now();
-	}
-
-	#stopTimer(): void {
-		this.#cancelTimer?.();
-		this.#cancelTimer = undefined;
 	}
 }
