@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test';
 import {
 	type CallOptions,
 	type ChannelOptions,
-	Client,
+	type Client,
 	type ClientReadableStream,
 	type ClientWritableStream,
 	credentials,

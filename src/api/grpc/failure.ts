@@ -1,7 +1,7 @@
 /** What a call that fails ends with: status, message and trailing metadata. */
-import { Metadata, type StatusObject } from '@grpc/grpc-js';
+import { Metadata, status, type StatusObject } from '@grpc/grpc-js';
 import { ERRORS, type ErrorRule, type PerigeeError } from '../../errors.js';
-import { GRPC_STATUS, STATUS_NAMES } from './status.js';
+import { GRPC_STATUS } from './status.js';
 
 const LONE_SURROGATES = /\p{Cs}/gu;
 
@@ -14,5 +14,5 @@ export function failureOf(error: PerigeeError, requestId: string): StatusObject 
 		metadata.set('grpc-retry-pushback-ms', String(rule.retryAfterSeconds * 1000));
 	const what = error.code === 'INTERNAL' ? rule.title : error.message;
 	const details = `${what}${what.endsWith('.') ? '' : '.'} ${rule.hint}`.replaceAll(LONE_SURROGATES, '\ufffd');
-	return { code: STATUS_NAMES.indexOf(GRPC_STATUS[error.code]), details, metadata };
+	return { code: status[GRPC_STATUS[error.code]], details, metadata };
 }

@@ -40,17 +40,17 @@ export function addHealth(server: Server, store: Pick<FileStore, 'health'>, cloc
 	};
 	health.addToServer({
 		addService(definition, handlers) {
-			const fresh = Object.entries(handlers as Handlers).map(([name, handle]) => [
+			const fresh = Object.entries(handlers).map(([name, handle]) => [
 				name,
 				(call: EventEmitter, ...rest: unknown[]) => {
+					refresh();
 					if (name === 'watch') watched(call);
-					else refresh();
 					(handle as (...args: unknown[]) => void)(call, ...rest);
 				},
 			]);
 			server.addService(definition, Object.fromEntries(fresh) as Handlers);
 		},
-	} as Server);
+	});
 	return {
 		close() {
 			isClosing = true;

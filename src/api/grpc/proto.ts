@@ -1,17 +1,17 @@
 /** The services as grpc-js takes them: out of the .proto files, with the quick way for messages that hold a chunk. */
-import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
 import { load, type PackageDefinition } from '@grpc/proto-loader';
 import { protoPath as healthProto } from 'grpc-health-check';
 import { packageFolder } from '../../config/package-file.js';
 import { chunkOf } from './codec.js';
 import type { DownloadPart, UploadOptionsMessage, UploadPart } from './messages.js';
 
-export const FILES_PROTO = 'perigee/v1/files.proto';
+const FILES_PROTO = 'perigee/v1/files.proto';
 export const FILES_SERVICE = 'perigee.v1.Files';
 export const HEALTH_SERVICE = 'grpc.health.v1.Health';
 
 export interface Services {
-	readonly files: ServiceDefinition<UntypedServiceImplementation>;
+	readonly files: ServiceDefinition;
 	/** Everything that reflection tells about. */
 	readonly described: PackageDefinition;
 }
@@ -31,7 +31,7 @@ export async function loadServices(): Promise<Services> {
 		defaults: true,
 		oneofs: true,
 	});
-	const general = described[FILES_SERVICE] as ServiceDefinition<UntypedServiceImplementation>;
+	const general = described[FILES_SERVICE] as ServiceDefinition;
 	const methods = Object.entries(general).map(([name, method]) => [name, quickened(name, method)] as const);
 	return { files: Object.fromEntries(methods), described };
 }

@@ -116,7 +116,8 @@ test('reflection tells what is served, in both versions of its protocol', async 
 			const found = answer['fileDescriptorResponse'] as { readonly fileDescriptorProto: readonly Buffer[] };
 			assert.ok(found.fileDescriptorProto.some((file) => file.includes('DownloadRequest')));
 		}
-		assert.equal((answers[3]?.['errorResponse'] as Message)['errorCode'], status.NOT_FOUND);
+		const refused = answers[3]?.['errorResponse'] as Message | undefined;
+		assert.equal(refused?.['errorCode'], status.NOT_FOUND);
 	}
 });
 
@@ -252,7 +253,7 @@ test('an address that is taken is told with the flag that changes it', async (t)
 		log: { error() {}, warn() {} },
 	};
 	const options = { listen: { host: '127.0.0.1', port }, maxFileBytes: 1, idleTimeoutMs: 1, graceMs: 1 };
-	await assert.rejects(startGrpcServer(options, modules as never), { code: 'CONFIG_INVALID', message: /--grpc/ });
+	await assert.rejects(startGrpcServer(options, modules), { code: 'CONFIG_INVALID', message: /--grpc/ });
 });
 
 test('the first messages of a connection may come before the library is loaded', async (t) => {
