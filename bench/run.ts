@@ -10,12 +10,21 @@ import { type Report, renderMarkdown, renderTable, type ReportRow, reportRow } f
 import type { BenchContext, Row } from './row.js';
 import { kernelRows } from './rows/kernels.js';
 import { fileRows } from './rows/files.js';
+import { grpcRows } from './rows/grpc.js';
 import { ledgerRow } from './rows/ledger.js';
 import { processRows } from './rows/process.js';
 import { compactionRow } from './rows/compaction.js';
 import { scaleRows } from './rows/scale.js';
 
-const ROWS: readonly Row[] = [...kernelRows, ...fileRows, ...processRows, ledgerRow, ...scaleRows, compactionRow];
+const ROWS: readonly Row[] = [
+	...kernelRows,
+	...fileRows,
+	...grpcRows,
+	...processRows,
+	ledgerRow,
+	...scaleRows,
+	compactionRow,
+];
 
 const argv = process.argv.slice(2);
 try {

@@ -58,6 +58,28 @@ export const LIMITS = {
 	/** While other downloads wait for a buffer, one that takes no piece for so long is cut; and how often that is looked at. */
 	httpStalledMs: 5_000,
 	httpStalledLookMs: 1_000,
+	/** Open gRPC connections, and streams of each. */
+	grpcConnections: 1024,
+	grpcStreams: 100,
+	/** Calls in progress on all of them that move files, and others, which may wait for news; more get OVERLOADED. */
+	grpcFileCalls: 256,
+	grpcSideCalls: 64,
+	/** Largest message of a client: a chunk of 1 MiB and what surrounds it. */
+	grpcMessageBytes: 1024 * 1024 + 4096,
+	/** Bytes that a client may send ahead on a stream of which nothing is read. */
+	grpcWindowBytes: 512 * 1024,
+	/** Bytes of a chunk that the node sends, of what it reads at once for it, and of what is on its way to one client. */
+	grpcSentChunkBytes: 256 * 1024,
+	grpcReadBytes: 512 * 1024,
+	grpcDownloadAheadBytes: 512 * 1024,
+	/** Time for the whole request of a call that has one message. */
+	grpcRequestMs: 20_000,
+	/** A connection that has been silent for so long is asked for a sign of life, and closed without one; without calls it is closed later. */
+	grpcKeepaliveMs: 60_000,
+	grpcKeepaliveTimeoutMs: 20_000,
+	grpcIdleMs: 300_000,
+	/** How often the health that somebody watches is looked at. */
+	grpcHealthLookMs: 1_000,
 	/** Files, other fields and bytes of a field of one multipart form. */
 	multipartFiles: 1000,
 	multipartFields: 100,

@@ -38,8 +38,8 @@ const VERSION = packageVersion();
 export interface RunningNode {
 	/** Where REST listens. */
 	readonly url: string;
-	/** Of those that serve something: URLs, or unix: and a path. */
-	readonly listeners: { readonly http: string; readonly admin: string };
+	/** URLs, or unix: and a path; of gRPC `host:port`, as its clients take it. */
+	readonly listeners: { readonly http: string; readonly admin: string; readonly grpc: string };
 	/** Stops intake, drains, commits, makes a checkpoint, closes. Safe to call twice. */
 	close(): Promise<void>;
 }

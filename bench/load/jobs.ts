@@ -47,7 +47,25 @@ export interface GetsJob extends JobBase {
 	readonly digest?: boolean;
 }
 
-export type Job = UploadJob | DownloadJob | SmallPutsJob | GetsJob;
+/** Upload of one large file over gRPC, in chunks of 256 KiB; its content follows from the seed. `locations` has its root. */
+export interface GrpcUploadJob extends JobBase {
+	readonly kind: 'grpc-upload';
+	readonly name: string;
+	/** A multiple of 256 KiB. */
+	readonly sizeBytes: number;
+	readonly seed: number;
+}
+
+/** Download of one large file over gRPC. */
+export interface GrpcDownloadJob extends JobBase {
+	readonly kind: 'grpc-download';
+	readonly root: string;
+	readonly sizeBytes: number;
+	/** Compares every byte with the content of this seed; not for measuring. */
+	readonly checkSeed?: number;
+}
+
+export type Job = UploadJob | DownloadJob | SmallPutsJob | GetsJob | GrpcUploadJob | GrpcDownloadJob;
 
 type WithoutPort<J> = J extends Job ? Omit<J, 'port'> : never;
 /** A job for whichever server. */

@@ -1,6 +1,7 @@
 /** Does the jobs of jobs.ts. */
 import { createHash } from 'node:crypto';
 import { ContentCheck, makeRandom, newPiece, PIECE_BYTES, stampPiece } from './content.js';
+import { grpcDownload, grpcUpload } from './grpc-jobs.js';
 import { type Answer, expectStatus, HttpConnection } from './http-connection.js';
 import type { DownloadJob, GetsJob, Job, JobResult, SmallPutsJob, UploadJob } from './jobs.js';
 
@@ -17,6 +18,10 @@ export function runJob(job: Job): Promise<JobResult> {
 			return download(job);
 		case 'small-puts':
 			return smallPuts(job);
+		case 'grpc-upload':
+			return grpcUpload(job);
+		case 'grpc-download':
+			return grpcDownload(job);
 		default:
 			return gets(job);
 	}

@@ -61,7 +61,8 @@ export async function withServers<T>(context: BenchContext, work: (pair: ServerP
 	}
 }
 
-async function settleDisk({ isQuick }: BenchContext): Promise<void> {
+/** Waits until nothing of earlier runs is left to be written. */
+export async function settleDisk({ isQuick }: BenchContext): Promise<void> {
 	if (!isQuick) await promisify(execFile)('sync');
 }
 

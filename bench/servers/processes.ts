@@ -1,6 +1,8 @@
 /** Starts and stops the processes of a measurement: a node, the bare reference server, the load client. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Job, JobResult } from '../load/jobs.js';
@@ -11,6 +13,8 @@ const THREADPOOL_SIZE = '8';
 export interface ServerProcess {
 	readonly name: 'perigee' | 'bare';
 	readonly port: number;
+	/** Of a node. */
+	readonly grpcPort?: number;
 	readonly pid: number;
 	/** Stops it cleanly and waits for its end. */
 	stop(): Promise<void>;
@@ -34,6 +38,8 @@ export async function startPerigee({ dataDir, nodeArgs = [], env = {} }: StartOp
 		'127.0.0.1:0',
 		'--admin',
 		'127.0.0.1:0',
+		'--grpc',
+		'127.0.0.1:0',
 		'--log-level',
 		'error',
 		'--json',
@@ -41,7 +47,17 @@ export async function startPerigee({ dataDir, nodeArgs = [], env = {} }: StartOp
 	const child = startServer([...nodeArgs, moduleFile('../../../bin/perigee.cjs'), ...args], env);
 	const line = await firstLine(child);
 	const { url } = JSON.parse(line) as { readonly url: string };
-	return serverOf('perigee', child, Number(new URL(url).port));
+	const { listeners } = JSON.parse(readFileSync(join(dataDir, 'node.json'), 'utf8')) as {
+		readonly listeners: { readonly grpc: string };
+	};
+	const server = serverOf('perigee', child, Number(new URL(url).port));
+	return { ...server, grpcPort: Number(listeners.grpc.split(':').at(-1)) };
+}
+
+/** A gRPC server that stores nothing; its downloads have so many bytes. */
+export async function startBareGrpc(downloadBytes: number): Promise<ServerProcess> {
+	const child = startServer([moduleFile('./bare-grpc-server.js'), String(downloadBytes)]);
+	return serverOf('bare', child, Number(await firstLine(child)));
 }
 
 /** The reference: plain files behind node:http (bare-server.ts). */

@@ -10,6 +10,7 @@ import { type ErrorCode, PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
 import { LIMITS } from '../limits.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { reportRefusedConnections } from './refused-connections.js';
 import { PROBLEM_TYPE, problemOf, sendProblem } from './rest/problem.js';
 import type { TlsPair } from './tls-pair.js';
 
@@ -24,8 +25,6 @@ export interface BoundedServersModules {
 	readonly tls: TlsPair | undefined;
 }
 
-/** How often refused connections are logged. */
-const REFUSED_LOG_MS = 10_000;
 const BOUNDS = {
 	maxHeaderSize: LIMITS.httpHeaderBytes,
 	connectionsCheckingInterval: LIMITS.httpHeadersTimeoutMs / 4,
@@ -42,7 +41,6 @@ export class BoundedServers {
 	readonly #connections = new Map<unknown, Socket>();
 	/** TLS sockets whose handshake has succeeded. */
 	readonly #secured = new WeakSet<Socket>();
-	#quietUntilMs = 0;
 
 	constructor(modules: BoundedServersModules) {
 		this.#modules = modules;
@@ -68,7 +66,7 @@ export class BoundedServers {
 			else refuseUnreadable(error, socket, newRequestId);
 		});
 		server.on('timeout', (socket: Socket) => this.#closeStalled(socket));
-		server.on('error', (error) => this.#reportRefused(server, error));
+		reportRefusedConnections(server, this.#modules);
 		server.on('connection', (socket: Socket) => this.#track(socket));
 		return server;
 	}
@@ -115,15 +113,6 @@ export class BoundedServers {
 		const response = this.#modules.answering.get(socket);
 		if (response !== undefined && !response.headersSent) socket.setTimeout(LIMITS.httpSocketIdleMs);
 		else socket.destroy();
-	}
-
-	/** Connections that the system refuses (no file descriptors left) must not end the node, nor flood its log. */
-	#reportRefused(server: Server, error: Error): void {
-		const { clock, log } = this.#modules;
-		// Before it listens, an error belongs to whoever called listen.
-		if (!server.listening || clock.monotonicMs() < this.#quietUntilMs) return;
-		this.#quietUntilMs = clock.monotonicMs() + REFUSED_LOG_MS;
-		log.warn({ err: error }, 'connections cannot be accepted');
 	}
 }
 

@@ -15,6 +15,7 @@ import { BoundedServers } from './bounded-servers.js';
 import { addressError } from './free-address.js';
 import { Cors } from './rest/cors.js';
 import { DownloadWatch } from './rest/download-watch.js';
+import { requestIds } from './request-ids.js';
 import type { Endpoint, RestContext, ServerContext } from './rest/endpoint.js';
 import { REST_ENDPOINTS } from './rest/endpoints.js';
 import { answerFailure, frameworkError, mount } from './rest/mount.js';
@@ -147,13 +148,6 @@ function buildApp(context: ServerContext, newRequestId: () => string, servers: B
 		// Each of the servers answers for itself.
 		clientErrorHandler: () => undefined,
 	});
-}
-
-/** Ids that differ between starts of a node, cheap to make. */
-function requestIds(randomness: Randomness): () => string {
-	const prefix = Buffer.from(randomness.bytes(6)).toString('hex');
-	let count = 0;
-	return () => `${prefix}-${(count++).toString(36)}`;
 }
 
 async function close(app: FastifyInstance, servers: BoundedServers, clock: Clock, graceMs: number): Promise<void> {

@@ -41,7 +41,7 @@ export const CONFIG_SCHEMA = Type.Object(
 			description:
 				'Where the administration calls listen. unix:/run/perigee/admin.sock: a Unix socket that only the user of the node may open (0600), which asks for no token.',
 		}),
-		grpc: listenAddress('127.0.0.1:50051', 'Where gRPC listens, once it is served.'),
+		grpc: listenAddress('127.0.0.1:50051', 'Where gRPC listens. Port 0 picks a free one.'),
 		storage: Type.Object(
 			{
 				dataDirs: Type.Array(Type.String(), {

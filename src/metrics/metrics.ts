@@ -42,6 +42,18 @@ export const METRICS = {
 		SECONDS,
 	),
 	httpConnections: gauge('http_connections', 'Open connections.', []),
+	grpcRequests: counter(
+		'grpc_requests_total',
+		'gRPC calls by method and status; CANCELLED also where a call broke before the node answered it.',
+		['method', 'status'],
+	),
+	grpcSeconds: histogram(
+		'grpc_request_seconds',
+		'Time from the arrival of a gRPC call to the end of its answer.',
+		['method'],
+		SECONDS,
+	),
+	grpcConnections: gauge('grpc_connections', 'Open gRPC connections.', []),
 	errors: counter('errors_total', 'Answers that carried an error, by code (docs/errors.md).', ['code']),
 	tokens: gauge('tokens', 'Tokens that the node knows.', []),
 	tlsExpiresSeconds: gauge(

@@ -24,6 +24,7 @@ export interface FileModules {
 export interface NodeAccess {
 	readonly http: Access;
 	readonly admin: Access;
+	readonly grpc: Access;
 	readonly close: () => void;
 }
 
@@ -65,9 +66,15 @@ export async function openAccess(modules: FileModules): Promise<NodeAccess> {
 		close();
 		throw error;
 	}
-	const [reads, writes, administration] = needsOf(config).map(({ need }) => need) as [TokenNeed, TokenNeed, TokenNeed];
+	const [reads, writes, calls, administration] = needsOf(config).map(({ need }) => need) as [
+		TokenNeed,
+		TokenNeed,
+		TokenNeed,
+		TokenNeed,
+	];
 	return {
 		http: new Access(registry, { read: reads, write: writes, admin: 'always' }),
+		grpc: new Access(registry, { read: reads, write: calls, admin: 'always' }),
 		admin: new Access(registry, { read: 'always', write: 'always', admin: administration }),
 		close,
 	};
@@ -82,11 +89,10 @@ interface ScopeNeed {
 	readonly orElse: string;
 }
 
-function needsOf(config: Config): readonly [ScopeNeed, ScopeNeed, ScopeNeed] {
-	const { http, admin, auth } = config;
-	const isHttpWide = isWide(parseListenPlace(http));
+/** Of reads, of writes through REST and through gRPC, and of administration. */
+function needsOf(config: Config): readonly [ScopeNeed, ScopeNeed, ScopeNeed, ScopeNeed] {
+	const { http, grpc, admin, auth } = config;
 	const adminPlace = parseListenPlace(admin);
-	const isAsked = auth.writes === 'token';
 	return [
 		{
 			scope: 'read',
@@ -94,12 +100,8 @@ function needsOf(config: Config): readonly [ScopeNeed, ScopeNeed, ScopeNeed] {
 			because: 'auth.reads is token',
 			orElse: 'or leave reads open',
 		},
-		{
-			scope: 'write',
-			need: isAsked || isHttpWide ? 'always' : 'in force',
-			because: isHttpWide ? `http is ${http}, where other machines could upload and delete` : 'auth.writes is token',
-			orElse: isHttpWide ? 'or listen on 127.0.0.1 (--http)' : 'or set auth.writes to auto',
-		},
+		needOfWrites(config, `http is ${http}, where other machines could upload and delete`, '--http', http),
+		needOfWrites(config, `grpc is ${grpc}, where other machines could upload`, '--grpc', grpc),
 		{
 			scope: 'admin',
 			need: 'socketPath' in adminPlace ? 'never' : isWide(adminPlace) ? 'always' : 'in force',
@@ -107,6 +109,13 @@ function needsOf(config: Config): readonly [ScopeNeed, ScopeNeed, ScopeNeed] {
 			orElse: 'or keep to 127.0.0.1 or a Unix socket (--admin)',
 		},
 	];
+}
+
+function needOfWrites({ auth }: Config, because: string, flag: string, listen: string): ScopeNeed {
+	if (isWide(parseListenPlace(listen)))
+		return { scope: 'write', need: 'always', because, orElse: `or listen on 127.0.0.1 (${flag})` };
+	const need = auth.writes === 'token' ? 'always' : 'in force';
+	return { scope: 'write', need, because: 'auth.writes is token', orElse: 'or set auth.writes to auto' };
 }
 
 /** Errors: CONFIG_INVALID. */

@@ -14,6 +14,7 @@ export async function assertCanListen(io: StorageIo, config: Config): Promise<vo
 	if (await io.stat(config.dataDir).catch(() => undefined)) return;
 	await assertFree(parseListenAddress(config.http), '--http');
 	await assertFree(parseListenPlace(config.admin), '--admin');
+	await assertFree(parseListenAddress(config.grpc), '--grpc');
 }
 
 /** Makes the data directory if it is missing. Errors: CONFIG_INVALID when it cannot be made. */

@@ -1,5 +1,6 @@
-/** The listeners of a node: REST and administration, with who may use them and the TLS that they speak. */
+/** The listeners of a node: REST, gRPC and administration, with who may use them and the TLS that they speak. */
 import { startAdminServer } from '../api/admin/admin-server.js';
+import { startGrpcServer } from '../api/grpc/grpc-server.js';
 import { startHttpServer } from '../api/http-server.js';
 import { isLoopback, parseListenAddress, parseListenPlace } from '../config/listen-address.js';
 import type { HealingStore } from '../log-layer/healing-store.js';
@@ -44,32 +45,44 @@ export interface ListenerModules extends FileModules {
 export async function startListeners(
 	doors: Doors,
 	modules: ListenerModules,
-): Promise<{ readonly http: string; readonly admin: string }> {
+): Promise<{ readonly http: string; readonly admin: string; readonly grpc: string }> {
 	const { config, healing, closers, log } = modules;
 	const { graceMs } = config.shutdown;
+	// One grace time for all of them.
+	const servers: { close(): Promise<void> }[] = [];
+	closers.push(async () => void (await Promise.all(servers.map((server) => server.close()))));
+	const bounds = {
+		maxFileBytes: config.storage.maxFileBytes,
+		idleTimeoutMs: config.upload.idleTimeoutMs,
+		minBytesPerSecond: config.upload.minBytesPerSecond,
+		graceMs,
+	};
 	const shared = { ...modules, tls: doors.tls.pair };
 	const listen = parseListenAddress(config.http);
 	const http = await startHttpServer(
 		{
 			listen,
 			version: modules.version,
-			maxFileBytes: config.storage.maxFileBytes,
-			idleTimeoutMs: config.upload.idleTimeoutMs,
-			minBytesPerSecond: config.upload.minBytesPerSecond,
+			...bounds,
 			corsOrigins: config.cors.origins,
-			graceMs,
 		},
 		{ ...shared, store: healing.files, access: doors.access.http },
 	);
-	closers.push(() => http.close());
+	servers.push(http);
 	const adminPlace = parseListenPlace(config.admin);
 	const admin = await startAdminServer(
 		{ listen: adminPlace, graceMs },
 		{ ...shared, admin: healing, access: doors.access.admin },
 	);
-	closers.push(() => admin.close());
+	servers.push(admin);
+	const calls = parseListenAddress(config.grpc);
+	const grpc = await startGrpcServer(
+		{ ...bounds, listen: calls },
+		{ ...modules, store: healing.files, access: doors.access.grpc },
+	);
+	servers.push(grpc);
 	const isAdminWide = !('socketPath' in adminPlace) && !isLoopback(adminPlace.host);
-	if (doors.tls.pair === undefined && (!isLoopback(listen.host) || isAdminWide))
+	if (!isLoopback(calls.host) || (doors.tls.pair === undefined && (!isLoopback(listen.host) || isAdminWide)))
 		log.warn('other machines reach this node without TLS: tokens and files can be read on their way');
-	return { http: http.url, admin: admin.url };
+	return { http: http.url, admin: admin.url, grpc: grpc.target };
 }

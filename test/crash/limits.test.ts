@@ -25,7 +25,7 @@ interface Node {
 async function startNode(t: TestContext, dataDirs: readonly string[], openFiles?: number): Promise<Node> {
 	const limit = openFiles === undefined ? '' : `ulimit -n ${openFiles}; `;
 	const args = dataDirs.flatMap((directory) => ['--data-dir', directory]);
-	const ports = ['--http', '127.0.0.1:0', '--admin', '127.0.0.1:0', '--log-level', 'silent'];
+	const ports = ['--http', '127.0.0.1:0', '--admin', '127.0.0.1:0', '--grpc', '127.0.0.1:0', '--log-level', 'silent'];
 	const command = [process.execPath, RUN_CLI, 'start', '--json', ...args, ...ports];
 	const child: ChildProcess = spawn('sh', ['-c', `${limit}exec "$@"`, 'sh', ...command], {
 		stdio: ['ignore', 'pipe', 'inherit'],

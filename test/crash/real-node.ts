@@ -46,7 +46,7 @@ export class RealNode {
 
 	/** Starts the process and waits for nothing. */
 	spawn(): ChildProcess {
-		const listeners = ['--http', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
+		const listeners = ['--http', '127.0.0.1:0', '--admin', '127.0.0.1:0', '--grpc', '127.0.0.1:0'];
 		const args = ['start', '--data-dir', this.dataDir, ...listeners, '--log-level', 'error'];
 		const child = spawn(process.execPath, [PERIGEE, ...args], {
 			stdio: ['ignore', 'ignore', 'pipe'],

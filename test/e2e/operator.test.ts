@@ -56,11 +56,10 @@ test('a start whose port is taken leaves no data directory behind', async (t) =>
 	await once(taken, 'listening');
 	const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`;
 	const home = temporaryDirectory(t);
-	for (const [flag, other] of [
-		['--http', '--admin'],
-		['--admin', '--http'],
-	] as const) {
-		const ran = await runCli(['start', '--data-dir', join(home, 'data'), flag, address, other, '127.0.0.1:0']);
+	const flags = ['--http', '--admin', '--grpc'];
+	for (const flag of flags) {
+		const others = flags.flatMap((other) => (other === flag ? [] : [other, '127.0.0.1:0']));
+		const ran = await runCli(['start', '--data-dir', join(home, 'data'), flag, address, ...others]);
 		assert.equal(ran.code, 2);
 		assert.match(ran.stderr, new RegExp(`${address} is in use by another program; choose another with ${flag}`));
 		assert.deepEqual(readdirSync(home), []);

@@ -2,13 +2,14 @@
 import { readFileSync } from 'node:fs';
 import type { TSchema } from 'typebox';
 import { ADMIN_ENDPOINTS } from '../../src/api/admin/definitions.js';
+import { GRPC_STATUS } from '../../src/api/grpc/status.js';
 import { type EndpointDefinition, ENDPOINTS } from '../../src/api/rest/definitions.js';
 import { openApiDocument } from '../../src/api/rest/openapi.js';
 import { EXIT_CODES } from '../../src/cli/exit-codes.js';
 import { buildProgram } from '../../src/cli/main.js';
 import { packageVersion } from '../../src/config/version.js';
 import { SETTINGS, type Setting } from '../../src/config/schema.js';
-import { ERRORS, type ErrorRule } from '../../src/errors.js';
+import { type ErrorCode, ERRORS, type ErrorRule } from '../../src/errors.js';
 import { METRICS } from '../../src/metrics/metrics.js';
 
 const BEGIN = '<!-- generated: begin; change the code and run npm run generate -->';
@@ -68,12 +69,13 @@ function errorTable(): string {
 	const rows = Object.entries<ErrorRule>(ERRORS).map(([code, rule]) => [
 		`\`${code}\``,
 		String(rule.status),
+		GRPC_STATUS[code as ErrorCode],
 		rule.retryable ? 'yes' : 'no',
 		rule.retryAfterSeconds === undefined ? '' : `${rule.retryAfterSeconds} s`,
 		rule.title,
 		rule.hint,
 	]);
-	return table(['code', 'status', 'retryable', 'Retry-After', 'title', 'hint'], rows);
+	return table(['code', 'status', 'gRPC', 'retryable', 'Retry-After', 'title', 'hint'], rows);
 }
 
 function metricTable(): string {

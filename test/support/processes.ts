@@ -40,8 +40,8 @@ export async function runCli(args: readonly string[], options: RunOptions = {}):
 export function spawnCli(args: readonly string[], options: RunOptions = {}): ChildProcess {
 	return spawn(process.execPath, [RUN_CLI, ...args], {
 		stdio: ['pipe', 'pipe', 'pipe'],
-		// Several nodes run at once; their admin listeners take free ports.
-		env: { ...withoutOwn(process.env), PERIGEE_ADMIN: '127.0.0.1:0', ...options.env },
+		// Several nodes run at once; their other listeners take free ports.
+		env: { ...withoutOwn(process.env), PERIGEE_ADMIN: '127.0.0.1:0', PERIGEE_GRPC: '127.0.0.1:0', ...options.env },
 		...(options.cwd === undefined ? {} : { cwd: options.cwd }),
 	});
 }

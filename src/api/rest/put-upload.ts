@@ -37,7 +37,7 @@ async function handlePut(context: RestContext, request: RestRequest, response: S
 
 /** Runs one upload: aborts the session when it fails, and counts it. */
 export async function counted(
-	context: RestContext,
+	context: Pick<RestContext, 'metrics'>,
 	session: UploadSession,
 	run: () => Promise<UploadResult>,
 ): Promise<UploadResult> {

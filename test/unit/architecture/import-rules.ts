@@ -35,6 +35,7 @@ const KEPT: readonly { readonly meant: RegExp; readonly rooms: readonly string[]
 	{ meant: /^rocksdb($|\/)/, rooms: ['db'], why: 'only src/db says rocksdb' },
 	{ meant: /^piscina($|\/)/, rooms: ['native'], why: 'only src/native runs worker pools' },
 	{ meant: /^(@fastify\/|fastify($|\/))/, rooms: ['api'], why: 'only src/api speaks HTTP to clients' },
+	{ meant: /^(@grpc\/|grpc-health-check($|\/))/, rooms: ['api'], why: 'only src/api speaks gRPC' },
 	{ meant: /^prom-client($|\/)/, rooms: ['metrics'], why: 'only src/metrics declares metrics' },
 	{ meant: /^(commander|cli-progress)($|\/)/, rooms: ['cli'], why: 'only src/cli talks to a terminal' },
 	{ meant: /^smol-toml($|\/)/, rooms: ['config'], why: 'only src/config reads configuration files' },

@@ -1,0 +1,72 @@
+/** The messages of proto/perigee/v1/files.proto as they come out of the general reader and go into the general writer. */
+
+/** 64-bit numbers come as decimal text. */
+type U64Text = string;
+
+export interface UploadOptionsMessage {
+	readonly name: string;
+	readonly contentType: string;
+	readonly expectedRoot: string;
+	readonly expectedSha256: Buffer;
+	readonly announcedBytes: U64Text;
+}
+
+/** Which file; none of both when the client named none. */
+export interface FileNameMessage {
+	readonly root?: string;
+	readonly txSeq?: U64Text;
+}
+
+export interface DownloadRequestMessage extends FileNameMessage {
+	readonly offset: U64Text;
+	readonly length: U64Text;
+	readonly verify: string;
+}
+
+/** Numbers beyond 2^53 are written from decimal text. */
+export interface UploadResponseMessage {
+	readonly root: string;
+	readonly txSeq: number;
+	readonly size: number;
+	readonly segments: number;
+	readonly existed: boolean;
+}
+
+export interface DownloadHeaderMessage {
+	readonly root: string;
+	readonly txSeq: number;
+	readonly size: number;
+	readonly offset: number;
+	readonly length: number;
+	readonly name: string;
+	readonly contentType: string;
+}
+
+export interface FileInfoMessage {
+	readonly root: string;
+	readonly txSeq: number;
+	readonly size: number;
+	readonly segments: number;
+	readonly segmentsPadded: number;
+	readonly startSector: string;
+	readonly paddedSectors: string;
+	readonly finalized: boolean;
+	readonly deleted: boolean;
+	readonly heldSegments: number;
+	readonly name: string;
+	readonly contentType: string;
+	readonly uploadedAtMs: number;
+	readonly submitter: string;
+	readonly tags: Uint8Array;
+	readonly nodes: readonly { readonly root: string; readonly height: number }[];
+}
+
+/** One message of an upload. `unreadable`: why it is neither. */
+export type UploadPart =
+	| { readonly chunk: Buffer }
+	| { readonly options: UploadOptionsMessage }
+	| { readonly end: object }
+	| { readonly unreadable: string };
+
+/** One message of a download: the header, or an encoded chunk. */
+export type DownloadPart = { readonly header: DownloadHeaderMessage } | Buffer;

@@ -1,0 +1,31 @@
+/** The methods that are served, by their paths: how they are counted and bounded, and who may call them. */
+import type { Scope } from '../auth/scopes.js';
+
+export interface MethodRule {
+	/** Label of the metrics. */
+	readonly name: string;
+	/**
+	 * Files are moved by a bounded number of calls; `side` calls, some of which wait for hours for news, have a bound of their own, and a
+	 * stop does not wait for them.
+	 */
+	readonly kind: 'files' | 'side';
+	/** What a caller must be allowed to; `open`: everybody may. */
+	readonly scope: Scope | 'open';
+}
+
+const files = (name: string, scope: Scope): MethodRule => ({ name, kind: 'files', scope });
+const side = (name: string): MethodRule => ({ name, kind: 'side', scope: 'open' });
+
+export const METHODS: Readonly<Record<string, MethodRule>> = {
+	'/perigee.v1.Files/Upload': files('Upload', 'write'),
+	'/perigee.v1.Files/Download': files('Download', 'read'),
+	'/perigee.v1.Files/Stat': files('Stat', 'read'),
+	'/grpc.health.v1.Health/Check': side('Health.Check'),
+	'/grpc.health.v1.Health/List': side('Health.List'),
+	'/grpc.health.v1.Health/Watch': side('Health.Watch'),
+	'/grpc.reflection.v1.ServerReflection/ServerReflectionInfo': side('Reflection'),
+	'/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo': side('Reflection'),
+};
+
+/** For a method that is added to the server and forgotten here. */
+export const OTHER_METHOD: MethodRule = side('other');
