@@ -59,6 +59,16 @@ export const LIMITS = {
 	multipartFiles: 1000,
 	multipartFields: 100,
 	multipartFieldBytes: 65_536,
+	/** Files of one directory upload; entries of a directory, how deep they lie, characters of a path in it or of a link, bytes of its metadata. */
+	directoryFiles: 10_000,
+	directoryEntries: 30_000,
+	directoryDepth: 64,
+	directoryPathBytes: 4096,
+	directoryMetadataBytes: 4 * 1024 * 1024,
+	/** Bytes of metadata whose trees are kept for the next request. */
+	directoryCacheBytes: 8 * 1024 * 1024,
+	/** Files of a directory that are looked up at once. */
+	directoryLookups: 64,
 	/** Members of a digest or precondition header. */
 	headerListMembers: 64,
 	/** Longest JSON answer that the command line reads: a segment in base64 and its proof are far below. */

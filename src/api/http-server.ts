@@ -11,6 +11,7 @@ import type { Randomness } from '../io/randomness.js';
 import { LIMITS } from '../limits.js';
 import type { FileStore } from '../log-layer/types.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { DirectoryReader } from './rest/directory-reader.js';
 import type { Endpoint, RestContext, ServerContext } from './rest/endpoint.js';
 import { REST_ENDPOINTS } from './rest/endpoints.js';
 import { answerFailure, frameworkError, mount } from './rest/mount.js';
@@ -67,6 +68,7 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		maxFileBytes: options.maxFileBytes,
 		randomness: modules.randomness,
 		answering: new WeakMap(),
+		directories: new DirectoryReader(modules.store),
 		uploads: new UploadWatch({ idleTimeoutMs: options.idleTimeoutMs, clock: modules.clock }),
 	};
 	return serve({ listen: options.listen, flag: '--http', graceMs: options.graceMs }, modules, context, REST_ENDPOINTS);

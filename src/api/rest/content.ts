@@ -22,7 +22,7 @@ const ONLY_IF_CACHED = /(?:^|,)[ \t]*only-if-cached[ \t]*(?:,|$)/i;
 const BOUNDARY_BYTES = 16;
 
 /** Files come from anybody: a browser must neither guess their type nor run what they hold. */
-const UNTRUSTED = [
+export const UNTRUSTED = [
 	'X-Content-Type-Options',
 	'nosniff',
 	'Content-Security-Policy',
@@ -73,7 +73,8 @@ export async function fileOfSeq(context: RestContext, request: RestRequest): Pro
 	return file;
 }
 
-async function sendContent(
+/** Answers with the bytes of a file, or those that the request asks for. */
+export async function sendContent(
 	context: RestContext,
 	request: RestRequest,
 	response: ServerResponse,

@@ -5,6 +5,8 @@
 import type { TSchema } from 'typebox';
 import { Type } from '../../config/json-schema.js';
 import {
+	DIRECTORY_ENTRY,
+	DIRECTORY_RESULT,
 	UPLOAD_RESULT,
 	UPLOAD_RESULTS,
 	FILE_INFO,
@@ -59,7 +61,9 @@ const uploadHeaders = Type.Object({
 		Type.String({ description: 'RFC 9530. sha-256 is checked; other algorithms are ignored.' }),
 	),
 	'perigee-expected-root': Type.Optional(
-		Type.String({ description: 'Data root the content must have; with several files, each of them.' }),
+		Type.String({
+			description: 'Data root the content must have; with several files, each of them; of a directory, its metadata.',
+		}),
 	),
 });
 
@@ -159,6 +163,13 @@ export const ENDPOINTS = {
 		methods: ['POST'],
 		url: '/v1/upload',
 		summary: 'Store the files of a multipart form; fields that are not files are ignored.',
+		query: Type.Object({
+			directory: Type.Optional(
+				Type.String({
+					description: 'Name, may be empty: the files make a directory, and their file names are paths in it.',
+				}),
+			),
+		}),
 		headers: uploadHeaders,
 		body: {
 			description: 'A form; each part with a file name is a file.',
@@ -168,9 +179,12 @@ export const ENDPOINTS = {
 		answers: {
 			200: json(
 				'All content was here already. One file: the object itself.',
-				Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS]),
+				Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS, DIRECTORY_RESULT]),
 			),
-			201: json('Stored. One file: the object itself; several: `files`.', Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS])),
+			201: json(
+				'Stored. One file: the object itself; several: `files`; a directory: both, the object being its metadata.',
+				Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS, DIRECTORY_RESULT]),
+			),
 		},
 	}),
 	tusOptions: define({
@@ -264,6 +278,29 @@ export const ENDPOINTS = {
 		query: contentQuery,
 		headers: contentHeaders,
 		answers: contentAnswers,
+	}),
+	directoryPath: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/files/{root}/path/{path}',
+		summary: 'What lies at a path in a directory: a file with its bytes, a directory or a link as JSON.',
+		params: Type.Object({
+			...rootParams.properties,
+			path: Type.String({ description: 'Names, each percent-encoded, with "/" between them; empty: the directory.' }),
+		}),
+		query: Type.Object({
+			...contentQuery.properties,
+			meta: Type.Optional(Type.String({ description: '1: of a file too its entry as JSON, not its bytes.' })),
+		}),
+		headers: contentHeaders,
+		answers: {
+			...contentAnswers,
+			200: {
+				description:
+					'The bytes of a file under its name in the directory; else the entry, of a directory with what it holds.',
+				contentType: '*/*',
+				body: DIRECTORY_ENTRY,
+			},
+		},
 	}),
 	deleteFile: define({
 		methods: ['DELETE'],

@@ -8,6 +8,7 @@ import type { Randomness } from '../../io/randomness.js';
 import type { FileStore } from '../../log-layer/types.js';
 import type { Metrics } from '../../metrics/metrics.js';
 import type { EndpointDefinition } from './definitions.js';
+import type { DirectoryReader } from './directory-reader.js';
 import type { UploadWatch } from './upload-watch.js';
 
 /** What every listener needs. Everything is passed in; nothing is global. */
@@ -29,6 +30,7 @@ export interface RestContext extends ServerContext {
 	readonly version: string;
 	readonly maxFileBytes: number;
 	readonly uploads: UploadWatch;
+	readonly directories: DirectoryReader;
 	readonly randomness: Randomness;
 }
 

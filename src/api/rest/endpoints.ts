@@ -2,6 +2,7 @@
 import { docsAsset, docsPage, openApi } from './api-docs.js';
 import { fileContent, submissionContent } from './content.js';
 import { deleteFile, dropSegments } from './deletion.js';
+import { directoryPath } from './directory-path.js';
 import type { Endpoint } from './endpoint.js';
 import { fileInfo, flow, sectorProof, submissionInfo } from './info.js';
 import { listOfFiles, listOfSubmissions } from './lists.js';
@@ -22,6 +23,7 @@ export const REST_ENDPOINTS: readonly Endpoint[] = [
 	tusOverride,
 	listOfFiles,
 	fileContent,
+	directoryPath,
 	deleteFile,
 	dropSegments,
 	fileInfo,

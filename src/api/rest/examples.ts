@@ -1,6 +1,6 @@
 /**
  * One call of each endpoint and what comes back, for the OpenAPI document. A test makes every one of them, against a node that holds the file
- * `hello.txt` and nothing else.
+ * `hello.txt`, where an example says so a directory with it, and nothing else.
  */
 import type { ENDPOINTS } from './definitions.js';
 
@@ -16,6 +16,8 @@ export interface Example {
 	readonly answer?: object | string;
 	/** The call is made before the file is there. */
 	readonly isFirst?: true;
+	/** The call is made after the files were stored as a directory, with `postUpload` and this query. */
+	readonly directory?: string;
 }
 
 /** The file that the node holds. */
@@ -23,6 +25,8 @@ export const EXAMPLE_FILE = { name: 'hello.txt', type: 'text/plain', text: 'Hell
 /** A resumable upload of that file, just begun. */
 export const UPLOAD_ID = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
 const ROOT = '0x9e59d4ebdef1ed25fbaa76fabaffc925aeea6b16ac66e066a52e242120042b74';
+/** Of the directory `greetings`, which holds that file. */
+const DIRECTORY_ROOT = '0xf126a88311f900b563faf05fa3cfd760e1dc4a5aa9517eb0e3c3f7bf773e46ed';
 
 const UPLOADED = {
 	root: ROOT,
@@ -160,6 +164,23 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 		},
 		status: 200,
 		answer: 'Hello, Perigee!\n',
+	},
+	directoryPath: {
+		params: {
+			root: DIRECTORY_ROOT,
+			path: 'hello.txt',
+		},
+		query: {
+			meta: '1',
+		},
+		directory: 'greetings',
+		status: 200,
+		answer: {
+			name: 'hello.txt',
+			type: 'file',
+			size: 16,
+			roots: [ROOT],
+		},
 	},
 	deleteFile: {
 		params: {
