@@ -29,8 +29,6 @@ export const UNTRUSTED = [
 	"default-src 'none'; style-src 'unsafe-inline'; sandbox",
 ] as const;
 
-export const fileContent: Endpoint = heldEndpoint(ENDPOINTS.fileContent, fileOfRoot, sendContent);
-
 export const submissionContent: Endpoint = heldEndpoint(ENDPOINTS.submissionContent, fileOfSeq, sendContent);
 
 /**

@@ -275,7 +275,18 @@ export const ENDPOINTS = {
 		url: '/v1/files/{root}',
 		summary: 'The bytes of a file by its data root, with the name and type of its newest upload.',
 		params: rootParams,
-		query: contentQuery,
+		query: Type.Object({
+			...contentQuery.properties,
+			archive: Type.Optional(
+				Type.String({ description: 'tar: the file, or everything in the directory that it stands for, as one tar.' }),
+			),
+			links: Type.Optional(
+				Type.String({
+					description:
+						'Of an archive: skip or keep links that lead out of the directory; absent: they are refused (UNSAFE_LINK).',
+				}),
+			),
+		}),
 		headers: contentHeaders,
 		answers: contentAnswers,
 	}),

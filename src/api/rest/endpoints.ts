@@ -1,6 +1,7 @@
 /** All endpoints of REST, each one value. */
 import { docsAsset, docsPage, openApi } from './api-docs.js';
-import { fileContent, submissionContent } from './content.js';
+import { fileContent } from './archive.js';
+import { submissionContent } from './content.js';
 import { deleteFile, dropSegments } from './deletion.js';
 import { directoryPath } from './directory-path.js';
 import type { Endpoint } from './endpoint.js';
