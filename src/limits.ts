@@ -75,6 +75,8 @@ export const LIMITS = {
 	clientJsonBytes: 1024 * 1024,
 	/** A node of which the command line hears nothing for so long is gone. */
 	clientSilenceMs: 120_000,
+	/** Files of a directory that the command line sends or fetches at once. */
+	clientFilesAtOnce: 4,
 	/** Segments that the command line asks for ahead of the one it writes. */
 	clientSegmentsAhead: 4,
 	/** Bytes of a configuration file. */

@@ -1,5 +1,5 @@
 /** `perigee <verb>`: the command line. Each verb's code is loaded when it is called, so that the quick ones start quickly. */
-import { Argument, Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { packageVersion } from '../config/version.js';
 import type { BenchVerbOptions } from './bench.js';
 import type { Shell } from './completion.js';
@@ -62,18 +62,22 @@ export function buildProgram(isQuiet = false): Command {
 
 function addNodeVerbs(program: Command): void {
 	client(program.command('upload'))
-		.description('store files; prints the data root of each')
-		.argument('<file...>', 'files to store; - is standard input')
-		.option('--name <name>', 'store one file under this name')
+		.description('store files and directories; prints the data root of each')
+		.argument('<file...>', 'files or directories to store; - is standard input')
+		.option('--name <name>', 'store one file, or directory, under this name')
 		.option('--type <media type>', 'media type of the files')
 		.action(async (files: string[], options: UploadVerbOptions) =>
 			(await import('./upload.js')).upload(files, options),
 		);
 	client(program.command('download'))
-		.description('fetch a file, verify it against its data root, then give it its name')
+		.description('fetch a file, or a directory with --out; verify it against its data root, then give it its name')
 		.argument('<root>', 'data root')
 		.option('-o, --output <path>', 'file or directory; - is standard output, verified segment by segment')
-		.option('-f, --force', 'overwrite a file that is there')
+		.option('--out <dir>', 'unpack a directory here; files that are here already, whole, are not fetched again')
+		.addOption(
+			new Option('--links <rule>', 'with --out: skip or keep links that lead out of it').choices(['skip', 'keep']),
+		)
+		.option('-f, --force', 'overwrite files that are there')
 		.action(async (root: string, options: DownloadVerbOptions) =>
 			(await import('./download.js')).download(root, options),
 		);
@@ -82,8 +86,10 @@ function addNodeVerbs(program: Command): void {
 		.argument('<root|txSeq>', 'data root, or sequence number of a submission')
 		.action(async (what: string, options: InfoVerbOptions) => (await import('./info.js')).info(what, options));
 	client(program.command('ls'))
-		.description('list the files that the node knows: root, sequence number, bytes, time, name')
-		.argument('[prefix]', 'only names that begin so', '')
+		.description(
+			'list the files that the node knows: root, sequence number, bytes, time, name; or what a directory holds',
+		)
+		.argument('[prefix]', 'only names that begin so; or <root>[/path] of a directory', '')
 		.option('--newest', 'newest first')
 		.option('--limit <lines>', 'so many at most')
 		.option('--submissions', 'each submission, under the name of the upload that made it')
