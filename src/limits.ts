@@ -73,6 +73,9 @@ export const LIMITS = {
 	headerListMembers: 64,
 	/** Longest JSON answer that the command line reads: a segment in base64 and its proof are far below. */
 	clientJsonBytes: 1024 * 1024,
+	/** Longest text of metrics that it reads, and samples in it that it looks at. */
+	clientMetricsBytes: 4 * 1024 * 1024,
+	clientMetricSamples: 20_000,
 	/** A node of which the command line hears nothing for so long is gone. */
 	clientSilenceMs: 120_000,
 	/** Files of a directory that the command line sends or fetches at once. */

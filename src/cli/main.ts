@@ -16,6 +16,7 @@ import type { VerifyVerbOptions } from './root.js';
 import type { ScrubAction, ScrubVerbOptions } from './scrub.js';
 import type { StartVerbOptions } from './start.js';
 import type { StatusVerbOptions } from './status.js';
+import type { TopVerbOptions } from './top.js';
 import type { UploadVerbOptions } from './upload.js';
 
 /** Runs one verb and sets the exit code of the process (exit-codes.ts). */
@@ -107,6 +108,11 @@ function addNodeVerbs(program: Command): void {
 	client(program.command('status'))
 		.description('tell how the node is; exit code 7 when it takes no uploads')
 		.action(async (options: StatusVerbOptions) => (await import('./status.js')).status(options));
+	client(program.command('top'))
+		.description('show how the node does, refreshed each second: rates, delays, queues, disks, log, health')
+		.option('--once', 'one refresh, then end')
+		.option('--interval <seconds>', 'time between two refreshes', '1')
+		.action(async (options: TopVerbOptions) => (await import('./top.js')).top(options));
 }
 
 function addLocalVerbs(program: Command): void {
