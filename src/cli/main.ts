@@ -7,6 +7,7 @@ import type { ConfigAction } from './config.js';
 import type { DownloadVerbOptions } from './download.js';
 import type { ErrorsVerbOptions } from './errors.js';
 import { CliError, EXIT_CODES } from './exit-codes.js';
+import { exampleText } from './help-examples.js';
 import type { InfoVerbOptions } from './info.js';
 import type { ListVerbOptions } from './list.js';
 import { type OutputOptions, reportFailure } from './output.js';
@@ -58,6 +59,7 @@ export function buildProgram(isQuiet = false): Command {
 	addNodeVerbs(program);
 	addLocalVerbs(program);
 	addOperatorVerbs(program);
+	for (const command of program.commands) command.addHelpText('after', exampleText(command.name()));
 	return program;
 }
 
@@ -161,6 +163,7 @@ function addOperatorVerbs(program: Command): void {
 	output(program.command('bench'))
 		.description('measure this machine: hashing, disk, HTTP')
 		.option('--full', 'all measurements at full length')
+		.option('--only <row>', 'only this measurement; repeat it for further ones', collect)
 		.action(async (options: BenchVerbOptions) => (await import('./bench.js')).bench(options));
 }
 

@@ -24,12 +24,12 @@ export interface Example {
 export const EXAMPLE_FILE = { name: 'hello.txt', type: 'text/plain', text: 'Hello, Perigee!\n' } as const;
 /** A resumable upload of that file, just begun. */
 export const UPLOAD_ID = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
-const ROOT = '0x9e59d4ebdef1ed25fbaa76fabaffc925aeea6b16ac66e066a52e242120042b74';
+export const EXAMPLE_ROOT = '0x9e59d4ebdef1ed25fbaa76fabaffc925aeea6b16ac66e066a52e242120042b74';
 /** Of the directory `greetings`, which holds that file. */
-const DIRECTORY_ROOT = '0xf126a88311f900b563faf05fa3cfd760e1dc4a5aa9517eb0e3c3f7bf773e46ed';
+export const EXAMPLE_DIRECTORY_ROOT = '0xf126a88311f900b563faf05fa3cfd760e1dc4a5aa9517eb0e3c3f7bf773e46ed';
 
 const UPLOADED = {
-	root: ROOT,
+	root: EXAMPLE_ROOT,
 	txSeq: 0,
 	size: 16,
 	name: 'hello.txt',
@@ -38,7 +38,7 @@ const UPLOADED = {
 const LISTED = {
 	files: [
 		{
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 			txSeq: 0,
 			size: 16,
 			name: 'hello.txt',
@@ -50,7 +50,7 @@ const LISTED = {
 	],
 };
 const INFO = {
-	root: ROOT,
+	root: EXAMPLE_ROOT,
 	txSeq: 0,
 	size: 16,
 	segments: 1,
@@ -67,7 +67,7 @@ const INFO = {
 	tags: '0x',
 	nodes: [
 		{
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 			height: 0,
 		},
 	],
@@ -160,14 +160,14 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 	},
 	fileContent: {
 		params: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 		},
 		status: 200,
 		answer: 'Hello, Perigee!\n',
 	},
 	directoryPath: {
 		params: {
-			root: DIRECTORY_ROOT,
+			root: EXAMPLE_DIRECTORY_ROOT,
 			path: 'hello.txt',
 		},
 		query: {
@@ -179,18 +179,18 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 			name: 'hello.txt',
 			type: 'file',
 			size: 16,
-			roots: [ROOT],
+			roots: [EXAMPLE_ROOT],
 		},
 	},
 	deleteFile: {
 		params: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 		},
 		status: 204,
 	},
 	dropSegments: {
 		params: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 		},
 		query: {
 			from: '0',
@@ -200,14 +200,14 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 	},
 	fileInfo: {
 		params: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 		},
 		status: 200,
 		answer: INFO,
 	},
 	fileSegment: {
 		params: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 			i: '0',
 		},
 		query: {
@@ -215,12 +215,12 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 		},
 		status: 200,
 		answer: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 			txSeq: 0,
 			index: 0,
 			size: 16,
 			proof: {
-				lemma: [ROOT],
+				lemma: [EXAMPLE_ROOT],
 				path: [],
 			},
 			data: PADDED,
@@ -276,7 +276,7 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 			data: PADDED,
 			proof: {
 				lemma: [
-					ROOT,
+					EXAMPLE_ROOT,
 					'0x0000000000000000000000000000000000000000000000000000000000000000',
 					'0xf9615cdbaace4dd20245e2964cf7d07f07e66123e4d921b709127eafd5d7cb6e',
 				],
