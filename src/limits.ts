@@ -79,7 +79,7 @@ export const LIMITS = {
 	/** A node of which the command line hears nothing for so long is gone. */
 	clientSilenceMs: 120_000,
 	/** Files of a directory that the command line sends or fetches at once. */
-	clientFilesAtOnce: 4,
+	clientFilesAtOnce: 8,
 	/** Segments that the command line asks for ahead of the one it writes. */
 	clientSegmentsAhead: 4,
 	/** Bytes of a configuration file. */

@@ -23,7 +23,7 @@ export async function fetchInto(file: Pick<FileHandle, 'writeFile'>, wanted: Wan
 	const { client, root, onBytes } = wanted;
 	const answer = await client.get(`/v1/files/${root}`);
 	const sizeBytes = wanted.sizeBytes ?? Number(answer.headers['content-length'] ?? 0);
-	const hash = new RootStream();
+	const hash = new RootStream(sizeBytes);
 	try {
 		for await (const chunk of answer as AsyncIterable<Buffer>) {
 			hash.update(chunk);

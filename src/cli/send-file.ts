@@ -1,9 +1,8 @@
 /** One file to a node: sent as it is read, hashed on the way, and compared with the root that the node computed. */
-import { createReadStream } from 'node:fs';
 import type { ClientRequest } from 'node:http';
 import { Readable } from 'node:stream';
 import { CliError } from './exit-codes.js';
-import { finishHash, type HashedFile, READ_BYTES } from './local-file.js';
+import { finishHash, type HashedFile, readLocal } from './local-file.js';
 import { accepted, type NodeClient, readJson } from './node-client.js';
 import { RootStream } from './root-stream.js';
 
@@ -64,15 +63,15 @@ export async function sendFile(client: NodeClient, file: FileToSend): Promise<Up
 	}
 }
 
-function sourceOf({ source }: FileToSend): Readable {
+function sourceOf({ source, sizeBytes }: FileToSend): Readable {
 	if (typeof source !== 'string') return Readable.from([source]);
-	return source === '-' ? process.stdin : createReadStream(source, { highWaterMark: READ_BYTES });
+	return source === '-' ? process.stdin : readLocal(source, sizeBytes);
 }
 
 /** Writes the source into the request, at the request's pace, and hashes it. */
 async function send(source: Readable, outgoing: ClientRequest, file: FileToSend): Promise<HashedFile> {
 	const { label, sizeBytes, onSent } = file;
-	const hash = new RootStream();
+	const hash = new RootStream(sizeBytes);
 	try {
 		for await (const chunk of source as AsyncIterable<Buffer>) {
 			if (outgoing.destroyed) break;

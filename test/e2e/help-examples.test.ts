@@ -100,7 +100,9 @@ describe('the examples of the help texts', () => {
 		}
 		child.stdout.resume();
 		const [code] = (await once(child, 'close')) as [number | null];
-		assert.deepEqual([code, complaints], [0, ''], line);
+		// A node that runs for a moment may log what it does.
+		const others = complaints.split('\n').filter((text) => text !== '' && !text.startsWith('{"level":'));
+		assert.deepEqual([code, others], [0, []], line);
 	}
 
 	for (const [verb, examples] of Object.entries(HELP_EXAMPLES)) {
