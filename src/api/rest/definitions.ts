@@ -4,6 +4,7 @@
  */
 import type { TSchema } from 'typebox';
 import { Type } from '../../config/json-schema.js';
+import { contentHeaders, listQuery, tusChecksum, tusParams, tusVersion, uploadHeaders } from './request-schemas.js';
 import {
 	DIRECTORY_ENTRY,
 	DIRECTORY_RESULT,
@@ -56,42 +57,6 @@ const rootParams = Type.Object({
 const seqParams = Type.Object({ txSeq: Type.String({ description: 'Sequence number of the submission, from 0.' }) });
 const segmentPart = { i: Type.String({ description: 'Number of the segment, from 0.' }) };
 
-const uploadHeaders = Type.Object({
-	'content-digest': Type.Optional(
-		Type.String({ description: 'RFC 9530. sha-256 is checked; other algorithms are ignored.' }),
-	),
-	'perigee-expected-root': Type.Optional(
-		Type.String({
-			description: 'Data root the content must have; with several files, each of them; of a directory, its metadata.',
-		}),
-	),
-});
-
-const tusVersion = { 'tus-resumable': Type.String({ description: '1.0.0' }) };
-const tusChecksum = {
-	'upload-checksum': Type.Optional(
-		Type.String({
-			description:
-				'sha1, sha256, sha512 or md5, and the digest of the body in base64. A body with another one is 460 and counts for nothing.',
-		}),
-	),
-};
-const tusParams = Type.Object({ id: Type.String({ description: 'Out of Location.' }) });
-
-const contentHeaders = Type.Object({
-	range: Type.Optional(
-		Type.String({
-			description: 'Ranges of bytes, at most 100; those that overlap or touch are answered as one.',
-		}),
-	),
-	'if-range': Type.Optional(Type.String()),
-	'if-match': Type.Optional(Type.String()),
-	'if-none-match': Type.Optional(Type.String()),
-	'cache-control': Type.Optional(
-		Type.String({ description: 'only-if-cached: what is not held here is 412 (NOT_CACHED).' }),
-	),
-});
-
 const contentQuery = Type.Object({
 	verify: Type.Optional(
 		Type.String({
@@ -115,15 +80,6 @@ const contentAnswers = {
 	},
 	304: { description: 'If-None-Match names this content.' },
 } as const;
-
-const listQuery = Type.Object({
-	limit: Type.Optional(Type.String({ description: 'Entries of the answer, 1 to 1,000; 100 when absent.' })),
-	cursor: Type.Optional(Type.String({ description: '`next` of the answer before.' })),
-	order: Type.Optional(Type.String({ description: 'asc: oldest first, as when absent; desc: newest first.' })),
-	prefix: Type.Optional(Type.String({ description: 'Only names that begin so.' })),
-	finalized: Type.Optional(Type.String({ description: 'true or false: only such files.' })),
-	deleted: Type.Optional(Type.String({ description: 'true or false: only such files.' })),
-});
 
 const segmentQuery = Type.Object({
 	proof: Type.Optional(Type.String({ description: '1 asks for JSON with the proof; 0 or absent for the bytes.' })),
