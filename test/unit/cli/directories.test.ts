@@ -18,6 +18,7 @@ import {
 import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { after, before, describe, it } from 'node:test';
 import { encodeDirectory } from '../../../src/api/rest/directory-metadata.js';
 import { DirectoryBuilder } from '../../../src/api/rest/directory-tree.js';
@@ -224,6 +225,17 @@ describe('directories on the command line', () => {
 			assert.match(ran.stderr, reason);
 		}
 		assert.equal(await lines(), before);
+	});
+
+	it('tell on a terminal how far they are, how fast, and how long it takes', {
+		skip: existsSync('/usr/bin/script') ? false : 'script(1) is not installed',
+	}, async (t) => {
+		const directory = temporaryDirectory(t);
+		plant(directory, { 'sub/big': randomBytes(20_000_000), small: 'abc' });
+		const runner = fileURLToPath(new URL('../../support/run-cli.js', import.meta.url));
+		const command = `stty cols 200; exec "${process.execPath}" "${runner}" upload "${directory}" --node ${node} > /dev/null`;
+		const shown = execFileSync('script', ['-qefc', command, '/dev/null'], { stdio: ['ignore', 'pipe', 'ignore'] });
+		assert.match(shown.toString(), /0\/20 MiB, 0\.0 MiB\/s, +\S+ left/);
 	});
 
 	it('ls shows what they hold', async (t) => {
