@@ -24,6 +24,36 @@ export const ERRORS = {
 		false,
 		'Use at most 1,024 bytes of UTF-8 without control characters.',
 	),
+	BAD_PATH: rule(
+		400,
+		'This path cannot be stored in a directory',
+		false,
+		'Send relative paths with "/" between names of at most 1,024 bytes of UTF-8, each path once and none with "." or "..".',
+	),
+	BAD_DIRECTORY: rule(
+		422,
+		'The metadata of the directory cannot be used',
+		false,
+		'The file is served as it is at /v1/files/{root}; whoever made it has to make it anew.',
+	),
+	NOT_A_DIRECTORY: rule(
+		422,
+		'The file is no directory',
+		false,
+		'Ask for the file itself at /v1/files/{root}; a directory is made with POST /v1/upload?directory={name}.',
+	),
+	DIRECTORY_TOO_LARGE: rule(
+		413,
+		'The directory is larger than this node takes',
+		false,
+		'Split it into several directories; docs/api.md tells the bounds.',
+	),
+	UNSAFE_LINK: rule(
+		422,
+		'A link leads out of the directory',
+		false,
+		'Ask with links=skip to leave such links out, or with links=keep to get them as they are.',
+	),
 	BAD_DIGEST: rule(
 		400,
 		'The digest header cannot be read',

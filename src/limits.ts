@@ -84,12 +84,27 @@ export const LIMITS = {
 	multipartFiles: 1000,
 	multipartFields: 100,
 	multipartFieldBytes: 65_536,
+	/** Files of one directory upload; entries of a directory, how deep they lie, characters of a path in it or of a link, bytes of its metadata. */
+	directoryFiles: 10_000,
+	directoryEntries: 30_000,
+	directoryDepth: 64,
+	directoryPathBytes: 4096,
+	directoryMetadataBytes: 4 * 1024 * 1024,
+	/** Bytes of metadata whose trees are kept for the next request. */
+	directoryCacheBytes: 8 * 1024 * 1024,
+	/** Files of a directory that are looked up at once. */
+	directoryLookups: 64,
 	/** Members of a digest or precondition header. */
 	headerListMembers: 64,
 	/** Longest JSON answer that the command line reads: a segment in base64 and its proof are far below. */
 	clientJsonBytes: 1024 * 1024,
+	/** Longest text of metrics that it reads, and samples in it that it looks at. */
+	clientMetricsBytes: 4 * 1024 * 1024,
+	clientMetricSamples: 20_000,
 	/** A node of which the command line hears nothing for so long is gone. */
 	clientSilenceMs: 120_000,
+	/** Files of a directory that the command line sends or fetches at once. */
+	clientFilesAtOnce: 8,
 	/** Segments that the command line asks for ahead of the one it writes. */
 	clientSegmentsAhead: 4,
 	/** Tokens of one node, bytes of their file and of the name of one. */

@@ -16,6 +16,7 @@ import { addressError } from './free-address.js';
 import { Cors } from './rest/cors.js';
 import { DownloadWatch } from './rest/download-watch.js';
 import { requestIds } from './request-ids.js';
+import { DirectoryReader } from './rest/directory-reader.js';
 import type { Endpoint, RestContext, ServerContext } from './rest/endpoint.js';
 import { REST_ENDPOINTS } from './rest/endpoints.js';
 import { answerFailure, frameworkError, mount } from './rest/mount.js';
@@ -84,6 +85,7 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		...(corsOrigins.length === 0 ? {} : { cors: new Cors(corsOrigins) }),
 		downloads: new DownloadWatch(modules.clock),
 		uploads: new UploadWatch({ idleTimeoutMs, minBytesPerSecond, clock: modules.clock }),
+		directories: new DirectoryReader(modules.store),
 	};
 	return serve({ listen: options.listen, flag: '--http', graceMs: options.graceMs }, modules, context, REST_ENDPOINTS);
 }

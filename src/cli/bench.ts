@@ -8,6 +8,8 @@ import type { OutputOptions } from './output.js';
 export interface BenchVerbOptions extends OutputOptions {
 	/** All measurements at full length. */
 	readonly full?: boolean;
+	/** Names of measurements; all when absent. */
+	readonly only?: readonly string[];
 }
 
 /** Runs the measurements in a process of their own and takes over its exit code. */
@@ -18,7 +20,11 @@ export async function bench(options: BenchVerbOptions): Promise<void> {
 			hint: 'Run it in a checkout.',
 		});
 	}
-	const flags = [...(options.full === true ? [] : ['--quick']), ...(options.json === true ? ['--json'] : [])];
+	const flags = [
+		...(options.full === true ? [] : ['--quick']),
+		...(options.json === true ? ['--json'] : []),
+		...(options.only ?? []).flatMap((row) => ['--only', row]),
+	];
 	const child = spawn(process.execPath, [script, ...flags], { stdio: 'inherit' });
 	const code = await new Promise<number | null>((resolve, reject) => {
 		child.once('error', reject);

@@ -3,6 +3,7 @@ import type { Static } from 'typebox';
 import type { FILE_LIST } from '../api/rest/schemas.js';
 import { CliError } from './exit-codes.js';
 import { connectNode, type NodeOptions } from './node-client.js';
+import { isInDirectory, listDirectory } from './list-directory.js';
 import { type OutputOptions, printable, printResult } from './output.js';
 
 export interface ListVerbOptions extends NodeOptions, OutputOptions {
@@ -18,8 +19,12 @@ type Page = Static<typeof FILE_LIST>;
 /** Entries that are asked for at once: with the longest names still a short answer. */
 const PAGE_ENTRIES = 100;
 
-/** Prints one line for each file whose name begins with `prefix`: root, sequence number, bytes, time, name. */
+/** Prints one line for each file whose name begins with `prefix`: root, sequence number, bytes, time, name. A root names a directory instead. */
 export async function list(prefix: string, options: ListVerbOptions): Promise<void> {
+	if (isInDirectory(prefix)) {
+		await listDirectory(prefix, options);
+		return;
+	}
 	const client = connectNode(options);
 	const query = new URLSearchParams({ prefix, order: options.newest ? 'desc' : 'asc' });
 	if (!options.deleted) query.set('deleted', 'false');

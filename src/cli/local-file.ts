@@ -1,6 +1,7 @@
 /** Local files as the verbs read them. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import type { FileRoot } from '../native/addon.js';
 import { type DataRoot, parseDataRoot, rootFromBytes } from '../units.js';
 import { CliError } from './exit-codes.js';
@@ -8,13 +9,19 @@ import type { OutputOptions } from './output.js';
 import { startProgress } from './progress.js';
 import { RootStream } from './root-stream.js';
 
-/** Bytes read at once. */
-export const READ_BYTES = 1024 * 1024;
+/** Bytes read at once, and the fewest that are asked for. */
+const READ_BYTES = 1024 * 1024;
+const LEAST_READ_BYTES = 4096;
 
 export interface HashedFile {
 	readonly root: DataRoot;
 	readonly sizeBytes: number;
 	readonly nodes: FileRoot['nodes'];
+}
+
+/** The bytes of a file of about this size, in pieces that are not larger than it needs. */
+export function readLocal(path: string, sizeBytes = READ_BYTES): Readable {
+	return createReadStream(path, { highWaterMark: Math.min(Math.max(sizeBytes, LEAST_READ_BYTES), READ_BYTES) });
 }
 
 /** Size of a regular file of at least one byte. */
@@ -33,9 +40,9 @@ export async function sizeOfFile(path: string): Promise<number> {
 export async function hashFile(path: string, options: OutputOptions): Promise<HashedFile> {
 	const sizeBytes = await sizeOfFile(path);
 	const progress = await startProgress(options, path, sizeBytes);
-	const hash = new RootStream();
+	const hash = new RootStream(sizeBytes);
 	try {
-		for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES }) as AsyncIterable<Buffer>) {
+		for await (const chunk of readLocal(path, sizeBytes) as AsyncIterable<Buffer>) {
 			hash.update(chunk);
 			progress.add(chunk.length);
 		}

@@ -1,5 +1,5 @@
 /** `perigee <verb>`: the command line. Each verb's code is loaded when it is called, so that the quick ones start quickly. */
-import { Argument, Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { packageVersion } from '../config/version.js';
 import type { BenchVerbOptions } from './bench.js';
 import type { Shell } from './completion.js';
@@ -7,6 +7,7 @@ import type { ConfigAction } from './config.js';
 import type { DownloadVerbOptions } from './download.js';
 import type { ErrorsVerbOptions } from './errors.js';
 import { CliError, EXIT_CODES } from './exit-codes.js';
+import { exampleText } from './help-examples.js';
 import type { InfoVerbOptions } from './info.js';
 import type { ListVerbOptions } from './list.js';
 import { type OutputOptions, reportFailure } from './output.js';
@@ -17,6 +18,7 @@ import type { ScrubAction, ScrubVerbOptions } from './scrub.js';
 import type { StartVerbOptions } from './start.js';
 import type { StatusVerbOptions } from './status.js';
 import type { TokenAction, TokenVerbOptions } from './token.js';
+import type { TopVerbOptions } from './top.js';
 import type { UploadVerbOptions } from './upload.js';
 
 /** Runs one verb and sets the exit code of the process (exit-codes.ts). */
@@ -58,23 +60,28 @@ export function buildProgram(isQuiet = false): Command {
 	addNodeVerbs(program);
 	addLocalVerbs(program);
 	addOperatorVerbs(program);
+	for (const command of program.commands) command.addHelpText('after', exampleText(command.name()));
 	return program;
 }
 
 function addNodeVerbs(program: Command): void {
 	client(program.command('upload'))
-		.description('store files; prints the data root of each')
-		.argument('<file...>', 'files to store; - is standard input')
-		.option('--name <name>', 'store one file under this name')
+		.description('store files and directories; prints the data root of each')
+		.argument('<file...>', 'files or directories to store; - is standard input')
+		.option('--name <name>', 'store one file, or directory, under this name')
 		.option('--type <media type>', 'media type of the files')
 		.action(async (files: string[], options: UploadVerbOptions) =>
 			(await import('./upload.js')).upload(files, options),
 		);
 	client(program.command('download'))
-		.description('fetch a file, verify it against its data root, then give it its name')
+		.description('fetch a file, or a directory with --out; verify it against its data root, then give it its name')
 		.argument('<root>', 'data root')
 		.option('-o, --output <path>', 'file or directory; - is standard output, verified segment by segment')
-		.option('-f, --force', 'overwrite a file that is there')
+		.option('--out <dir>', 'unpack a directory here; files that are here already, whole, are not fetched again')
+		.addOption(
+			new Option('--links <rule>', 'with --out: skip or keep links that lead out of it').choices(['skip', 'keep']),
+		)
+		.option('-f, --force', 'overwrite files that are there')
 		.action(async (root: string, options: DownloadVerbOptions) =>
 			(await import('./download.js')).download(root, options),
 		);
@@ -83,8 +90,10 @@ function addNodeVerbs(program: Command): void {
 		.argument('<root|txSeq>', 'data root, or sequence number of a submission')
 		.action(async (what: string, options: InfoVerbOptions) => (await import('./info.js')).info(what, options));
 	client(program.command('ls'))
-		.description('list the files that the node knows: root, sequence number, bytes, time, name')
-		.argument('[prefix]', 'only names that begin so', '')
+		.description(
+			'list the files that the node knows: root, sequence number, bytes, time, name; or what a directory holds',
+		)
+		.argument('[prefix]', 'only names that begin so; or <root>[/path] of a directory', '')
 		.option('--newest', 'newest first')
 		.option('--limit <lines>', 'so many at most')
 		.option('--submissions', 'each submission, under the name of the upload that made it')
@@ -102,6 +111,11 @@ function addNodeVerbs(program: Command): void {
 	client(program.command('status'))
 		.description('tell how the node is; exit code 7 when it takes no uploads')
 		.action(async (options: StatusVerbOptions) => (await import('./status.js')).status(options));
+	client(program.command('top'))
+		.description('show how the node does, refreshed each second: rates, delays, queues, disks, log, health')
+		.option('--once', 'one refresh, then end')
+		.option('--interval <seconds>', 'time between two refreshes', '1')
+		.action(async (options: TopVerbOptions) => (await import('./top.js')).top(options));
 }
 
 function addLocalVerbs(program: Command): void {
@@ -162,6 +176,7 @@ function addOperatorVerbs(program: Command): void {
 	output(program.command('bench'))
 		.description('measure this machine: hashing, disk, HTTP')
 		.option('--full', 'all measurements at full length')
+		.option('--only <row>', 'only this measurement; repeat it for further ones', collect)
 		.action(async (options: BenchVerbOptions) => (await import('./bench.js')).bench(options));
 }
 

@@ -162,7 +162,7 @@ const UNTRUSTED = /^(?:CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|ERR_TLS_CERT)/;
 export async function accepted(answer: http.IncomingMessage): Promise<http.IncomingMessage> {
 	const status = answer.statusCode ?? 0;
 	if (status >= 200 && status < 300) return answer;
-	const text = await readText(answer).catch(() => '');
+	const text = await readText(answer, LIMITS.clientJsonBytes).catch(() => '');
 	const problem = parseProblem(text);
 	throw new CliError(exitOf(status), problem.detail ?? problem.title ?? `the node answered with status ${status}`, {
 		...(problem.hint === undefined ? {} : { hint: problem.hint }),
@@ -172,7 +172,7 @@ export async function accepted(answer: http.IncomingMessage): Promise<http.Incom
 
 /** The JSON body of an answer. */
 export async function readJson<T>(answer: http.IncomingMessage): Promise<T> {
-	const text = await readText(answer);
+	const text = await readText(answer, LIMITS.clientJsonBytes);
 	try {
 		return JSON.parse(text) as T;
 	} catch (error) {
@@ -182,14 +182,15 @@ export async function readJson<T>(answer: http.IncomingMessage): Promise<T> {
 	}
 }
 
-async function readText(answer: http.IncomingMessage): Promise<string> {
+/** The body of an answer as text. Errors: failure when it is longer than `mostBytes`. */
+export async function readText(answer: http.IncomingMessage, mostBytes: number): Promise<string> {
 	const chunks: Buffer[] = [];
 	let bytes = 0;
 	for await (const chunk of answer as AsyncIterable<Buffer>) {
 		bytes += chunk.length;
-		if (bytes > LIMITS.clientJsonBytes) {
+		if (bytes > mostBytes) {
 			answer.destroy();
-			throw new CliError('failure', `the node's answer is longer than ${LIMITS.clientJsonBytes} bytes`);
+			throw new CliError('failure', `the node's answer is longer than ${mostBytes} bytes`);
 		}
 		chunks.push(chunk);
 	}

@@ -1,16 +1,21 @@
-/** The data root of bytes that come in order, in constant memory: one slab of 4 MiB, and a tree logarithmic in the size. */
+/** The data root of bytes that come in order, in constant memory: one slab of at most 4 MiB, and a tree logarithmic in the size. */
 import { type FileRoot, fileGeometry, FileTree, hashSegments } from '../native/addon.js';
 import { HASH_BYTES, SEGMENT_BLOCKS, SEGMENT_BYTES, SEGMENT_SECTORS } from '../units.js';
 
 const SLAB_SEGMENTS = 16;
-const SLAB_BYTES = SLAB_SEGMENTS * SEGMENT_BYTES;
 const SLOTS = Uint32Array.from({ length: SLAB_SEGMENTS }, (_, slot) => slot);
 
 export class RootStream {
-	readonly #slab = new Uint8Array(SLAB_BYTES);
+	readonly #slab: Uint8Array;
 	readonly #tree = new FileTree();
 	#slabBytes = 0;
 	#earlierBytes = 0;
+
+	/** `expectedBytes`: of a small file, so that less memory is taken; more may come all the same. */
+	constructor(expectedBytes = Number.POSITIVE_INFINITY) {
+		const expected = Math.ceil(expectedBytes / SEGMENT_BYTES);
+		this.#slab = new Uint8Array((expected >= 1 && expected < SLAB_SEGMENTS ? expected : SLAB_SEGMENTS) * SEGMENT_BYTES);
+	}
 
 	/** Bytes taken so far. */
 	get sizeBytes(): number {
@@ -21,8 +26,8 @@ export class RootStream {
 	update(chunk: Uint8Array): void {
 		for (let taken = 0; taken < chunk.length; ) {
 			// A full slab is hashed only once more bytes follow: how the last segment is padded depends on the size.
-			if (this.#slabBytes === SLAB_BYTES) this.#hashSlab(SEGMENT_SECTORS);
-			const part = chunk.subarray(taken, taken + SLAB_BYTES - this.#slabBytes);
+			if (this.#slabBytes === this.#slab.length) this.#hashSlab(SEGMENT_SECTORS);
+			const part = chunk.subarray(taken, taken + this.#slab.length - this.#slabBytes);
 			this.#slab.set(part, this.#slabBytes);
 			this.#slabBytes += part.length;
 			taken += part.length;

@@ -6,7 +6,9 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { ifMatchHolds, ifNoneMatchNames, ifRangeHolds } from '../../src/api/rest/conditions.js';
 import { parseContentDigest } from '../../src/api/rest/digest.js';
-import { checkName, cleanMediaType, contentDisposition, nameOfUrl } from '../../src/api/rest/names.js';
+import { decodeDirectory, encodeDirectory } from '../../src/api/rest/directory-metadata.js';
+import { DirectoryBuilder, entriesBelow } from '../../src/api/rest/directory-tree.js';
+import { checkName, cleanMediaType, contentDisposition, nameOfUrl, partsOfUrl } from '../../src/api/rest/names.js';
 import { type ByteRange, parseRanges } from '../../src/api/rest/ranges.js';
 import { decodeFileRanges, encodeFileRanges } from '../../src/append-log/file-ranges.js';
 import {
@@ -113,6 +115,21 @@ const PAYLOAD = Buffer.alloc(300, 1);
 function groupSample(): Buffer {
 	const records = [wholeObject(HASH, PAYLOAD, logChecksums.blockCrcs(PAYLOAD))];
 	return Buffer.concat(encodeGroup(IDENTITY, 4096, 9n as Lsn, 4096, records, logChecksums).buffers);
+}
+
+function directorySample(): Buffer {
+	const builder = new DirectoryBuilder();
+	builder.addFile('a/b', { size: 300, roots: [ROOT] });
+	builder.addFile('a/empty', { size: 0, roots: [] });
+	builder.addLink('link', '../x');
+	return Buffer.from(encodeDirectory(builder.tree()));
+}
+
+/** Version 2, with a file of two roots. */
+function otherDirectorySample(): Buffer {
+	const entries = [{ name: 'a', type: 'file', size: 5, roots: [ROOT, ROOT] }];
+	const head = directorySample().subarray(0, 33);
+	return Buffer.concat([head, Buffer.of(2), Buffer.from(JSON.stringify({ name: '/', type: 'directory', entries }))]);
 }
 
 const PLACE = {
@@ -231,6 +248,20 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
 		],
 		decodeFileRanges,
 	),
+	bytes('metadata of a directory', [directorySample(), otherDirectorySample()], (input) => {
+		const tree = decodeDirectory(input);
+		const seen = new Set<string>();
+		for (const { parts, node } of entriesBelow(tree)) {
+			const path = parts.join('/');
+			assert.ok(!seen.has(path) && parts.every((part) => part !== '' && part !== '.' && part !== '..'), path);
+			assert.ok(!parts.some((part) => /[/\0]/.test(part)), path);
+			if (node.type === 'file') assert.equal(node.roots.length > 0, node.size > 0);
+			seen.add(path);
+		}
+	}),
+	text('path in an address', [`/v1/files/${ROOT}/path/a%20b/c?x`, `/v1/files/${ROOT}/path//`], (input) => {
+		assert.ok(partsOfUrl(input).length <= input.length + 1);
+	}),
 	bytes('sealed JSON', [sealJson({ format: 1, files: {} })], openSealedJson),
 	bytes(
 		'row of a root',

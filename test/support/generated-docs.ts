@@ -6,6 +6,7 @@ import { GRPC_STATUS } from '../../src/api/grpc/status.js';
 import { type EndpointDefinition, ENDPOINTS } from '../../src/api/rest/definitions.js';
 import { openApiDocument } from '../../src/api/rest/openapi.js';
 import { EXIT_CODES } from '../../src/cli/exit-codes.js';
+import { exampleText } from '../../src/cli/help-examples.js';
 import { buildProgram } from '../../src/cli/main.js';
 import { packageVersion } from '../../src/config/version.js';
 import { SETTINGS, type Setting } from '../../src/config/schema.js';
@@ -96,7 +97,8 @@ function exitCodeTable(): string {
 function verbSections(): string {
 	const sections = buildProgram().commands.map((command) => {
 		const help = command.configureHelp({ helpWidth: 100 }).helpInformation().trimEnd();
-		return `## perigee ${command.name()}\n\n\`\`\`text\n${help}\n\`\`\``;
+		const examples = exampleText(command.name());
+		return `## perigee ${command.name()}\n\n\`\`\`text\n${help}\n${examples}\n\`\`\``;
 	});
 	return sections.join('\n\n');
 }

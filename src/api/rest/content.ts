@@ -21,14 +21,12 @@ const ONLY_IF_CACHED = /(?:^|,)[ \t]*only-if-cached[ \t]*(?:,|$)/i;
 const BOUNDARY_BYTES = 16;
 
 /** Files come from anybody: a browser must neither guess their type nor run what they hold. */
-const UNTRUSTED = [
+export const UNTRUSTED = [
 	'X-Content-Type-Options',
 	'nosniff',
 	'Content-Security-Policy',
 	"default-src 'none'; style-src 'unsafe-inline'; sandbox",
 ] as const;
-
-export const fileContent: Endpoint = heldEndpoint(ENDPOINTS.fileContent, fileOfRoot, sendContent);
 
 export const submissionContent: Endpoint = heldEndpoint(ENDPOINTS.submissionContent, fileOfSeq, sendContent);
 
@@ -72,7 +70,8 @@ export async function fileOfSeq(context: RestContext, request: RestRequest): Pro
 	return file;
 }
 
-async function sendContent(
+/** Answers with the bytes of a file, or those that the request asks for. */
+export async function sendContent(
 	context: RestContext,
 	request: RestRequest,
 	response: ServerResponse,

@@ -4,7 +4,10 @@
  */
 import { Type } from '../../config/json-schema.js';
 import { define, json } from './endpoint-definition.js';
+import { contentHeaders, listQuery, tusChecksum, tusParams, tusVersion, uploadHeaders } from './request-schemas.js';
 import {
+	DIRECTORY_ENTRY,
+	DIRECTORY_RESULT,
 	UPLOAD_RESULT,
 	UPLOAD_RESULTS,
 	FILE_INFO,
@@ -25,40 +28,6 @@ const rootParams = Type.Object({
 const seqParams = Type.Object({ txSeq: Type.String({ description: 'Sequence number of the submission, from 0.' }) });
 const segmentPart = { i: Type.String({ description: 'Number of the segment, from 0.' }) };
 
-const uploadHeaders = Type.Object({
-	'content-digest': Type.Optional(
-		Type.String({ description: 'RFC 9530. sha-256 is checked; other algorithms are ignored.' }),
-	),
-	'perigee-expected-root': Type.Optional(
-		Type.String({ description: 'Data root the content must have; with several files, each of them.' }),
-	),
-});
-
-const tusVersion = { 'tus-resumable': Type.String({ description: '1.0.0' }) };
-const tusChecksum = {
-	'upload-checksum': Type.Optional(
-		Type.String({
-			description:
-				'sha1, sha256, sha512 or md5, and the digest of the body in base64. A body with another one is 460 and counts for nothing.',
-		}),
-	),
-};
-const tusParams = Type.Object({ id: Type.String({ description: 'Out of Location.' }) });
-
-const contentHeaders = Type.Object({
-	range: Type.Optional(
-		Type.String({
-			description: 'Ranges of bytes, at most 100; those that overlap or touch are answered as one.',
-		}),
-	),
-	'if-range': Type.Optional(Type.String()),
-	'if-match': Type.Optional(Type.String()),
-	'if-none-match': Type.Optional(Type.String()),
-	'cache-control': Type.Optional(
-		Type.String({ description: 'only-if-cached: what is not held here is 412 (NOT_CACHED).' }),
-	),
-});
-
 const contentQuery = Type.Object({
 	verify: Type.Optional(
 		Type.String({
@@ -75,15 +44,6 @@ const contentAnswers = {
 	},
 	304: { description: 'If-None-Match names this content.' },
 } as const;
-
-const listQuery = Type.Object({
-	limit: Type.Optional(Type.String({ description: 'Entries of the answer, 1 to 1,000; 100 when absent.' })),
-	cursor: Type.Optional(Type.String({ description: '`next` of the answer before.' })),
-	order: Type.Optional(Type.String({ description: 'asc: oldest first, as when absent; desc: newest first.' })),
-	prefix: Type.Optional(Type.String({ description: 'Only names that begin so.' })),
-	finalized: Type.Optional(Type.String({ description: 'true or false: only such files.' })),
-	deleted: Type.Optional(Type.String({ description: 'true or false: only such files.' })),
-});
 
 const segmentQuery = Type.Object({
 	proof: Type.Optional(Type.String({ description: '1 asks for JSON with the proof; 0 or absent for the bytes.' })),
@@ -122,6 +82,13 @@ export const ENDPOINTS = {
 		url: '/v1/upload',
 		scope: 'write',
 		summary: 'Store the files of a multipart form; fields that are not files are ignored.',
+		query: Type.Object({
+			directory: Type.Optional(
+				Type.String({
+					description: 'Name, may be empty: the files make a directory, and their file names are paths in it.',
+				}),
+			),
+		}),
 		headers: uploadHeaders,
 		body: {
 			description: 'A form; each part with a file name is a file.',
@@ -131,9 +98,12 @@ export const ENDPOINTS = {
 		answers: {
 			200: json(
 				'All content was here already. One file: the object itself.',
-				Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS]),
+				Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS, DIRECTORY_RESULT]),
 			),
-			201: json('Stored. One file: the object itself; several: `files`.', Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS])),
+			201: json(
+				'Stored. One file: the object itself; several: `files`; a directory: both, the object being its metadata.',
+				Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS, DIRECTORY_RESULT]),
+			),
 		},
 	}),
 	tusOptions: define({
@@ -232,9 +202,44 @@ export const ENDPOINTS = {
 		scope: 'read',
 		summary: 'The bytes of a file by its data root, with the name and type of its newest upload.',
 		params: rootParams,
-		query: contentQuery,
+		query: Type.Object({
+			...contentQuery.properties,
+			archive: Type.Optional(
+				Type.String({ description: 'tar: the file, or everything in the directory that it stands for, as one tar.' }),
+			),
+			links: Type.Optional(
+				Type.String({
+					description:
+						'Of an archive: skip or keep links that lead out of the directory; absent: they are refused (UNSAFE_LINK).',
+				}),
+			),
+		}),
 		headers: contentHeaders,
 		answers: contentAnswers,
+	}),
+	directoryPath: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/files/{root}/path/{path}',
+		scope: 'read',
+		summary: 'What lies at a path in a directory: a file with its bytes, a directory or a link as JSON.',
+		params: Type.Object({
+			...rootParams.properties,
+			path: Type.String({ description: 'Names, each percent-encoded, with "/" between them; empty: the directory.' }),
+		}),
+		query: Type.Object({
+			...contentQuery.properties,
+			meta: Type.Optional(Type.String({ description: '1: of a file too its entry as JSON, not its bytes.' })),
+		}),
+		headers: contentHeaders,
+		answers: {
+			...contentAnswers,
+			200: {
+				description:
+					'The bytes of a file under its name in the directory; else the entry, of a directory with what it holds.',
+				contentType: '*/*',
+				body: DIRECTORY_ENTRY,
+			},
+		},
 	}),
 	deleteFile: define({
 		methods: ['DELETE'],

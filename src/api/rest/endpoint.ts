@@ -12,6 +12,7 @@ import type { UploadAllowance } from '../auth/byte-quota.js';
 import type { Cors } from './cors.js';
 import type { DownloadWatch } from './download-watch.js';
 import type { EndpointDefinition } from './definitions.js';
+import type { DirectoryReader } from './directory-reader.js';
 import type { UploadWatch } from './upload-watch.js';
 
 /** What every listener needs. Everything is passed in; nothing is global. */
@@ -40,6 +41,7 @@ export interface RestContext extends ServerContext {
 	readonly maxFileBytes: number;
 	readonly uploads: UploadWatch;
 	readonly downloads: DownloadWatch;
+	readonly directories: DirectoryReader;
 	readonly randomness: Randomness;
 }
 

@@ -1,7 +1,9 @@
 /** All endpoints of REST, each one value. */
 import { docsAsset, docsPage, openApi } from './api-docs.js';
-import { fileContent, submissionContent } from './content.js';
+import { fileContent } from './archive.js';
+import { submissionContent } from './content.js';
 import { deleteFile, dropSegments } from './deletion.js';
+import { directoryPath } from './directory-path.js';
 import type { Endpoint } from './endpoint.js';
 import { fileInfo, flow, sectorProof, submissionInfo } from './info.js';
 import { listOfFiles, listOfSubmissions } from './lists.js';
@@ -22,6 +24,7 @@ export const REST_ENDPOINTS: readonly Endpoint[] = [
 	tusOverride,
 	listOfFiles,
 	fileContent,
+	directoryPath,
 	deleteFile,
 	dropSegments,
 	fileInfo,

@@ -1,6 +1,6 @@
 /**
  * One call of each endpoint and what comes back, for the OpenAPI document. A test makes every one of them, against a node that holds the file
- * `hello.txt` and nothing else.
+ * `hello.txt`, where an example says so a directory with it, and nothing else.
  */
 import type { ENDPOINTS } from './definitions.js';
 
@@ -16,16 +16,20 @@ export interface Example {
 	readonly answer?: object | string;
 	/** The call is made before the file is there. */
 	readonly isFirst?: true;
+	/** The call is made after the files were stored as a directory, with `postUpload` and this query. */
+	readonly directory?: string;
 }
 
 /** The file that the node holds. */
 export const EXAMPLE_FILE = { name: 'hello.txt', type: 'text/plain', text: 'Hello, Perigee!\n' } as const;
 /** A resumable upload of that file, just begun. */
 export const UPLOAD_ID = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
-const ROOT = '0x9e59d4ebdef1ed25fbaa76fabaffc925aeea6b16ac66e066a52e242120042b74';
+export const EXAMPLE_ROOT = '0x9e59d4ebdef1ed25fbaa76fabaffc925aeea6b16ac66e066a52e242120042b74';
+/** Of the directory `greetings`, which holds that file. */
+export const EXAMPLE_DIRECTORY_ROOT = '0xf126a88311f900b563faf05fa3cfd760e1dc4a5aa9517eb0e3c3f7bf773e46ed';
 
 const UPLOADED = {
-	root: ROOT,
+	root: EXAMPLE_ROOT,
 	txSeq: 0,
 	size: 16,
 	name: 'hello.txt',
@@ -34,7 +38,7 @@ const UPLOADED = {
 const LISTED = {
 	files: [
 		{
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 			txSeq: 0,
 			size: 16,
 			name: 'hello.txt',
@@ -46,7 +50,7 @@ const LISTED = {
 	],
 };
 const INFO = {
-	root: ROOT,
+	root: EXAMPLE_ROOT,
 	txSeq: 0,
 	size: 16,
 	segments: 1,
@@ -63,7 +67,7 @@ const INFO = {
 	tags: '0x',
 	nodes: [
 		{
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 			height: 0,
 		},
 	],
@@ -156,20 +160,37 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 	},
 	fileContent: {
 		params: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 		},
 		status: 200,
 		answer: 'Hello, Perigee!\n',
 	},
+	directoryPath: {
+		params: {
+			root: EXAMPLE_DIRECTORY_ROOT,
+			path: 'hello.txt',
+		},
+		query: {
+			meta: '1',
+		},
+		directory: 'greetings',
+		status: 200,
+		answer: {
+			name: 'hello.txt',
+			type: 'file',
+			size: 16,
+			roots: [EXAMPLE_ROOT],
+		},
+	},
 	deleteFile: {
 		params: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 		},
 		status: 204,
 	},
 	dropSegments: {
 		params: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 		},
 		query: {
 			from: '0',
@@ -179,14 +200,14 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 	},
 	fileInfo: {
 		params: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 		},
 		status: 200,
 		answer: INFO,
 	},
 	fileSegment: {
 		params: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 			i: '0',
 		},
 		query: {
@@ -194,12 +215,12 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 		},
 		status: 200,
 		answer: {
-			root: ROOT,
+			root: EXAMPLE_ROOT,
 			txSeq: 0,
 			index: 0,
 			size: 16,
 			proof: {
-				lemma: [ROOT],
+				lemma: [EXAMPLE_ROOT],
 				path: [],
 			},
 			data: PADDED,
@@ -255,7 +276,7 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 			data: PADDED,
 			proof: {
 				lemma: [
-					ROOT,
+					EXAMPLE_ROOT,
 					'0x0000000000000000000000000000000000000000000000000000000000000000',
 					'0xf9615cdbaace4dd20245e2964cf7d07f07e66123e4d921b709127eafd5d7cb6e',
 				],

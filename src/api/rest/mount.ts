@@ -70,7 +70,7 @@ function mountOne<C extends ServerContext>(app: FastifyInstance, context: C, end
 	const meter = new RouteMeter(context.metrics, url);
 	app.route({
 		method: [...methods],
-		url: url.replace('{name}', '*').replaceAll(/\{(\w+)\}/g, ':$1'),
+		url: url.replace(/\{(?:name|path)\}$/, '*').replaceAll(/\{(\w+)\}/g, ':$1'),
 		exposeHeadRoute: false,
 		handler(request, reply) {
 			reply.hijack();

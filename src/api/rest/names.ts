@@ -3,6 +3,7 @@ import { PerigeeError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
 
 const UPLOAD_PREFIX = '/v1/upload/';
+const PATH_MARK = '/path/';
 const BEYOND_ASCII = /[\x80-\xff]/;
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 const CONTROL = /\p{Cc}/u;
@@ -12,8 +13,22 @@ const PLAIN_NAME = /^[\w !#$&+.,;=@^`|~()[\]{}-]+$/;
 
 /** What follows `/v1/upload/` in an address, decoded; also where a client sent UTF-8 as it is. Errors: BAD_NAME. */
 export function nameOfUrl(url: string): string {
+	return decoded(withoutQuery(url).slice(UPLOAD_PREFIX.length));
+}
+
+/** What follows `/v1/files/{root}/path/` in an address: the parts of a path, each decoded by itself; none for an empty path. Errors: BAD_NAME. */
+export function partsOfUrl(url: string): readonly string[] {
+	const path = withoutQuery(url);
+	const text = path.slice(path.indexOf(PATH_MARK) + PATH_MARK.length).replace(/\/$/, '');
+	return text === '' ? [] : text.split('/').map(decoded);
+}
+
+function withoutQuery(url: string): string {
 	const query = url.indexOf('?');
-	const text = url.slice(UPLOAD_PREFIX.length, query === -1 ? undefined : query);
+	return query === -1 ? url : url.slice(0, query);
+}
+
+function decoded(text: string): string {
 	try {
 		// Node hands over the bytes of the address as Latin-1.
 		const characters = BEYOND_ASCII.test(text) ? UTF8.decode(Buffer.from(text, 'latin1')) : text;

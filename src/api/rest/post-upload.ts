@@ -1,5 +1,4 @@
-/** POST /v1/upload: the files of a multipart form, one after another, streamed. */
-import type { Readable } from 'node:stream';
+/** POST /v1/upload: the files of a multipart form, one after another, streamed; with `directory` they make a directory. */
 import { createHash, type Hash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { Multipart, MultipartFile } from '@fastify/multipart';
@@ -9,6 +8,7 @@ import { LIMITS } from '../../limits.js';
 import { metered } from './admission.js';
 import { ENDPOINTS } from './definitions.js';
 import { parseContentDigest } from './digest.js';
+import { type DirectoryUpload, directoryOf } from './directory-upload.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { sendJson } from './json.js';
 import { checkName, cleanMediaType } from './names.js';
@@ -27,21 +27,38 @@ async function handlePost(context: RestContext, request: RestRequest, response: 
 	const { raw } = request;
 	if (!request.isMultipart()) throw new PerigeeError('NOT_MULTIPART');
 	refuseEncoding(raw.headers);
-	const form = new Form(context, request);
+	const directory = directoryOf(request);
+	const form = new Form(context, request, directory);
 	sendContinue(raw, response);
-	const stored = await form.store();
+	const { stored, metadata } = await form.store();
+	const status = [...stored, ...(metadata ? [metadata] : [])].every((result) => result.existed) ? 200 : 201;
+	if (directory && metadata) {
+		sendJson(response, status, directory.bodyOf(metadata), ['Location', `/v1/files/${metadata.root}/path/`]);
+		return;
+	}
 	const bodies = stored.map(uploadBodyOf);
 	const [only, second] = bodies;
-	if (only === undefined) throw new PerigeeError('BAD_REQUEST', 'The form has no file in it.');
-	const status = stored.every((result) => result.existed) ? 200 : 201;
+	if (only === undefined) throw noFile();
 	if (second !== undefined) sendJson(response, status, { files: bodies });
 	else sendJson(response, status, only, ['Location', `/v1/files/${only.root}`]);
+}
+
+function noFile(): PerigeeError {
+	return new PerigeeError('BAD_REQUEST', 'The form has no file in it.');
+}
+
+interface StoredForm {
+	/** Files with bytes, in the order of the form. */
+	readonly stored: readonly UploadResult[];
+	/** Of a directory. */
+	readonly metadata?: UploadResult;
 }
 
 /** One form on its way in. */
 class Form {
 	readonly #context: RestContext;
 	readonly #request: RestRequest;
+	readonly #directory: DirectoryUpload | undefined;
 	readonly #expectedRoot;
 	/** Over the body as it is sent, with its boundaries: what Content-Digest covers. */
 	readonly #digest: { readonly expected: Uint8Array; readonly hash: Hash } | undefined;
@@ -49,13 +66,15 @@ class Form {
 	readonly #stored: UploadResult[] = [];
 	#receivedBytes = 0;
 
-	constructor(context: RestContext, request: RestRequest) {
+	constructor(context: RestContext, request: RestRequest, directory: DirectoryUpload | undefined) {
 		this.#context = context;
 		this.#request = request;
+		this.#directory = directory;
 		const { raw } = request;
 		this.#expectedRoot = expectedRootOf(raw.headers);
 		const header = raw.headers['content-digest'];
 		const expected = header === undefined ? undefined : parseContentDigest(String(header));
+		if (expected && directory) throw digestOfSeveral();
 		this.#digest = expected === undefined ? undefined : { expected, hash: createHash('sha256') };
 		// The form's parser ends on an error of its source; the socket stays open for the answer.
 		this.#watched = {
@@ -67,17 +86,21 @@ class Form {
 	}
 
 	/** Stores all files. After an error the problem names those that were stored before it. */
-	async store(): Promise<readonly UploadResult[]> {
+	async store(): Promise<StoredForm> {
 		const { raw } = this.#request;
 		this.#context.uploads.add(this.#watched);
 		raw.on('data', this.#seen);
 		try {
-			const parts = this.#request.parts({ limits: formLimits(this.#context.maxFileBytes) });
+			const directory = this.#directory;
+			const limits = formLimits(this.#context.maxFileBytes, directory !== undefined);
+			const parts = this.#request.parts({ limits, preservePath: directory !== undefined });
 			let part = await nextPart(parts);
+			if (directory && !part) throw noFile();
 			while (part !== undefined) {
-				part = await this.#storeFile(part, parts);
+				part = directory ? await this.#storeEntry(directory, part, parts) : await this.#storeFile(part, parts);
 			}
-			return this.#stored;
+			const stored = this.#stored;
+			return directory ? { stored, metadata: await directory.store(this.#context, this.#expectedRoot) } : { stored };
 		} catch (error) {
 			raw.unpipe();
 			const known = asFormError(error);
@@ -105,7 +128,7 @@ class Form {
 			...(this.#expectedRoot === undefined ? {} : { expectedRoot: this.#expectedRoot }),
 		});
 		const result = await counted(this.#context, session, async () => {
-			await this.#fill(part.file, session);
+			await this.#fill(part.file, part.file, session);
 			if (this.#digest !== undefined) {
 				next = await nextPart(parts);
 				this.#checkDigest(next);
@@ -116,10 +139,38 @@ class Form {
 		return this.#digest === undefined ? await nextPart(parts) : next;
 	}
 
-	async #fill(file: Readable & { readonly truncated?: boolean }, session: UploadSession): Promise<void> {
+	/** Stores one file of a directory; answers the next. */
+	async #storeEntry(
+		directory: DirectoryUpload,
+		part: MultipartFile,
+		parts: AsyncIterator<Multipart>,
+	): Promise<MultipartFile | undefined> {
+		const path = part.filename ?? '';
+		const name = directory.nameAt(path);
+		const chunks = (part.file as AsyncIterable<Buffer>)[Symbol.asyncIterator]() as AsyncIterableIterator<Buffer>;
+		const first = await chunks.next();
+		if (first.done === true) {
+			directory.add(path);
+		} else {
+			const session = this.#context.store.beginUpload({ name, contentType: cleanMediaType(part.mimetype) });
+			const result = await counted(this.#context, session, async () => {
+				await this.#fill(part.file, withFirst(first.value, chunks), session);
+				return await session.finish();
+			});
+			this.#stored.push(result);
+			directory.add(path, result);
+		}
+		return await nextPart(parts);
+	}
+
+	async #fill(
+		file: { readonly truncated?: boolean },
+		chunks: AsyncIterable<Buffer>,
+		session: UploadSession,
+	): Promise<void> {
 		let receivedBytes = 0;
 		const taken = metered(this.#context, this.#request.raw, session);
-		for await (const chunk of file as AsyncIterable<Buffer>) {
+		for await (const chunk of chunks) {
 			receivedBytes += chunk.length;
 			const writing = taken.write(chunk);
 			if (writing === undefined) continue;
@@ -138,21 +189,31 @@ class Form {
 		if (this.#digest === undefined) return;
 		if (next !== undefined) {
 			next.file.resume();
-			throw new PerigeeError(
-				'BAD_REQUEST',
-				'Content-Digest covers the whole form, so it can only be checked for a form with one file.',
-			);
+			throw digestOfSeveral();
 		}
 		if (!this.#digest.hash.digest().equals(this.#digest.expected)) throw new PerigeeError('DIGEST_MISMATCH');
 	}
 }
 
-function formLimits(maxFileBytes: number) {
+async function* withFirst(first: Buffer, rest: AsyncIterableIterator<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+	yield first;
+	yield* rest;
+}
+
+function digestOfSeveral(): PerigeeError {
+	return new PerigeeError(
+		'BAD_REQUEST',
+		'Content-Digest covers the whole form, so it can only be checked for a form with one file.',
+	);
+}
+
+function formLimits(maxFileBytes: number, isDirectory: boolean) {
+	const files = isDirectory ? LIMITS.directoryFiles : LIMITS.multipartFiles;
 	return {
 		fileSize: maxFileBytes,
-		files: LIMITS.multipartFiles,
+		files,
 		fields: LIMITS.multipartFields,
-		parts: LIMITS.multipartFiles + LIMITS.multipartFields,
+		parts: files + LIMITS.multipartFields,
 		fieldNameSize: LIMITS.nameBytes,
 		fieldSize: LIMITS.multipartFieldBytes,
 		headerPairs: LIMITS.httpHeaderCount,
@@ -183,7 +244,7 @@ function asFormError(error: unknown): PerigeeError {
 		case 'FST_FIELDS_LIMIT':
 			return new PerigeeError(
 				'BAD_REQUEST',
-				`A form holds at most ${LIMITS.multipartFiles} files and ${LIMITS.multipartFields} other fields.`,
+				`A form holds at most ${LIMITS.multipartFiles} files (of a directory ${LIMITS.directoryFiles}) and ${LIMITS.multipartFields} other fields.`,
 			);
 		case 'FST_MP_PREMATURE_CLOSE':
 		case 'ECONNRESET':

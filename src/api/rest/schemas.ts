@@ -20,6 +20,46 @@ export const UPLOAD_RESULT = Type.Object(
 	closed,
 );
 
+/** A directory: its metadata as a file of its own, and what it holds. */
+export const DIRECTORY_RESULT = Type.Object(
+	{
+		...UPLOAD_RESULT.properties,
+		files: Type.Array(
+			Type.Object(
+				{
+					path: Type.String({ description: 'Path in the directory.' }),
+					size: Type.Integer({ description: 'Bytes.' }),
+					root: Type.Optional(hash('Data root; an empty file has none.')),
+					txSeq: Type.Optional(Type.Integer()),
+				},
+				closed,
+			),
+			{ description: 'In the order of the form.' },
+		),
+	},
+	closed,
+);
+
+const ENTRY = {
+	name: Type.String({ description: 'Empty for the directory itself.' }),
+	type: Type.Union([Type.Literal('file'), Type.Literal('directory'), Type.Literal('symbolic')]),
+	size: Type.Optional(Type.Integer({ description: 'Bytes of a file.' })),
+	roots: Type.Optional(
+		Type.Array(hash('Data root.'), { description: 'What a file consists of, in order; nothing when it is empty.' }),
+	),
+	link: Type.Optional(Type.String({ description: 'Target of a link, which nobody has followed.' })),
+};
+
+export const DIRECTORY_ENTRY = Type.Object(
+	{
+		...ENTRY,
+		entries: Type.Optional(
+			Type.Array(Type.Object(ENTRY, closed), { description: 'What a directory holds, in the order of its metadata.' }),
+		),
+	},
+	closed,
+);
+
 export const UPLOAD_RESULTS = Type.Object({ files: Type.Array(UPLOAD_RESULT) }, closed);
 
 const SUBTREE = Type.Object({ root: hash('Root of the subtree.'), height: Type.Integer() }, closed);

@@ -4,33 +4,11 @@ import { test } from 'node:test';
 import { LIMITS } from '../../../src/limits.js';
 import { fileRoot } from '../../../src/native/addon.js';
 import { hexOf } from '../../../src/units.js';
+import { BOUNDARY, formOf } from '../../support/forms.js';
 import { ask, eventually, RawConnection, type RestServer, startRest } from '../../support/rest-server.js';
 import { SimulatedClock } from '../../support/simulated-clock.js';
 
 const rootOf = (bytes: Uint8Array) => hexOf(fileRoot(bytes).root);
-const BOUNDARY = 'a-boundary';
-
-interface Part {
-	readonly name?: string;
-	readonly filename?: string;
-	readonly type?: string;
-	readonly body: Uint8Array | string;
-}
-
-function formOf(parts: readonly Part[]): Buffer {
-	const pieces = parts.flatMap((part) => [
-		Buffer.from(
-			`--${BOUNDARY}\r\nContent-Disposition: form-data; name="${part.name ?? 'file'}"` +
-				(part.filename === undefined ? '' : `; filename="${part.filename}"`) +
-				(part.type === undefined ? '' : `\r\nContent-Type: ${part.type}`) +
-				'\r\n\r\n',
-		),
-		Buffer.from(part.body),
-		Buffer.from('\r\n'),
-	]);
-	return Buffer.concat([...pieces, Buffer.from(`--${BOUNDARY}--\r\n`)]);
-}
-
 function post(rest: RestServer, body: Uint8Array, headers: Readonly<Record<string, string>> = {}) {
 	return ask(rest, '/v1/upload', {
 		method: 'POST',

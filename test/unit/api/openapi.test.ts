@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { type EndpointDefinition, ENDPOINTS } from '../../../src/api/rest/definitions.js';
 import { EXAMPLE_FILE, type Example, EXAMPLES, UPLOAD_ID } from '../../../src/api/rest/examples.js';
-import { type Answer, ask, put, startRest } from '../../support/rest-server.js';
+import { type Answer, ask, put, type RestServer, startRest } from '../../support/rest-server.js';
 
 /** Makes the call of an example on a node of its own. */
 async function callOf(t: TestContext, definition: EndpointDefinition, example: Example): Promise<Answer> {
@@ -12,6 +12,7 @@ async function callOf(t: TestContext, definition: EndpointDefinition, example: E
 	if (!example.isFirst) await put(rest, Buffer.from(text), name, { 'Content-Type': type });
 	if (example.params?.['id'] === UPLOAD_ID)
 		await rest.store.resumables.create({ name, contentType: type, metadata: '', sizeBytes: text.length });
+	if (example.directory !== undefined) await storeDirectory(rest, example.directory);
 	let url = definition.url;
 	for (const [part, value] of Object.entries(example.params ?? {})) url = url.replace(`{${part}}`, value);
 	assert.ok(!url.includes('{'), url);
@@ -21,6 +22,17 @@ async function callOf(t: TestContext, definition: EndpointDefinition, example: E
 		headers: { ...example.headers },
 		...(example.body !== undefined && { body: example.body }),
 	});
+}
+
+/** Stores the form of an example as a directory. */
+async function storeDirectory(rest: RestServer, name: string): Promise<void> {
+	const { headers, body } = EXAMPLES.postUpload;
+	const stored = await ask(rest, `/v1/upload?directory=${name}`, {
+		method: 'POST',
+		headers: { ...headers },
+		body: body as string,
+	});
+	assert.equal(stored.status, 201, stored.text);
 }
 
 interface Fields {

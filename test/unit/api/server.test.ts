@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { Check } from 'typebox/value';
 import { type EndpointDefinition, ENDPOINTS } from '../../../src/api/rest/definitions.js';
 import { PROBLEM, READINESS } from '../../../src/api/rest/schemas.js';
+import { encodeDirectory } from '../../../src/api/rest/directory-metadata.js';
 import { REST_ENDPOINTS } from '../../../src/api/rest/endpoints.js';
 import { ERRORS, type ErrorCode } from '../../../src/errors.js';
 import { LIMITS } from '../../../src/limits.js';
@@ -20,9 +21,10 @@ test('every endpoint that is defined is served, once, and answers JSON as its sc
 	assert.deepEqual(new Set(REST_ENDPOINTS.map((endpoint) => endpoint.definition)), new Set(definitions));
 	assert.equal(REST_ENDPOINTS.length, definitions.length);
 	const rest = await startRest(t);
-	const root = await put(rest, randomBytes(1000));
+	// A directory is a file too.
+	const root = await put(rest, encodeDirectory({ type: 'directory', name: '', entries: [] }));
 	for (const definition of definitions.filter((candidate) => candidate.methods.includes('GET'))) {
-		const parts = { root, txSeq: '0', i: '0', asset: 'start.js' };
+		const parts = { root, txSeq: '0', i: '0', path: '', asset: 'start.js' };
 		let url = definition.url;
 		for (const [name, value] of Object.entries(parts)) url = url.replace(`{${name}}`, value);
 		const answer = await ask(rest, url);

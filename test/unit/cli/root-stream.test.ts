@@ -7,8 +7,8 @@ import { fileRoot } from '../../../src/native/addon.js';
 
 const MIB = 2 ** 20;
 
-function streamed(bytes: Uint8Array, cuts: readonly number[]): ReturnType<RootStream['finish']> {
-	const stream = new RootStream();
+function streamed(bytes: Uint8Array, cuts: readonly number[], expected?: number): ReturnType<RootStream['finish']> {
+	const stream = new RootStream(expected);
 	let from = 0;
 	for (const cut of [...cuts, bytes.length]) {
 		stream.update(bytes.subarray(from, cut));
@@ -24,6 +24,14 @@ test('sizes around sectors, segments and slabs have the root of the whole file',
 			const bytes = Buffer.alloc(size, 'perigee');
 			assert.deepEqual(streamed(bytes, []), fileRoot(bytes), String(size));
 		}
+	}
+});
+
+test('it does not matter how many bytes were expected', () => {
+	for (const size of [1, 262_144, 262_145, 600_000, 5 * MIB]) {
+		const bytes = Buffer.alloc(size, 'perigee');
+		for (const expected of [0, 1, size - 1, size, size + 1, 262_144, 10 * MIB, Number.NaN, -1])
+			assert.deepEqual(streamed(bytes, [size >> 1], expected), fileRoot(bytes), `${size} of ${expected}`);
 	}
 });
 
