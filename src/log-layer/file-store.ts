@@ -19,7 +19,7 @@ import { flowSegmentAt, type FlowSegment } from './flow-segments.js';
 import type { FlowExtent } from './flow-tree.js';
 import { healthReasons } from './health.js';
 import { HeldContent } from './held-content.js';
-import { objectProof } from './object-tree.js';
+import { objectProof, objectSubtrees } from './object-tree.js';
 import { ObjectReader } from './object-reader.js';
 import { DELETED_BECAUSE, NO_ROOT, objectDeleted, uploadBytes, type ObjectId } from './records.js';
 import type { Losses } from './losses.js';
@@ -27,8 +27,8 @@ import { LostSegments } from './lost-segments.js';
 import type { PendingObjects } from './pending-objects.js';
 import type { RootLocks } from './key-locks.js';
 import type { RootedObject, SubmissionRow } from './rows.js';
-import { includesSegment } from './segment-ranges.js';
 import { Resumables } from './resumables.js';
+import { includesSegment, type SegmentRange } from './segment-ranges.js';
 import { submissionAt } from './submissions.js';
 import type {
 	FilePiece,
@@ -201,6 +201,14 @@ export class LogFileStore implements FileStore {
 		return { data, proof };
 	}
 
+	async subtreeRoots(file: StoredFile, nodes: readonly SegmentRange[]): Promise<readonly Uint8Array[]> {
+		if (nodes.length === 0) return [];
+		// The second time for the reason given in segmentProof.
+		const roots = (await this.#subtrees(file.root, nodes)) ?? (await this.#subtrees(file.root, nodes));
+		if (!roots) throw new PerigeeError('DATA_DAMAGED', 'rows of the proof are missing');
+		return roots;
+	}
+
 	async deleteFile(root: DataRoot): Promise<void> {
 		await this.#parts.view.unlessStalled(this.#deletion.deleteFile(root));
 	}
@@ -265,6 +273,11 @@ export class LogFileStore implements FileStore {
 		const root = bytesOfHex(dataRoot);
 		if (object.place) return { lemma: [root], path: [] };
 		return objectProof(this.#parts.view, object.objectId, BigInt(object.sizeBytes), root, index);
+	}
+
+	async #subtrees(root: DataRoot, nodes: readonly SegmentRange[]): Promise<readonly Uint8Array[] | undefined> {
+		const { objectId, sizeBytes } = await this.#held.object(root);
+		return objectSubtrees(this.#parts.view, objectId, BigInt(sizeBytes), nodes);
 	}
 
 	async #objectOf(submission: SubmissionRow): Promise<RootedObject> {
