@@ -11,7 +11,7 @@ const INSTALLED_LOCK = 'node_modules/.package-lock.json';
 const TYPESCRIPT_FOLDERS = ['src', 'test', 'bench'];
 
 /** Entries of src/client/ that package.json exports. */
-const BROWSER_MODULES = ['verify'];
+const BROWSER_MODULES = ['client', 'verify'];
 
 const ADDON_MANIFESTS = [
 	'Cargo.toml',
@@ -92,7 +92,7 @@ const typescript = {
 	},
 };
 
-/** What browsers load: each entry as one module without imports. */
+/** What browsers load, one module for each entry; the client imports the verifier, so that both know one VerifyError. */
 const browser = {
 	name: 'browser',
 	title: () => 'bundling the browser modules',
@@ -107,7 +107,9 @@ const browser = {
 		runTool('browser', process.execPath, [
 			'node_modules/esbuild/bin/esbuild',
 			...BROWSER_MODULES.map((name) => `src/client/${name}.ts`),
-			...'--bundle --minify --format=esm --platform=browser --target=es2022 --outdir=dist/client'.split(' '),
+			...'--bundle --minify --format=esm --platform=browser --target=es2022 --external:./verify.js --outdir=dist/client'.split(
+				' ',
+			),
 		]),
 };
 

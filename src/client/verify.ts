@@ -53,7 +53,8 @@ export class RangeVerifier {
 	/** Being filled; undefined behind the end and after a failure. */
 	#block: Uint8Array | undefined;
 	#filled = 0;
-	#isWhole = false;
+	/** The whole answer was there and right. */
+	isWhole = false;
 
 	/** Throws RangeError for a root that is none or a range that the file does not have. */
 	constructor(wanted: RangeWanted) {
@@ -79,11 +80,11 @@ export class RangeVerifier {
 
 	/** To be called when the answer has ended. Throws VerifyError if it was cut. */
 	end(): void {
-		if (!this.#isWhole) throw new VerifyError('the answer was cut');
+		if (!this.isWhole) throw new VerifyError('the answer was cut');
 	}
 
 	#expect({ done, value }: IteratorResult<number, undefined>): void {
-		this.#isWhole = done === true;
+		this.isWhole = done === true;
 		this.#filled = 0;
 		if (value) this.#block = new Uint8Array(value);
 	}

@@ -133,7 +133,9 @@ async function sendRangeProof(
 	if (isKnownToClient(context, headers, etag, response, NO_STORE)) return;
 	const { lengthBytes, pieces } = rangeProof(context.store, file, range);
 	const head = ['Content-Type', RANGE_PROOF_TYPE, 'Content-Length', String(lengthBytes), 'ETag', etag];
-	head.push('X-Content-Type-Options', 'nosniff', 'Vary', 'Range', ...NO_STORE);
+	head.push('X-Content-Type-Options', 'nosniff', ...NO_STORE);
+	// Beside what else the answer varies by.
+	response.appendHeader('Vary', 'Range');
 	if (method !== 'HEAD') {
 		await sendPieces(context, response, pieces(), lengthBytes, 200, head);
 		return;
