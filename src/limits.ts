@@ -50,6 +50,8 @@ export const LIMITS = {
 	httpSmallFileBytes: 65_536,
 	/** Ranges of one request. */
 	httpRanges: 100,
+	/** Segments of a proved range whose hashes are looked up at once: they lie in one or two rows of each band of the tree. */
+	httpProofSegments: 16,
 	/** Entries of one list, and submissions that are looked at for it. */
 	listEntries: 1000,
 	listedSubmissions: 4096,

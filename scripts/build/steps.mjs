@@ -10,6 +10,9 @@ const PLATFORM = `${process.platform} ${process.arch} abi ${process.versions.mod
 const INSTALLED_LOCK = 'node_modules/.package-lock.json';
 const TYPESCRIPT_FOLDERS = ['src', 'test', 'bench'];
 
+/** Entries of src/client/ that package.json exports. */
+const BROWSER_MODULES = ['client', 'verify'];
+
 const ADDON_MANIFESTS = [
 	'Cargo.toml',
 	'Cargo.lock',
@@ -89,7 +92,28 @@ const typescript = {
 	},
 };
 
-export const steps = [packages, rocksdb, addon, typescript];
+/** What browsers load, one module for each entry; the client imports the verifier, so that both know one VerifyError. */
+const browser = {
+	name: 'browser',
+	title: () => 'bundling the browser modules',
+	tools: [],
+	inputs: () =>
+		hashOf(
+			[PLATFORM, directDependencies().esbuild],
+			['tsconfig.json', ...['src/client', 'src/api/rest'].flatMap((folder) => filesBelow(folder, () => true))],
+		),
+	outputs: () => BROWSER_MODULES.map((name) => `dist/client/${name}.js`),
+	run: () =>
+		runTool('browser', process.execPath, [
+			'node_modules/esbuild/bin/esbuild',
+			...BROWSER_MODULES.map((name) => `src/client/${name}.ts`),
+			...'--bundle --minify --format=esm --platform=browser --target=es2022 --external:./verify.js --outdir=dist/client'.split(
+				' ',
+			),
+		]),
+};
+
+export const steps = [packages, rocksdb, addon, typescript, browser];
 
 /** Runs the npm that runs this, if one does, else the one on the path. */
 function runNpm(name, args, env) {

@@ -7,32 +7,31 @@ import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
-import { SEGMENT_BYTES, bytesOfHex, type DataRoot, type FlowId, type SectorIndex, type TxSeq } from '../units.js';
+import { type DataRoot, type FlowId, type SectorIndex, type TxSeq } from '../units.js';
 import type { CheckedObjects } from './checked-objects.js';
 import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
 import { ContentBinding } from './content-binding.js';
 import { FileDeletion } from './file-deletion.js';
 import { FileLookup } from './file-lookup.js';
+import { FileProofs } from './file-proofs.js';
 import { flowRootOf, proveSector, type FlowProofParts } from './flow-proofs.js';
 import { flowSegmentAt, type FlowSegment } from './flow-segments.js';
 import type { FlowExtent } from './flow-tree.js';
 import { healthReasons } from './health.js';
 import { HeldContent } from './held-content.js';
-import { objectProof } from './object-tree.js';
 import { ObjectReader } from './object-reader.js';
-import { DELETED_BECAUSE, NO_ROOT, objectDeleted, uploadBytes, type ObjectId } from './records.js';
+import { DELETED_BECAUSE, NO_ROOT, objectDeleted, type ObjectId } from './records.js';
 import type { Losses } from './losses.js';
 import { LostSegments } from './lost-segments.js';
 import type { PendingObjects } from './pending-objects.js';
 import type { RootLocks } from './key-locks.js';
 import type { RootedObject, SubmissionRow } from './rows.js';
-import { includesSegment } from './segment-ranges.js';
 import { Resumables } from './resumables.js';
+import { includesSegment, type SegmentRange } from './segment-ranges.js';
 import { submissionAt } from './submissions.js';
 import type {
 	FilePiece,
-	FileProof,
 	FileStore,
 	FlowInfo,
 	HealthReason,
@@ -77,6 +76,7 @@ export class LogFileStore implements FileStore {
 	readonly #reader: ObjectReader;
 	readonly #held: HeldContent;
 	readonly #lookup: FileLookup;
+	readonly #fileProofs: FileProofs;
 	readonly #proofs: FlowProofParts;
 	readonly #deletion: FileDeletion;
 	readonly #binding: ContentBinding;
@@ -109,6 +109,7 @@ export class LogFileStore implements FileStore {
 		const isWhole = losses.files.length === 0 && losses.volumes.length === 0;
 		const lost = isWhole ? undefined : new LostSegments(view, (lane, fileNo) => log.isLost(lane, fileNo));
 		this.#held = new HeldContent(view, this.#reader, parts.damage, lost);
+		this.#fileProofs = new FileProofs(view, this.#held);
 		this.#lookup = new FileLookup(view, this.#flowId, this.#held);
 		this.#deletion = new FileDeletion(parts);
 		this.#binding = new ContentBinding({
@@ -179,26 +180,12 @@ export class LogFileStore implements FileStore {
 		return this.#held.small(file.root, from, to);
 	}
 
-	async segmentProof(
-		file: StoredFile,
-		index: number,
-	): Promise<{ readonly data: Uint8Array; readonly proof: FileProof }> {
-		if (!Number.isSafeInteger(index) || index < 0 || index >= file.segments) {
-			throw new PerigeeError('NOT_FOUND', `the file has ${file.segments} segments`);
-		}
-		const from = index * SEGMENT_BYTES;
-		// Side by side: the way into the engine's threads and the disk is most of both.
-		const [bytes, path] = await Promise.all([
-			this.#held.small(file.root, from, Math.min(from + SEGMENT_BYTES, file.sizeBytes)),
-			this.#segmentPath(file.root, index),
-		]);
-		// The object may have been replaced meanwhile; its successor, which the bytes then come from, has the same tree.
-		const proof = path ?? (await this.#segmentPath(file.root, index));
-		if (!proof) throw new PerigeeError('DATA_DAMAGED', 'rows of the proof are missing');
-		if (bytes.length === uploadBytes(bytes.length)) return { data: bytes, proof };
-		const data = new Uint8Array(uploadBytes(bytes.length));
-		data.set(bytes);
-		return { data, proof };
+	segmentProof(file: StoredFile, index: number): ReturnType<FileStore['segmentProof']> {
+		return this.#fileProofs.segment(file, index);
+	}
+
+	subtreeRoots(file: StoredFile, nodes: readonly SegmentRange[]): Promise<readonly Uint8Array[]> {
+		return this.#fileProofs.subtrees(file, nodes);
 	}
 
 	async deleteFile(root: DataRoot): Promise<void> {
@@ -260,13 +247,6 @@ export class LogFileStore implements FileStore {
 	}
 
 	/** Undefined when a row that it needs is missing. */
-	async #segmentPath(dataRoot: DataRoot, index: number): Promise<FileProof | undefined> {
-		const object = await this.#held.object(dataRoot);
-		const root = bytesOfHex(dataRoot);
-		if (object.place) return { lemma: [root], path: [] };
-		return objectProof(this.#parts.view, object.objectId, BigInt(object.sizeBytes), root, index);
-	}
-
 	async #objectOf(submission: SubmissionRow): Promise<RootedObject> {
 		return this.#held.object(submission.dataRoot);
 	}

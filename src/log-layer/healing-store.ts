@@ -14,6 +14,7 @@ import type { Clock } from '../io/clock.js';
 import { LIMITS } from '../limits.js';
 import type { DataRoot, SectorIndex, TxSeq } from '../units.js';
 import type { DamageEntry } from './damage.js';
+import type { SegmentRange } from './segment-ranges.js';
 import type { Store } from './store.js';
 import type {
 	FilePiece,
@@ -254,6 +255,10 @@ class HealingFiles implements FileStore {
 
 	segmentProof(file: StoredFile, index: number): ReturnType<FileStore['segmentProof']> {
 		return this.#healing.use((store) => store.files.segmentProof(file, index));
+	}
+
+	subtreeRoots(file: StoredFile, nodes: readonly SegmentRange[]): Promise<readonly Uint8Array[]> {
+		return this.#healing.use((store) => store.files.subtreeRoots(file, nodes));
 	}
 
 	deleteFile(root: DataRoot): Promise<void> {

@@ -8,6 +8,7 @@ import { fileGeometry, treeProof, treeRoot, zeroHash } from '../native/addon.js'
 import { HASH_BYTES, SEGMENT_SECTORS } from '../units.js';
 import { decodeSegmentRow, rowKeys } from './rows.js';
 import type { ObjectId } from './records.js';
+import type { SegmentRange } from './segment-ranges.js';
 import type { FileProof } from './types.js';
 import type { View, ViewTurn } from './view.js';
 
@@ -213,14 +214,43 @@ export async function objectSubtree(
 	first: number,
 	levels: number,
 ): Promise<Uint8Array | undefined> {
+	const segmentsPadded = Number(fileGeometry(sizeBytes).segmentsPadded);
+	if (first + 2 ** levels > segmentsPadded) return undefined;
+	return (await objectSubtrees(view, objectId, sizeBytes, [{ first, count: 2 ** levels }]))?.[0];
+}
+
+/**
+ * Roots of nodes of the tree, each over the padded segments [first, first + count): `first` is a multiple of the smallest power of two that is
+ * not below `count`, and only a node that ends with the tree has another count than that power. Undefined when rows are missing.
+ */
+export async function objectSubtrees(
+	view: View,
+	objectId: ObjectId,
+	sizeBytes: bigint,
+	nodes: readonly SegmentRange[],
+): Promise<readonly Uint8Array[] | undefined> {
 	const geometry = fileGeometry(sizeBytes);
-	const band = levels < LOWEST_LEVELS ? 0 : 1 + Math.floor((levels - LOWEST_LEVELS) / BAND_LEVELS);
-	const span = 2 ** (levels - levelsBelow(band));
-	const firstOfBand = first / 2 ** levelsBelow(band);
-	const row = rowPlace(band, Math.floor(firstOfBand / leavesOf(band)), Number(geometry.segmentsPadded));
-	const [leaves] = (await readRows(view, objectId, Number(geometry.segments), [row])) ?? [];
-	if (!leaves) return undefined;
-	const within = firstOfBand - row.first;
-	const part = leaves.subarray(within * HASH_BYTES, (within + span) * HASH_BYTES);
-	return part.length === span * HASH_BYTES ? treeRoot(part) : undefined;
+	const rows = new Map<string, RowPlace>();
+	const places = nodes.map(({ first, count }) => {
+		const band = bandOf(count);
+		const below = 2 ** levelsBelow(band);
+		const row = Math.floor(first / below / leavesOf(band));
+		const name = `${band}/${row}`;
+		const place = rowPlace(band, row, Number(geometry.segmentsPadded));
+		rows.set(name, place);
+		return { name, from: first / below - place.first, to: Math.ceil((first + count) / below) - place.first };
+	});
+	const found = await readRows(view, objectId, Number(geometry.segments), [...rows.values()]);
+	if (!found) return undefined;
+	const hashes = new Map([...rows.keys()].map((name, index) => [name, found[index] as Uint8Array]));
+	return places.map(({ name, from, to }) =>
+		treeRoot((hashes.get(name) as Uint8Array).subarray(from * HASH_BYTES, to * HASH_BYTES)),
+	);
+}
+
+/** The highest band whose hashes are not above a node of `count` segments. */
+function bandOf(count: number): number {
+	let band = 0;
+	while (2 ** levelsBelow(band + 1) <= count) band++;
+	return band;
 }

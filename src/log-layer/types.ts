@@ -1,6 +1,7 @@
 /** What the file store shows to the API and to other rooms (docs/architecture.md §6, §7). */
 import type { DataRoot, SectorIndex, TxSeq } from '../units.js';
 import type { DamageEntry } from './damage.js';
+import type { SegmentRange } from './segment-ranges.js';
 
 export interface UploadOptions {
 	/** '' when the client gave none. */
@@ -193,6 +194,11 @@ export interface FileStore {
 	readSmall(file: StoredFile, from: number, to: number): Promise<Uint8Array>;
 	/** Bytes of segment `index` as uploaded (the last one zero-padded to whole sectors) and its proof against the root. */
 	segmentProof(file: StoredFile, index: number): Promise<{ readonly data: Uint8Array; readonly proof: FileProof }>;
+	/**
+	 * Roots of nodes of the file's tree, each over padded segments [first, first + count); of one that is the last of the file and shorter, over
+	 * the leaves that it has. Errors: GONE, NOT_HELD, DATA_DAMAGED.
+	 */
+	subtreeRoots(file: StoredFile, nodes: readonly SegmentRange[]): Promise<readonly Uint8Array[]>;
 	/**
 	 * Deletes the content of a file; its submissions and names stay. Resolves when that is durable and reads answer GONE; deleting what is
 	 * deleted changes nothing. Errors: NOT_FOUND, NOT_HELD, and those of a write.

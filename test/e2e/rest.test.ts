@@ -1,12 +1,11 @@
 /** The whole path on a real process: real sockets, real log files, real index. */
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import {
 	fileRoot,
 	keccak256,
@@ -16,35 +15,10 @@ import {
 	verifyFlowProof,
 } from '../../src/native/addon.js';
 import { bytesOfHex, hexOf } from '../../src/units.js';
-import { runCli, spawnCli, temporaryDirectory } from '../support/processes.js';
+import { runCli, type RunningNode, startNode, temporaryDirectory } from '../support/processes.js';
 import { ask, eventually, put, RawConnection } from '../support/rest-server.js';
 
-interface RunningProcess {
-	readonly child: ChildProcess;
-	readonly url: string;
-	readonly port: number;
-	readonly dataDir: string;
-}
-
-/** Runs `perigee start` on a directory; answers once it has said where it listens. */
-async function startNode(t: TestContext, dataDir: string, flags: readonly string[] = []): Promise<RunningProcess> {
-	const child = spawnCli(['start', '--data-dir', dataDir, '--http', '127.0.0.1:0', '--log-level', 'error', ...flags]);
-	t.after(() => void child.kill('SIGKILL'));
-	let errors = '';
-	child.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()));
-	let said = '';
-	while (!said.includes('\ntry: ')) {
-		const [chunk] = (await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')])) as [
-			Buffer | number | null,
-		];
-		if (!Buffer.isBuffer(chunk)) throw new Error(`the node ended with ${chunk}: ${errors}`);
-		said += chunk.toString();
-	}
-	const url = /listens on (\S+) /.exec(said)?.[1] ?? '';
-	return { child, url, port: Number(new URL(url).port), dataDir };
-}
-
-async function end(node: RunningProcess, signal: NodeJS.Signals): Promise<number | null> {
+async function end(node: RunningNode, signal: NodeJS.Signals): Promise<number | null> {
 	node.child.kill(signal);
 	const [code] = (await once(node.child, 'exit')) as [number | null];
 	return code;
@@ -73,7 +47,7 @@ test('files of all sizes come back whole, in ranges and with proofs, also after 
 	assert.equal(await end(node, 'SIGINT'), 0);
 });
 
-async function checkFile(node: RunningProcess, bytes: Buffer, index: number, round: string): Promise<void> {
+async function checkFile(node: RunningNode, bytes: Buffer, index: number, round: string): Promise<void> {
 	const root = rootOf(bytes);
 	const what = `${bytes.length} bytes, ${round}`;
 	for (const path of [`/v1/files/${root}`, `/v1/submissions/${index}`]) {
@@ -110,7 +84,7 @@ async function checkFile(node: RunningProcess, bytes: Buffer, index: number, rou
 }
 
 /** First and last sector of every file prove themselves against the flow root after each submission. */
-async function checkFlow(node: RunningProcess, files: readonly Buffer[]): Promise<void> {
+async function checkFlow(node: RunningNode, files: readonly Buffer[]): Promise<void> {
 	for (let at = 0; at < files.length; at++) {
 		const info = (await ask(node, `/v1/submissions/${at}/info`)).json;
 		for (const sector of [
@@ -249,7 +223,7 @@ test('a signal lets a running upload finish; a second one does not wait for it',
 });
 
 /** An upload of which one byte is missing. */
-async function beginUpload(node: RunningProcess): Promise<RawConnection> {
+async function beginUpload(node: RunningNode): Promise<RawConnection> {
 	const connection = await RawConnection.open(node);
 	connection.send('PUT /v1/upload/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nxy');
 	const isUnderWay = async () => (await ask(node, '/metrics')).text.includes('\nperigee_uploads_in_progress 1\n');
@@ -257,7 +231,7 @@ async function beginUpload(node: RunningProcess): Promise<RawConnection> {
 	return connection;
 }
 
-async function refuses(node: RunningProcess): Promise<boolean> {
+async function refuses(node: RunningNode): Promise<boolean> {
 	return await ask(node, '/health/live').then(
 		() => false,
 		() => true,

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { PerigeeError } from '../../src/errors.js';
 import { listFiles } from '../../src/log-layer/listing.js';
+import type { SegmentRange } from '../../src/log-layer/segment-ranges.js';
 import type {
 	FilePiece,
 	FileProof,
@@ -225,6 +226,14 @@ export class MemoryFileStore implements FileStore {
 		const filled = Buffer.alloc(Math.ceil(data.length / SECTOR_BYTES) * SECTOR_BYTES);
 		data.copy(filled);
 		return { data: filled, proof: proofOf(Buffer.concat(roots), index) };
+	}
+
+	async subtreeRoots(file: StoredFile, nodes: readonly SegmentRange[]): Promise<readonly Uint8Array[]> {
+		const bytes = this.#bytesOf(file);
+		return nodes.map(({ first, count }) => {
+			const sectors = Math.min(count * SEGMENT_SECTORS, Number(file.paddedSectors) - first * SEGMENT_SECTORS);
+			return treeRoot(sectorLeaves(bytes.subarray(first * SEGMENT_BYTES, (first + count) * SEGMENT_BYTES), sectors));
+		});
 	}
 
 	flow(): FlowInfo {

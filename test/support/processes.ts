@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -75,4 +76,30 @@ export async function startMemoryNode(
 	const [line] = (await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])) as [Buffer | number | null];
 	if (!Buffer.isBuffer(line)) throw new Error(`the node ended with ${line}`);
 	return line.toString('utf8').trim();
+}
+
+/** A node as a process of its own. */
+export interface RunningNode {
+	readonly child: ChildProcess;
+	readonly url: string;
+	readonly port: number;
+	readonly dataDir: string;
+}
+
+/** Runs `perigee start` on a directory; answers once it has said where it listens. */
+export async function startNode(t: TestContext, dataDir: string, flags: readonly string[] = []): Promise<RunningNode> {
+	const child = spawnCli(['start', '--data-dir', dataDir, '--http', '127.0.0.1:0', '--log-level', 'error', ...flags]);
+	t.after(() => void child.kill('SIGKILL'));
+	let errors = '';
+	child.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+	let said = '';
+	while (!said.includes('\ntry: ')) {
+		const [chunk] = (await Promise.race([once(child.stdout as Readable, 'data'), once(child, 'exit')])) as [
+			Buffer | number | null,
+		];
+		if (!Buffer.isBuffer(chunk)) throw new Error(`the node ended with ${chunk}: ${errors}`);
+		said += chunk.toString();
+	}
+	const url = /listens on (\S+) /.exec(said)?.[1] ?? '';
+	return { child, url, port: Number(new URL(url).port), dataDir };
 }

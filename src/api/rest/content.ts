@@ -6,9 +6,11 @@ import type { FilePiece, StoredFile } from '../../log-layer/types.js';
 import { ifMatchHolds, ifNoneMatchNames, ifRangeHolds } from './conditions.js';
 import { type EndpointDefinition, ENDPOINTS } from './definitions.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
+import { NO_STORE } from './json.js';
 import { cleanMediaType, contentDisposition } from './names.js';
 import { rootOf, txSeqOf } from './params.js';
 import { withExtras } from './problem.js';
+import { RANGE_PROOF_TYPE, rangeProof } from './range-proof.js';
 import { rangeParts } from './range-parts.js';
 import { type ByteRange, parseRanges } from './ranges.js';
 import { streamFile } from './stream-file.js';
@@ -80,6 +82,10 @@ export async function sendContent(
 	const { headers, method } = request.raw;
 	const etag = `"${file.root}"`;
 	refuseDeleted(file);
+	if (wantsRangeProof(request.query)) {
+		await sendRangeProof(context, request, response, file);
+		return;
+	}
 	if (isKnownToClient(context, headers, etag, response)) return;
 	if (method === 'HEAD') {
 		if (!file.finalized) throw new PerigeeError('NOT_HELD');
@@ -101,6 +107,41 @@ export async function sendContent(
 	const status = ranges === undefined ? 200 : 206;
 	if (isVerified) await sendPieces(context, response, source({ from, to }), to - from, status, head);
 	else await sendBytes(context, response, file, { from, to, status, head });
+}
+
+/** Errors: BAD_REQUEST. */
+function wantsRangeProof({ proof, verify }: RestRequest['query']): boolean {
+	if (proof === undefined) return false;
+	if (proof !== 'range') throw new PerigeeError('BAD_REQUEST', 'proof is range, or absent.');
+	if (verify !== undefined) throw new PerigeeError('BAD_REQUEST', 'An answer with a proof is not verified here too.');
+	return true;
+}
+
+/** The range of the request, or the whole file, with what proves it. No cache knows how to cut such an answer, so none may keep it. */
+async function sendRangeProof(
+	context: RestContext,
+	{ raw: { headers, method } }: RestRequest,
+	response: ServerResponse,
+	file: StoredFile,
+): Promise<void> {
+	const whole = { from: 0, to: file.sizeBytes };
+	const ranges = method === 'HEAD' ? undefined : rangesOf(headers, file.sizeBytes, `"${file.root}"`);
+	if (ranges !== undefined && ranges.length > 1) throw new PerigeeError('BAD_REQUEST', 'A proof is of one range.');
+	const range = ranges?.[0] ?? whole;
+	const etag = `"${file.root}:${range.from}-${range.to - 1}:proof"`;
+	if (isKnownToClient(context, headers, etag, response, NO_STORE)) return;
+	const { lengthBytes, pieces } = rangeProof(context.store, file, range);
+	const head = ['Content-Type', RANGE_PROOF_TYPE, 'Content-Length', String(lengthBytes), 'ETag', etag];
+	head.push('X-Content-Type-Options', 'nosniff', ...NO_STORE);
+	// Beside what else the answer varies by.
+	response.appendHeader('Vary', 'Range');
+	if (method !== 'HEAD') {
+		await sendPieces(context, response, pieces(), lengthBytes, 200, head);
+		return;
+	}
+	if (!file.finalized) throw new PerigeeError('NOT_HELD');
+	response.writeHead(200, head);
+	response.end();
 }
 
 /** Errors: BAD_REQUEST. */
@@ -141,6 +182,7 @@ export function isKnownToClient(
 	headers: IncomingHttpHeaders,
 	etag: string,
 	response: ServerResponse,
+	caching: readonly string[] = ['Cache-Control', immutable(context)],
 ): boolean {
 	const ifMatch = headers['if-match'];
 	if (ifMatch !== undefined && !ifMatchHolds(ifMatch, etag)) {
@@ -148,7 +190,7 @@ export function isKnownToClient(
 	}
 	const ifNoneMatch = headers['if-none-match'];
 	if (ifNoneMatch === undefined || !ifNoneMatchNames(ifNoneMatch, etag)) return false;
-	response.writeHead(304, ['ETag', etag, 'Cache-Control', immutable(context)]);
+	response.writeHead(304, ['ETag', etag, ...caching]);
 	response.end();
 	return true;
 }

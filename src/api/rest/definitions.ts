@@ -34,10 +34,20 @@ const contentQuery = Type.Object({
 			description: 'merkle: each segment is hashed again and led up to the data root before any of it is sent; slower.',
 		}),
 	),
+	proof: Type.Optional(
+		Type.String({
+			description:
+				'range: the answer is the range asked for, or the whole file, together with what proves it (docs/range-proof.md).',
+		}),
+	),
 });
 
 const contentAnswers = {
-	200: { description: 'The whole file, with the type and name of its upload.', contentType: '*/*' },
+	200: {
+		description:
+			'The whole file, with the type and name of its upload; with proof=range one range and its proof, as application/vnd.perigee.range-proof.',
+		contentType: '*/*',
+	},
 	206: {
 		description: 'The range asked for, Content-Range tells which; of several, multipart/byteranges with one part each.',
 		contentType: '*/*',

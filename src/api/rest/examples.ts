@@ -76,6 +76,14 @@ const INFO = {
 const PADDED =
 	'SGVsbG8sIFBlcmlnZWUhCgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==';
 
+/** The same file has one sector, whose hash is the root: bytes 7 to 13 are proved by the header and the sector (docs/range-proof.md). */
+const PROVED = `PGRP${words(1)}${words(16, 0)}${words(7, 0)}${words(14, 0)}Hello, Perigee!\n`;
+
+/** Small numbers as 4 bytes each, little-endian. */
+function words(...values: readonly number[]): string {
+	return values.map((value) => String.fromCharCode(value, 0, 0, 0)).join('');
+}
+
 export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 	putUpload: {
 		params: {
@@ -162,8 +170,11 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 		params: {
 			root: EXAMPLE_ROOT,
 		},
-		status: 200,
-		answer: 'Hello, Perigee!\n',
+		headers: {
+			range: 'bytes=7-13',
+		},
+		status: 206,
+		answer: 'Perigee',
 	},
 	directoryPath: {
 		params: {
@@ -237,11 +248,14 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 		params: {
 			txSeq: '0',
 		},
+		query: {
+			proof: 'range',
+		},
 		headers: {
 			range: 'bytes=7-13',
 		},
-		status: 206,
-		answer: 'Perigee',
+		status: 200,
+		answer: PROVED,
 	},
 	submissionInfo: {
 		params: {

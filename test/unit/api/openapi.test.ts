@@ -88,7 +88,7 @@ test('the page for people has all its files and lets nobody else run anything', 
 	const page = await ask(rest, '/docs');
 	assert.equal(page.status, 200);
 	assert.match(String(page.headers['content-security-policy']), /default-src 'none'; script-src 'self';/);
-	const files = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, path]) => path as string);
+	const files = [...page.text.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path]) => path as string);
 	assert.equal(files.length, 3);
 	for (const path of files) {
 		const file = await ask(rest, path);

@@ -59,6 +59,8 @@ export function violationsOf(path: string, imports: readonly FoundImport[]): str
 
 function objectionTo(path: string, room: string, allowed: readonly string[], found: FoundImport): string | undefined {
 	const { specifier } = found;
+	if (!specifier.startsWith('.') && !found.typeOnly && room === 'client')
+		return 'client also runs in browsers: no packages, nothing of Node';
 	if (!specifier.startsWith('.'))
 		return KEPT.find(({ meant, rooms }) => meant.test(specifier) && !rooms.includes(room))?.why;
 	const target = posix.join(posix.dirname(path), specifier);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, sep } from 'node:path';
+import { join, posix, sep } from 'node:path';
 import { describe, test } from 'node:test';
 import { violationsOf } from './import-rules.js';
 import { importsOf } from './import-scanner.js';
@@ -24,6 +24,20 @@ describe('import direction (docs/architecture.md §3)', () => {
 		assert.deepEqual(violations, []);
 	});
 
+	test('nothing that src/client needs at run time needs a package or Node', () => {
+		const reached = new Set(readdirSync(join(SOURCE_DIRECTORY, 'client')).map((name) => `client/${name}`));
+		const bare: string[] = [];
+		for (const path of reached) {
+			for (const { specifier, typeOnly } of importsOf(readFileSync(join(SOURCE_DIRECTORY, path), 'utf8'))) {
+				if (typeOnly) continue;
+				if (specifier.startsWith('.')) reached.add(posix.join(posix.dirname(path), specifier.replace(/\.js$/, '.ts')));
+				else bare.push(`${path} imports ${specifier}`);
+			}
+		}
+		assert.ok(reached.size > 2);
+		assert.deepEqual(bare, []);
+	});
+
 	const refused: [path: string, source: string, reason: RegExp][] = [
 		['db/rocks.ts', `import { FileStore } from '../log-layer/file-store.js';`, /db may not import log-layer/],
 		['io/node-io.ts', `import { simd } from '../native/addon.js';`, /io may not import native/],
@@ -40,6 +54,8 @@ describe('import direction (docs/architecture.md §3)', () => {
 		['append-log/lane.ts', `import { open } from 'node:fs/promises';`, /through StorageIo/],
 		['settlement/embedded/embedded.ts', `import { open } from '../../append-log/append-log.js';`, /one writer/],
 		['client/client.ts', `import { server } from '../api/http-server.js';`, /endpoint definitions/],
+		['client/client.ts', `import { Buffer } from 'node:buffer';`, /nothing of Node/],
+		['client/client.ts', `import { Type } from 'typebox';`, /no packages/],
 		['client/client.ts', `import { LIMITS } from '../limits.js';`, /client may not import limits/],
 		['cli/main.ts', `import x from '../../bench/run.js';`, /outside of src/],
 		['attic/old.ts', '', /no room/],

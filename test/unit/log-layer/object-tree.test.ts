@@ -3,16 +3,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { RangeShape } from '../../../src/api/rest/range-proof-shape.js';
 import type { LogRecord } from '../../../src/append-log/types.js';
 import { openRocksKv } from '../../../src/db/rocks.js';
 import type { KvEngine } from '../../../src/db/kv-engine.js';
 import { applyPayloadRecords } from '../../../src/log-layer/apply-payload.js';
-import { objectProof, objectSubtree, zeroSegmentRoot } from '../../../src/log-layer/object-tree.js';
+import { objectProof, objectSubtree, objectSubtrees, zeroSegmentRoot } from '../../../src/log-layer/object-tree.js';
 import { objectClosed } from '../../../src/log-layer/records.js';
 import { decodeRootRow, encodeSegmentRow, rowKeys } from '../../../src/log-layer/rows.js';
 import type { View } from '../../../src/log-layer/view.js';
 import { crc32c, fileGeometry, keccak256, treeProof, treeRoot } from '../../../src/native/addon.js';
-import { HASH_BYTES, hexOf, type Lsn, rootFromBytes, SEGMENT_BYTES } from '../../../src/units.js';
+import { HASH_BYTES, hexOf, type Lsn, rootFromBytes, SEGMENT_BYTES, SEGMENT_SECTORS } from '../../../src/units.js';
 import { LossyKv } from '../../support/lossy-kv.js';
 import { Prng } from '../../support/prng.js';
 import { emptyMemory, quietView } from '../../support/quiet-view.js';
@@ -141,6 +142,29 @@ describe('hashes of aligned subtrees of segments', () => {
 			for (let levels = 0; 2 ** levels < count; levels++) {
 				for (let first = 0; first + 2 ** levels <= count; first += 2 ** levels * (1 + (count >> (levels + 4))))
 					await assertSubtree(object, first, levels);
+			}
+		}
+	});
+});
+
+describe('hashes of nodes beside the ways of a range', () => {
+	it('equal those over the segment roots, also where the tree is not perfect', async () => {
+		const prng = new Prng(9);
+		for (const segments of [2, 3, 7, 16, 17, 18, 255, 256, 257, 300, 4096, 4097, 5000, 70_000]) {
+			const object = await objectOf(segments);
+			const size = Number(object.sizeBytes);
+			const lastByte = size - 1;
+			for (const from of [0, lastByte, ...Array.from({ length: 8 }, () => prng.below(size))]) {
+				const to = Math.min(size, from + 1 + prng.below(20 * SEGMENT_BYTES));
+				const steps = [...new RangeShape({ size, from, to }).steps()];
+				const nodes = steps
+					.flatMap(({ beside }) => beside)
+					.map(({ first, count }) => ({ first: first / SEGMENT_SECTORS, count: Math.ceil(count / SEGMENT_SECTORS) }));
+				const hashes = await objectSubtrees(object.view, OBJECT, object.sizeBytes, nodes);
+				const expected = nodes.map(({ first, count }) =>
+					treeRoot(object.leaves.subarray(first * HASH_BYTES, (first + count) * HASH_BYTES)),
+				);
+				assert.deepEqual(hashes?.map(hexOf), expected.map(hexOf), `${from}-${to} of ${segments} segments`);
 			}
 		}
 	});

@@ -1,0 +1,102 @@
+/** Uploads: in one request, or in several that go on where a connection broke off (tus 1.0). */
+import type { Static } from 'typebox';
+import type { UPLOAD_RESULT } from '../api/rest/schemas.js';
+import type { Requests } from './request.js';
+import { type Content, lengthOf, Pieces, sizeOf, streamOf } from './source.js';
+import { TusUpload, wrongSize } from './tus-upload.js';
+
+export type UploadResult = Static<typeof UPLOAD_RESULT>;
+
+export interface UploadOptions {
+	/** File name, at most 1,024 bytes of UTF-8; none when absent. */
+	readonly name?: string;
+	/** Media type; that of a Blob when absent. */
+	readonly type?: string;
+	/** Bytes of a stream or iterable, where they are known. */
+	readonly size?: number;
+	/** Refused (ROOT_MISMATCH) if the content has another data root. */
+	readonly expectedRoot?: string;
+	readonly signal?: AbortSignal;
+	/** Told how many bytes are sent, and how many there are if that is known. */
+	readonly onProgress?: (doneBytes: number, totalBytes: number | undefined) => void;
+}
+
+export interface ResumableOptions extends UploadOptions {
+	/** Address of an upload that was begun before, from `onAddress`: it goes on where it ended. */
+	readonly address?: string;
+	/** Told the address of the upload as soon as there is one; who keeps it can go on after anything. */
+	readonly onAddress?: (address: string) => void;
+	/** Bytes of one request; 8 MiB when absent. Two such pieces of a stream are kept in memory. */
+	readonly pieceBytes?: number;
+	/** Tries without a single new byte before it is given up; 5 when absent. */
+	readonly tries?: number;
+}
+
+const PIECE_BYTES = 8 * 1024 * 1024;
+const SEGMENT_BYTES = 262_144;
+
+/**
+ * One request. Content of unknown length needs a runtime whose `fetch` sends streams over HTTP/1.1, as Node's does and browsers' do not.
+ * Errors: RequestError, what the signal says.
+ */
+export async function uploadAtOnce(
+	requests: Requests,
+	content: Content,
+	options: UploadOptions,
+): Promise<UploadResult> {
+	const { name = '', type = typeOf(content), expectedRoot, signal, onProgress } = options;
+	const size = sizeOf(content);
+	let sent = 0;
+	// Not every `fetch` leaves off reading a body that nobody wants any more.
+	let isOver = false;
+	const stream = (): ReadableStream<Uint8Array> =>
+		streamOf(
+			content,
+			(count) => onProgress?.((sent += count), options.size),
+			() => isOver || signal?.aborted === true,
+		);
+	try {
+		const result = await requests.json<UploadResult>(`/v1/upload/${encodeURIComponent(name)}`, {
+			method: 'PUT',
+			headers: {
+				'Content-Type': type,
+				...(expectedRoot === undefined ? {} : { 'Perigee-Expected-Root': expectedRoot }),
+			},
+			body: size === undefined ? stream() : (content as Blob | Uint8Array),
+			signal,
+		});
+		if (size !== undefined) onProgress?.(size, size);
+		return result;
+	} finally {
+		isOver = true;
+	}
+}
+
+/** Several requests; what broke off goes on. Errors: RequestError, TypeError when the content has another size, what the signal says. */
+export async function uploadResumably(
+	requests: Requests,
+	content: Content,
+	options: ResumableOptions,
+): Promise<UploadResult> {
+	const upload = new TusUpload(requests, sizeOf(content) ?? options.size, options);
+	const from = await upload.begin(typeOf(content));
+	const pieces = new Pieces(content, options.pieceBytes ?? PIECE_BYTES, from);
+	try {
+		let piece = await pieces.next();
+		while (!upload.isSent) {
+			// Only whoever has looked for a next one knows that a piece is the last: it tells the size if nobody has.
+			const next = await pieces.next();
+			await upload.send(piece, lengthOf(next) === 0);
+			piece = next;
+		}
+		if (lengthOf(piece) > 0) throw wrongSize(upload.size);
+	} finally {
+		await pieces.close();
+	}
+	const { root, txSeq, size } = upload.result();
+	return { root, txSeq, size, name: options.name ?? '', segments: Math.ceil(size / SEGMENT_BYTES) };
+}
+
+function typeOf(content: Content): string {
+	return (content instanceof Blob && content.type) || 'application/octet-stream';
+}
