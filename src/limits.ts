@@ -103,6 +103,8 @@ export const LIMITS = {
 	/** Longest text of metrics that it reads, and samples in it that it looks at. */
 	clientMetricsBytes: 4 * 1024 * 1024,
 	clientMetricSamples: 20_000,
+	/** Files of this size are sent by the command line so that they go on where they broke off. */
+	clientResumableBytes: 8 * 1024 * 1024,
 	/** A node of which the command line hears nothing for so long is gone. */
 	clientSilenceMs: 120_000,
 	/** Files of a directory that the command line sends or fetches at once. */

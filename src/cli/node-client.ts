@@ -23,7 +23,7 @@ export interface NodeOptions extends TokenOptions {
 }
 
 export interface NodeRequest {
-	readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+	readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
 	readonly path: string;
 	readonly headers?: http.OutgoingHttpHeaders;
 }

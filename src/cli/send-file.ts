@@ -1,10 +1,13 @@
 /** One file to a node: sent as it is read, hashed on the way, and compared with the root that the node computed. */
 import type { ClientRequest } from 'node:http';
 import { Readable } from 'node:stream';
+import { LIMITS } from '../limits.js';
+import { drained } from './drained.js';
 import { CliError } from './exit-codes.js';
 import { finishHash, type HashedFile, readLocal } from './local-file.js';
 import { accepted, type NodeClient, readJson } from './node-client.js';
 import { RootStream } from './root-stream.js';
+import { type LocalFile, sendResumable } from './send-resumable.js';
 
 export interface FileToSend {
 	/** Path of the file, `-` for standard input, or the bytes themselves. */
@@ -29,8 +32,17 @@ export interface UploadAnswer {
 	readonly segments: number;
 }
 
-/** Errors: CliError; `verification` when the node computed another root. */
+/** Errors: CliError; `verification` when the node computed another root. A large file goes on where it broke off. */
 export async function sendFile(client: NodeClient, file: FileToSend): Promise<UploadAnswer> {
+	return isLargeFile(file) ? sendResumable(client, file) : sendAtOnce(client, file);
+}
+
+function isLargeFile(file: FileToSend): file is LocalFile {
+	const { source, sizeBytes = 0 } = file;
+	return typeof source === 'string' && source !== '-' && sizeBytes >= LIMITS.clientResumableBytes;
+}
+
+async function sendAtOnce(client: NodeClient, file: FileToSend): Promise<UploadAnswer> {
 	const { label, sizeBytes } = file;
 	const { outgoing, answer } = client.begin({
 		method: 'PUT',
@@ -91,16 +103,4 @@ async function send(source: Readable, outgoing: ClientRequest, file: FileToSend)
 		outgoing.destroy();
 		throw error;
 	}
-}
-
-function drained(outgoing: ClientRequest): Promise<void> {
-	return new Promise((resolve) => {
-		const done = (): void => {
-			outgoing.off('drain', done);
-			outgoing.off('close', done);
-			resolve();
-		};
-		outgoing.on('drain', done);
-		outgoing.on('close', done);
-	});
 }

@@ -50,7 +50,7 @@ export function spawnCli(args: readonly string[], options: RunOptions = {}): Chi
 /** Settings of whoever runs the tests must not reach the processes under test. */
 function withoutOwn(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 	const kept = Object.entries(env).filter(([name]) => !name.startsWith('PERIGEE_') || name === 'PERIGEE_SIMD');
-	return { ...Object.fromEntries(kept), UV_THREADPOOL_SIZE: '8' };
+	return { ...Object.fromEntries(kept), UV_THREADPOOL_SIZE: '8', XDG_STATE_HOME: join(tmpdir(), 'perigee-test-state') };
 }
 
 /** A directory that goes with the test. */
