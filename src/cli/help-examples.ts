@@ -28,6 +28,11 @@ export const HELP_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
 	],
 	config: ['perigee config check --data-dir data', 'perigee config print --log-level debug > perigee.toml'],
 	rebuild: ['perigee rebuild --data-dir data'],
+	token: [
+		'perigee token create alice --scope read --scope write --data-dir data',
+		'perigee token create robot --scope write --data-dir data && perigee token ls --data-dir data',
+		'perigee token create old --scope read --data-dir data && perigee token rm old --data-dir data',
+	],
 	scrub: ['perigee scrub start', 'perigee scrub status --json', 'perigee scrub pause'],
 	errors: ['perigee errors list --json'],
 	bench: ['perigee bench --only keccak-8'],

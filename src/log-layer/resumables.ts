@@ -67,7 +67,11 @@ export class Resumables implements ResumableUploads {
 		return this.#locks.has(objectId);
 	}
 
-	async create(options: ResumableOptions): Promise<ResumableUpload> {
+	create(options: ResumableOptions): Promise<ResumableUpload> {
+		return this.#unlessStalled(this.#create(options));
+	}
+
+	async #create(options: ResumableOptions): Promise<ResumableUpload> {
 		const { admit, pending, maxFileBytes, randomness, clock, resumableExpiryMs, log } = this.#parts;
 		if ((options.sizeBytes ?? 0) > maxFileBytes) throw new PerigeeError('BODY_TOO_LARGE');
 		admit(options.sizeBytes ?? 0);
@@ -84,10 +88,11 @@ export class Resumables implements ResumableUploads {
 
 	async find(id: string): Promise<ResumableUpload> {
 		const wanted = parseId(id);
-		return this.#alone(wanted.objectId, async () => {
+		const finding = this.#alone(wanted.objectId, async () => {
 			const { known } = await this.#load(wanted);
 			return this.#remember(known);
 		});
+		return this.#unlessStalled(finding);
 	}
 
 	async resume(id: string, options: ResumeOptions): Promise<ResumeSession> {
@@ -101,17 +106,23 @@ export class Resumables implements ResumableUploads {
 			this.#sessions.delete(wanted.objectId);
 		});
 		ended.catch((error: unknown) => begun.reject(asPerigeeError(error)));
-		return begun.promise;
+		return this.#unlessStalled(begun.promise);
 	}
 
 	async remove(id: string): Promise<void> {
 		const wanted = parseId(id);
-		await this.#alone(wanted.objectId, async () => {
+		const removing = this.#alone(wanted.objectId, async () => {
 			const { known } = await this.#load(wanted);
 			if (known.fact.stored)
 				throw new PerigeeError('UPLOAD_CONFLICT', 'the upload is complete; delete the file by its root');
 			await this.#discard(wanted.objectId);
 		});
+		await this.#unlessStalled(removing);
+	}
+
+	/** What is durable when the index begins to wait for room is found later; the work goes on by itself. Errors: DISK_FULL. */
+	#unlessStalled<T>(work: Promise<T>): Promise<T> {
+		return this.#parts.view.unlessStalled(work);
 	}
 
 	/** Interrupts all requests and waits for them to end. */
@@ -146,6 +157,7 @@ export class Resumables implements ResumableUploads {
 		const noted = isNew ? this.#parts.log.write('bulk', [resumableFact(next)], false) : undefined;
 		const transfer = new ResumableTransfer(this.#parts, known, isNew ? next : fact, tail);
 		return new Session(transfer, {
+			unlessStalled: (work) => this.#unlessStalled(work),
 			paused: (after) => this.#remember(after),
 			failed: async (error) => {
 				await noted?.written;
@@ -223,6 +235,7 @@ export class Resumables implements ResumableUploads {
 
 /** What becomes of a request. */
 interface SessionEnds {
+	readonly unlessStalled: <T>(work: Promise<T>) => Promise<T>;
 	readonly paused: (known: KnownUpload) => ResumableUpload;
 	/** Nothing of what came counts. */
 	readonly failed: (error: unknown) => Promise<void>;
@@ -256,7 +269,15 @@ class Session implements ResumeSession {
 		return this.#transfer.write(chunk, isGiven);
 	}
 
-	async pause(): Promise<ResumableUpload> {
+	pause(): Promise<ResumableUpload> {
+		return this.#ends.unlessStalled(this.#pause());
+	}
+
+	async discard(): Promise<void> {
+		await this.#ends.unlessStalled(this.#discard());
+	}
+
+	async #pause(): Promise<ResumableUpload> {
 		try {
 			return this.#ends.paused(await this.#transfer.pause());
 		} catch (error) {
@@ -267,7 +288,7 @@ class Session implements ResumeSession {
 		}
 	}
 
-	async discard(): Promise<void> {
+	async #discard(): Promise<void> {
 		try {
 			await this.#giveUp(undefined);
 		} finally {

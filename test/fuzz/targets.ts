@@ -3,7 +3,6 @@
  * everything else (another error, an answer that breaks its promise) is a finding.
  */
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import { ifMatchHolds, ifNoneMatchNames, ifRangeHolds } from '../../src/api/rest/conditions.js';
 import { parseContentDigest } from '../../src/api/rest/digest.js';
 import { decodeDirectory, encodeDirectory } from '../../src/api/rest/directory-metadata.js';
@@ -22,7 +21,6 @@ import {
 import { decodeRecovered, encodeRecovered } from '../../src/append-log/recovered.js';
 import { loadConfig } from '../../src/config/load.js';
 import { parseListenAddress } from '../../src/config/listen-address.js';
-import { PerigeeError } from '../../src/errors.js';
 import { logChecksums } from '../../src/log-layer/log-checksums.js';
 import { wholeObject } from '../../src/log-layer/records.js';
 import {
@@ -44,70 +42,11 @@ import {
 	encodeUpload,
 } from '../../src/settlement/journal-records.js';
 import { type DataRoot, type FlowId, type Lsn, parseDataRoot, type TxSeq } from '../../src/units.js';
-
-export interface FuzzTarget {
-	readonly name: string;
-	/** Tries one input. Throws for a finding. */
-	readonly property: fc.IProperty<[never]> | fc.IProperty<[string]> | fc.IProperty<[Buffer]>;
-}
+import { bytes, type FuzzTarget, text } from './inputs.js';
+import { UPLOAD_TARGETS } from './upload-targets.js';
 
 const ROOT = `0x${'5a'.repeat(32)}` as DataRoot;
 const HASH = Buffer.alloc(32, 0x5a);
-
-/** Refusals with a code are what is promised. */
-function refusable(read: () => void): void {
-	try {
-		read();
-	} catch (error) {
-		if (!(error instanceof PerigeeError)) throw error;
-	}
-}
-
-interface Edit {
-	readonly kind: 'set' | 'insert' | 'cut' | 'repeat';
-	/** Share of the length, 0 to 1. */
-	readonly at: number;
-	readonly value: number;
-}
-
-const edit: fc.Arbitrary<Edit> = fc.record({
-	kind: fc.constantFrom('set', 'insert', 'cut', 'repeat'),
-	at: fc.double({ min: 0, max: 1, noNaN: true }),
-	value: fc.nat(255),
-});
-
-/** Anything, or something right with a few changes: most of what matters lies near to what is right. */
-function near(samples: readonly Buffer[]): fc.Arbitrary<Buffer> {
-	const changed = fc.tuple(fc.constantFrom(...samples), fc.array(edit, { maxLength: 6 })).map(([sample, edits]) => {
-		let bytes = Buffer.from(sample);
-		for (const { kind, at, value } of edits) {
-			const place = Math.floor(at * bytes.length);
-			const [before, after] = [bytes.subarray(0, place), bytes.subarray(place)];
-			if (kind === 'set') bytes = Buffer.concat([before, Buffer.of(value), after.subarray(1)]);
-			else if (kind === 'insert') bytes = Buffer.concat([before, Buffer.of(value), after]);
-			else if (kind === 'cut') bytes = Buffer.concat([before, after.subarray(value % 9)]);
-			else bytes = Buffer.concat([before, after.subarray(0, value), after]);
-		}
-		return bytes;
-	});
-	return fc.oneof(
-		{ weight: 4, arbitrary: changed },
-		{ weight: 1, arbitrary: fc.uint8Array({ maxLength: 600 }).map((bytes) => Buffer.from(bytes)) },
-	);
-}
-
-function bytes(name: string, samples: readonly Uint8Array[], read: (input: Buffer) => void): FuzzTarget {
-	const inputs = near(samples.map((sample) => Buffer.from(sample)));
-	return { name, property: fc.property(inputs, (input) => refusable(() => read(input))) };
-}
-
-function text(name: string, samples: readonly string[], read: (input: string) => void): FuzzTarget {
-	const changed = near(samples.map((sample) => Buffer.from(sample))).map((input) => input.toString('latin1'));
-	// What comes over HTTP are bytes, which Node hands on as Latin-1.
-	const any = fc.uint8Array({ maxLength: 100 }).map((input) => Buffer.from(input).toString('latin1'));
-	const inputs = fc.oneof({ weight: 3, arbitrary: changed }, { weight: 1, arbitrary: any });
-	return { name, property: fc.property(inputs, (input) => refusable(() => read(input))) };
-}
 
 const IDENTITY = { lane: 'small', fileNo: 3, incarnation: Buffer.alloc(16, 7) } as const;
 const PAYLOAD = Buffer.alloc(300, 1);
@@ -281,4 +220,5 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
 	bytes('row of a submission', [Buffer.concat([Buffer.of(1, 2, 3, 4), HASH, HASH])], (input) =>
 		decodeSubmissionRow(1 as FlowId, 2 as TxSeq, input),
 	),
+	...UPLOAD_TARGETS,
 ];

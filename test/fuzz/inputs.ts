@@ -1,0 +1,66 @@
+/** Inputs for targets: anything, and right ones with a few changes. */
+import fc from 'fast-check';
+import { PerigeeError } from '../../src/errors.js';
+
+export interface FuzzTarget {
+	readonly name: string;
+	/** Tries one input. Throws for a finding. */
+	readonly property: fc.IProperty<[never]> | fc.IProperty<[string]> | fc.IProperty<[Buffer]>;
+}
+
+/** Refusals with a code are what is promised. */
+function refusable(read: () => void): void {
+	try {
+		read();
+	} catch (error) {
+		if (!(error instanceof PerigeeError)) throw error;
+	}
+}
+
+interface Edit {
+	readonly kind: 'set' | 'insert' | 'cut' | 'repeat';
+	/** Share of the length, 0 to 1. */
+	readonly at: number;
+	readonly value: number;
+}
+
+const edit: fc.Arbitrary<Edit> = fc.record({
+	kind: fc.constantFrom('set', 'insert', 'cut', 'repeat'),
+	at: fc.double({ min: 0, max: 1, noNaN: true }),
+	value: fc.nat(255),
+});
+
+/** Anything, or something right with a few changes: most of what matters lies near to what is right. */
+function near(samples: readonly Buffer[]): fc.Arbitrary<Buffer> {
+	const changed = fc.tuple(fc.constantFrom(...samples), fc.array(edit, { maxLength: 6 })).map(([sample, edits]) => {
+		let bytes = Buffer.from(sample);
+		for (const { kind, at, value } of edits) {
+			const place = Math.floor(at * bytes.length);
+			const [before, after] = [bytes.subarray(0, place), bytes.subarray(place)];
+			if (kind === 'set') bytes = Buffer.concat([before, Buffer.of(value), after.subarray(1)]);
+			else if (kind === 'insert') bytes = Buffer.concat([before, Buffer.of(value), after]);
+			else if (kind === 'cut') bytes = Buffer.concat([before, after.subarray(value % 9)]);
+			else bytes = Buffer.concat([before, after.subarray(0, value), after]);
+		}
+		return bytes;
+	});
+	return fc.oneof(
+		{ weight: 4, arbitrary: changed },
+		{ weight: 1, arbitrary: fc.uint8Array({ maxLength: 600 }).map((bytes) => Buffer.from(bytes)) },
+	);
+}
+
+/** A target that reads bytes. */
+export function bytes(name: string, samples: readonly Uint8Array[], read: (input: Buffer) => void): FuzzTarget {
+	const inputs = near(samples.map((sample) => Buffer.from(sample)));
+	return { name, property: fc.property(inputs, (input) => refusable(() => read(input))) };
+}
+
+/** A target that reads a text as it comes over HTTP. */
+export function text(name: string, samples: readonly string[], read: (input: string) => void): FuzzTarget {
+	const changed = near(samples.map((sample) => Buffer.from(sample))).map((input) => input.toString('latin1'));
+	// What comes over HTTP are bytes, which Node hands on as Latin-1.
+	const any = fc.uint8Array({ maxLength: 100 }).map((input) => Buffer.from(input).toString('latin1'));
+	const inputs = fc.oneof({ weight: 3, arbitrary: changed }, { weight: 1, arbitrary: any });
+	return { name, property: fc.property(inputs, (input) => refusable(() => read(input))) };
+}
