@@ -19,8 +19,9 @@ const GOLDEN = fileURLToPath(new URL('../../../test/golden/', import.meta.url));
 const FORMATS = ['format-1'];
 const LATER = 2;
 /** Types of the records that this version writes; `copy`: also by compaction, `fact`: also without a payload. */
-const WRITTEN = `10,10 fact,11,11 fact,12 fact,13 fact,20 fact,21,21 copy,21 copy fact,22 copy fact,22 fact,23,23 copy,
-	24 copy fact,24 fact,25 copy fact,25 fact,verdict`.split(/,\s*/);
+const WRITTEN =
+	`10,10 fact,11,11 fact,12 fact,13 fact,20 copy fact,20 fact,21,21 copy,21 copy fact,22 copy fact,22 fact,23,23 copy,
+	24 copy fact,24 fact,25 copy fact,25 fact,27,27 copy,28 copy fact,28 fact,verdict`.split(/,\s*/);
 
 const stores = useTestStores();
 const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -73,6 +74,10 @@ for (const format of FORMATS) {
 				assert.equal(Buffer.from(store.settlement.flow().stateHash).toString('hex'), expected.stateHash);
 				assert.deepEqual(store.files.health(), []);
 				await assertWhole(store, expected);
+				for (const { id, offsetBytes, sizeBytes } of expected.resumables) {
+					const upload = await store.files.resumables.find(id);
+					assert.deepEqual([upload.offsetBytes, upload.sizeBytes], [offsetBytes, sizeBytes]);
+				}
 				const added = new Prng(1).bytes(400_000);
 				const { txSeq } = await put(store, added, { name: 'added later' });
 				assert.equal(txSeq, submissions);

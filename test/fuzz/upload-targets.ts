@@ -56,11 +56,11 @@ export const UPLOAD_TARGETS: readonly FuzzTarget[] = [
 			for (const { name, scopes } of parseTokenFile(input, 'tokens.json')) assert.ok(name !== '' && scopes.length > 0);
 		},
 	),
-	bytes('resumable upload', [FACT.ext as Uint8Array], (input) => {
+	bytes('resumable upload', [FACT.ext], (input) => {
 		const { sizeBytes = 0, name } = decodeResumable(input);
 		assert.ok(Number.isSafeInteger(sizeBytes) && typeof name === 'string');
 	}),
-	bytes('row of a resumable upload', [encodeResumableRow(9n as Lsn, FACT.ext as Uint8Array)], decodeResumableRow),
+	bytes('row of a resumable upload', [encodeResumableRow(9n as Lsn, FACT.ext)], decodeResumableRow),
 	bytes('row of staged bytes', [encodeStagedRow([{ offset: 300, place: PLACE }])], (input) => {
 		const staged = decodeStagedRow(input);
 		const after = withStaged(staged, { offset: SEGMENT_BYTES, place: { ...PLACE, origin: 1n as Lsn } });

@@ -11,6 +11,8 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Store } from '../../src/log-layer/store.js';
+import type { ResumableUpload } from '../../src/log-layer/types.js';
 import { type DataRoot, SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
 import { type Content, makeContent, Oracle } from '../crash/oracle.js';
 import { DATA_DIR, SimulatedMachine } from '../crash/simulated-machine.js';
@@ -20,6 +22,7 @@ import { Prng } from '../support/prng.js';
 
 const SEED = 20_261_122;
 const CROWD = 48;
+const YEAR_MS = 365 * 86_400_000;
 
 /** What a golden directory holds, as its own version answered. */
 export interface GoldenExpectation {
@@ -33,6 +36,8 @@ export interface GoldenExpectation {
 		/** Fewer than the file has: some were dropped. */
 		readonly heldSegments: number;
 	}[];
+	/** Uploads that are not whole. */
+	readonly resumables: readonly { readonly id: string; readonly offsetBytes: number; readonly sizeBytes: number }[];
 	readonly flow: { readonly submissions: number; readonly lengthSectors: string; readonly root: string };
 	readonly stateHash: string;
 }
@@ -44,8 +49,11 @@ class Author {
 	/** Contents that are deleted, or lose their first segment, in a later life. */
 	readonly #doomed: Content[] = [];
 	#pruned: Content | undefined;
+	readonly #resumables: GoldenExpectation['resumables'][number][] = [];
 
 	async write(directory: string): Promise<void> {
+		// They are read for as long as the format is.
+		this.#machine.resumableExpiryMs = 1000 * YEAR_MS;
 		await this.#machine.prepare();
 		await this.#firstLife();
 		await this.#secondLife();
@@ -80,6 +88,7 @@ class Author {
 			const broken = store.files.beginUpload({ name: 'broken off', contentType: '' });
 			await broken.write(sized(5000).bytes);
 			await broken.abort();
+			await this.#begin(store);
 			await Promise.all(Array.from({ length: CROWD }, (_, index) => put(sized(100 + index))));
 			await store.checkpoint();
 		};
@@ -103,6 +112,24 @@ class Author {
 		await this.#run(work());
 		await this.#run(store.close());
 		this.#machine.kill();
+	}
+
+	/** Two uploads in several requests: of one a segment and some bytes have come, the other is whole. */
+	async #begin(store: Store): Promise<void> {
+		const { resumables } = store.files;
+		const send = async (content: Content, to: number): Promise<ResumableUpload> => {
+			const sizeBytes = content.bytes.length;
+			const { id } = await resumables.create({ name: 'in parts', contentType: '', metadata: '', sizeBytes });
+			const session = await resumables.resume(id, { offsetBytes: 0 });
+			await session.write(content.bytes.subarray(0, to));
+			return session.pause();
+		};
+		const half = makeContent(this.#prng, 2 * SEGMENT_BYTES);
+		const { id, offsetBytes } = await send(half, SEGMENT_BYTES + 5000);
+		this.#resumables.push({ id, offsetBytes, sizeBytes: half.bytes.length });
+		const whole = makeContent(this.#prng, 7000);
+		this.#oracle.begun(whole, 'in parts');
+		await send(whole, 7000);
 	}
 
 	/** An upload is on its way when the power fails. */
@@ -135,6 +162,7 @@ class Author {
 		await this.#run(store.close());
 		return {
 			files,
+			resumables: this.#resumables,
 			flow: { submissions, lengthSectors: String(lengthSectors), root: Buffer.from(root).toString('hex') },
 			stateHash: Buffer.from(store.settlement.flow().stateHash).toString('hex'),
 		};
