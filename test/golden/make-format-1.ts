@@ -149,6 +149,7 @@ class Author {
 		const pruned = makeContent(this.#prng, SEGMENT_BYTES + 4);
 		await this.#run(upload(this.#machine, store, this.#oracle, this.#prng, pruned));
 		await this.#run(store.files.dropSegments(pruned.root, 1, 1));
+		await this.#run(this.#begin(store));
 		const { submissions, lengthSectors, root } = store.files.flow();
 		const files: GoldenExpectation['files'][number][] = [];
 		for (let txSeq = 0; txSeq < submissions; txSeq++) {
