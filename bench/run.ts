@@ -11,6 +11,7 @@ import type { BenchContext, Row } from './row.js';
 import { kernelRows } from './rows/kernels.js';
 import { fileRows } from './rows/files.js';
 import { grpcRows } from './rows/grpc.js';
+import { tusRows } from './rows/tus.js';
 import { ledgerRow } from './rows/ledger.js';
 import { processRows } from './rows/process.js';
 import { compactionRow } from './rows/compaction.js';
@@ -19,6 +20,7 @@ import { scaleRows } from './rows/scale.js';
 const ROWS: readonly Row[] = [
 	...kernelRows,
 	...fileRows,
+	...tusRows,
 	...grpcRows,
 	...processRows,
 	ledgerRow,

@@ -14,6 +14,16 @@ export interface UploadJob extends JobBase {
 	readonly seed: number;
 }
 
+/** The same by tus, in several PATCHes over one connection. `locations` has the root. */
+export interface TusUploadJob extends JobBase {
+	readonly kind: 'tus-upload';
+	/** A multiple of `patchBytes`. */
+	readonly sizeBytes: number;
+	/** Of one PATCH: a multiple of 1 MiB. */
+	readonly patchBytes: number;
+	readonly seed: number;
+}
+
 /** GET of one large file over one connection. */
 export interface DownloadJob extends JobBase {
 	readonly kind: 'download';
@@ -65,7 +75,7 @@ export interface GrpcDownloadJob extends JobBase {
 	readonly checkSeed?: number;
 }
 
-export type Job = UploadJob | DownloadJob | SmallPutsJob | GetsJob | GrpcUploadJob | GrpcDownloadJob;
+export type Job = UploadJob | TusUploadJob | DownloadJob | SmallPutsJob | GetsJob | GrpcUploadJob | GrpcDownloadJob;
 
 type WithoutPort<J> = J extends Job ? Omit<J, 'port'> : never;
 /** A job for whichever server. */

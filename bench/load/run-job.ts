@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { ContentCheck, makeRandom, newPiece, PIECE_BYTES, stampPiece } from './content.js';
 import { grpcDownload, grpcUpload } from './grpc-jobs.js';
 import { type Answer, expectStatus, HttpConnection } from './http-connection.js';
-import type { DownloadJob, GetsJob, Job, JobResult, SmallPutsJob, UploadJob } from './jobs.js';
+import type { DownloadJob, GetsJob, Job, JobResult, SmallPutsJob, TusUploadJob, UploadJob } from './jobs.js';
 
 /** Pieces of an upload handed to the socket at once: enough to keep it busy. */
 const PIECES_IN_FLIGHT = 4;
@@ -14,6 +14,8 @@ export function runJob(job: Job): Promise<JobResult> {
 	switch (job.kind) {
 		case 'upload':
 			return upload(job);
+		case 'tus-upload':
+			return tusUpload(job);
 		case 'download':
 			return download(job);
 		case 'small-puts':
@@ -32,7 +34,7 @@ async function upload(job: UploadJob): Promise<JobResult> {
 	const startMs = performance.now();
 	const answered = connection.answer({ keepBody: true });
 	connection.write(head('PUT', `/v1/upload/${job.name}`, [`Content-Length: ${job.sizeBytes}`]));
-	const sent = sendContent(connection, job);
+	const sent = sendContent(connection, job, 0, job.sizeBytes);
 	const answer = await answered;
 	const seconds = secondsSince(startMs);
 	expectStatus(answer, 201);
@@ -41,15 +43,44 @@ async function upload(job: UploadJob): Promise<JobResult> {
 	return { ...single(seconds, job.sizeBytes), locations: [locationOf(answer)] };
 }
 
-function sendContent(connection: HttpConnection, job: UploadJob): Promise<void> {
-	const count = job.sizeBytes / PIECE_BYTES;
-	if (!Number.isInteger(count)) throw new RangeError(`${job.sizeBytes} bytes are no whole MiB`);
+async function tusUpload(job: TusUploadJob): Promise<JobResult> {
+	const connection = await HttpConnection.open(job.port);
+	const tus = 'Tus-Resumable: 1.0.0';
+	const startMs = performance.now();
+	const created = connection.answer();
+	connection.write(head('POST', '/v1/tus/', [tus, `Upload-Length: ${job.sizeBytes}`, 'Content-Length: 0']));
+	const path = locationOf(await created);
+	let root = '';
+	for (let from = 0; from < job.sizeBytes; from += job.patchBytes) {
+		const answered = connection.answer();
+		const type = 'Content-Type: application/offset+octet-stream';
+		connection.write(head('PATCH', path, [tus, type, `Upload-Offset: ${from}`, `Content-Length: ${job.patchBytes}`]));
+		const sent = sendContent(connection, job, from, job.patchBytes);
+		const answer = await answered;
+		expectStatus(answer, 204);
+		await sent;
+		root = /^perigee-root: (\S+)/im.exec(answer.text)?.[1] ?? '';
+	}
+	const seconds = secondsSince(startMs);
+	connection.close();
+	return { ...single(seconds, job.sizeBytes), locations: [root] };
+}
+
+/** The bytes [from, from + bytes) of the content of a job. */
+function sendContent(
+	connection: HttpConnection,
+	{ seed }: { readonly seed: number },
+	from: number,
+	bytes: number,
+): Promise<void> {
+	const count = (from + bytes) / PIECE_BYTES;
+	if (!Number.isInteger(count)) throw new RangeError(`${bytes} bytes are no whole MiB`);
 	return new Promise((resolve) => {
-		let next = 0;
-		let taken = 0;
+		let next = from / PIECE_BYTES;
+		let taken = next;
 		const send = (piece: Buffer): void => {
 			if (next === count) return;
-			stampPiece(piece, job.seed, next++);
+			stampPiece(piece, seed, next++);
 			connection.write(piece, () => {
 				taken += 1;
 				if (taken === count) resolve();

@@ -13,8 +13,8 @@ export interface ApplyMemory {
 	readonly trees: OpenTrees;
 	/** Objects that no submission names. */
 	readonly pending: PendingObjects;
-	/** Open objects of which bytes were staged in this run. */
-	readonly staged: Set<ObjectId>;
+	/** Open objects: whether bytes of them are staged. Absent: only the view tells, or it is no object of a resumable upload. */
+	readonly staged: Map<ObjectId, boolean>;
 	/** How much of each log file counts. */
 	readonly live: LiveBytes;
 }

@@ -50,7 +50,7 @@ export async function applyPayloadRecords(
 	memory: ApplyMemory,
 ): Promise<void> {
 	const filled = new Set<ObjectId>();
-	const expected = records.flatMap(rowsOf);
+	const expected = records.flatMap((record) => rowsOf(record, memory));
 	if (expected.length > 0) await turn.expect(expected);
 	for (const record of records) {
 		// Most records need no look at the view: waiting for nothing, a thousand times a group, costs as much as the rows.
@@ -71,8 +71,8 @@ export async function applyPayloadRecords(
  * Rows that a record is compared with and that are seldom in memory: those of what compaction copies, by hundreds at a time. One way each
  * to the engine would hold up all other changes.
  */
-function rowsOf(record: LogRecord): readonly Buffer[] {
-	if (!isCopy(record)) return NO_KEYS;
+function rowsOf(record: LogRecord, memory: ApplyMemory): readonly Buffer[] {
+	if (!isCopy(record)) return record.type === RECORDS.segment ? rowsOfResumed(record, memory) : NO_KEYS;
 	switch (record.type) {
 		case RECORDS.segment: {
 			const { objectId, segment } = decodeSegment(record);
@@ -85,6 +85,16 @@ function rowsOf(record: LogRecord): readonly Buffer[] {
 		default:
 			return NO_KEYS;
 	}
+}
+
+/** A segment of a resumable upload may stand here already. */
+function rowsOfResumed(record: LogRecord, memory: ApplyMemory): readonly Buffer[] {
+	const { objectId, segment } = decodeSegment(record);
+	return isResumed(objectId, memory) ? [rowKeys.segment(objectId, segment)] : NO_KEYS;
+}
+
+function isResumed(objectId: ObjectId, { pending, staged }: ApplyMemory): boolean {
+	return pending.isResumable(objectId) || staged.get(objectId) === true;
 }
 
 function applyRecord(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> | undefined {
@@ -135,8 +145,7 @@ function applySegment(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): P
 	}
 	memory.trees.segment(objectId, segment, root);
 	// Only a resumable upload may write a segment again, or have staged bytes of it.
-	if (memory.pending.isResumable(objectId) || memory.staged.has(objectId))
-		return putResumed(turn, key, row, record, memory);
+	if (isResumed(objectId, memory)) return putResumed(turn, key, row, record, memory);
 	memory.live.moved(key, undefined, row.place);
 	turn.put(key, encodeSegmentRow(row));
 	// A power cut may have taken the record that opened the object with the end of the file before: it is open all the same.
@@ -153,7 +162,7 @@ async function putResumed(
 ): Promise<void> {
 	await putIfNewest(turn, key, row, record.origin, memory.live);
 	const { objectId, segment } = decodeSegment(record);
-	if (memory.pending.isResumable(objectId) || memory.staged.has(objectId))
+	if (isResumed(objectId, memory) && memory.staged.get(objectId) !== false)
 		await dropStagedOf(turn, objectId, segment, record.origin, memory);
 }
 
@@ -179,6 +188,7 @@ async function noteDropped(turn: ViewTurn, objectId: ObjectId, segment: number, 
 async function applyClosed(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> {
 	const { objectId, sizeBytes, root } = decodeClosed(record);
 	await dropStaged(turn, objectId, memory);
+	memory.staged.delete(objectId);
 	memory.pending.closed(objectId);
 	const known = await objectRow(turn, objectId);
 	if (known?.state === OBJECT_DELETED) {

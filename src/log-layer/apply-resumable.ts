@@ -38,7 +38,7 @@ export async function applyStaged(turn: ViewTurn, record: LogRecord, memory: App
 	const before = await stagedAt(turn, key);
 	const after = withStaged(before, { offset, place: placeOf(record) });
 	move(memory.live, key, before, after);
-	memory.staged.add(objectId);
+	memory.staged.set(objectId, true);
 	turn.put(key, encodeStagedRow(after));
 }
 
@@ -69,7 +69,7 @@ async function keepStaged(
 	const key = rowKeys.staged(objectId);
 	const before = await stagedAt(turn, key);
 	const after = before.filter(isKept);
-	if (after.length === 0) staged.delete(objectId);
+	staged.set(objectId, after.length > 0);
 	if (after.length === before.length) return;
 	move(live, key, before, after);
 	if (after.length === 0) turn.del(key);

@@ -33,7 +33,7 @@ export class StoreCore {
 	readonly applied: Partial<Record<Lane, LanePosition>>;
 	readonly live: LiveBytes;
 	readonly trees = new OpenTrees();
-	readonly staged = new Set<ObjectId>();
+	readonly staged = new Map<ObjectId, boolean>();
 	/** Called when enough log has gathered for a checkpoint. */
 	onMuchLog: () => void = () => undefined;
 	/** Called when the view turns out to be damaged. */

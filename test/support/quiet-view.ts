@@ -13,5 +13,5 @@ export function quietView(kv: KvEngine): View {
 
 export function emptyMemory(): ApplyMemory {
 	const pending = new PendingObjects(() => 0, []);
-	return { trees: new OpenTrees(), pending, staged: new Set(), live: new LiveBytes(undefined, true) };
+	return { trees: new OpenTrees(), pending, staged: new Map(), live: new LiveBytes(undefined, true) };
 }
