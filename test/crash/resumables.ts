@@ -2,6 +2,7 @@
  * Clients that send their content in several requests, over crashes. Promised: what was answered as received is there, the upload goes on behind
  * it, and what is stored in the end is what was sent.
  */
+import { PerigeeError } from '../../src/errors.js';
 import type { Store } from '../../src/log-layer/store.js';
 import type { ResumableUpload } from '../../src/log-layer/types.js';
 import { SEGMENT_BYTES } from '../../src/units.js';
@@ -37,6 +38,10 @@ export async function resume(machine: SimulatedMachine, store: Store, oracle: Or
 	upload.isBusy = true;
 	try {
 		await request(machine, store, oracle, prng, upload);
+	} catch (error) {
+		// The disk answered the reading of what was staged with an error, and says so: the client asks again later.
+		const isOfDisk = error instanceof PerigeeError && error.code === 'READ_FAILED' && machine.faults !== undefined;
+		if (!isOfDisk) throw error;
 	} finally {
 		upload.isBusy = false;
 	}
