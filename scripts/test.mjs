@@ -13,7 +13,7 @@ import { cargoTarget } from './build/cargo.mjs';
 import { filesBelow } from './build/state.mjs';
 
 const CONCURRENT_FILES = 2;
-const FILE_TIMEOUT_MS = 300_000;
+const FILE_TIMEOUT_MS = 900_000;
 
 process.env.UV_THREADPOOL_SIZE ??= '8';
 const patterns = process.argv.slice(2);
