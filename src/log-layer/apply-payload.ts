@@ -22,6 +22,7 @@ import {
 	decodeWholeObject,
 	type DroppedRecord,
 	type ObjectId,
+	type SegmentRecord,
 } from './records.js';
 import {
 	OBJECT_CLOSED,
@@ -72,7 +73,7 @@ export async function applyPayloadRecords(
  * to the engine would hold up all other changes.
  */
 function rowsOf(record: LogRecord, memory: ApplyMemory): readonly Buffer[] {
-	if (!isCopy(record)) return record.type === RECORDS.segment ? rowsOfResumed(record, memory) : NO_KEYS;
+	if (!isCopy(record)) return rowsOfResumed(record, memory);
 	switch (record.type) {
 		case RECORDS.segment: {
 			const { objectId, segment } = decodeSegment(record);
@@ -89,6 +90,9 @@ function rowsOf(record: LogRecord, memory: ApplyMemory): readonly Buffer[] {
 
 /** A segment of a resumable upload may stand here already. */
 function rowsOfResumed(record: LogRecord, memory: ApplyMemory): readonly Buffer[] {
+	// Most stores have none: their segments are not taken apart twice.
+	const hasResumed = memory.pending.resumables > 0 || memory.staged.size > 0;
+	if (record.type !== RECORDS.segment || !hasResumed) return NO_KEYS;
 	const { objectId, segment } = decodeSegment(record);
 	return isResumed(objectId, memory) ? [rowKeys.segment(objectId, segment)] : NO_KEYS;
 }
@@ -134,18 +138,19 @@ function applyRecord(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Pr
 }
 
 function applySegment(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> | undefined {
-	const { objectId, segment, root } = decodeSegment(record);
-	const key = rowKeys.segment(objectId, segment);
+	const decoded = decodeSegment(record);
+	const { objectId, segment, root } = decoded;
 	// A copy without payload is what is kept of a dropped segment.
 	const row = record.place ? { root, place: placeOf(record) } : { root };
 	if (isCopy(record)) {
 		memory.trees.forget(objectId);
-		const putting = putResumed(turn, key, row, record, memory);
+		const putting = putResumed(turn, decoded, row, record.origin, memory);
 		return record.place ? putting : putting.then(() => noteDropped(turn, objectId, segment, memory));
 	}
 	memory.trees.segment(objectId, segment, root);
 	// Only a resumable upload may write a segment again, or have staged bytes of it.
-	if (isResumed(objectId, memory)) return putResumed(turn, key, row, record, memory);
+	if (isResumed(objectId, memory)) return putResumed(turn, decoded, row, record.origin, memory);
+	const key = rowKeys.segment(objectId, segment);
 	memory.live.moved(key, undefined, row.place);
 	turn.put(key, encodeSegmentRow(row));
 	// A power cut may have taken the record that opened the object with the end of the file before: it is open all the same.
@@ -155,15 +160,14 @@ function applySegment(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): P
 /** Puts a segment that may stand here already, or in staged bytes. */
 async function putResumed(
 	turn: ViewTurn,
-	key: Buffer,
+	{ objectId, segment }: SegmentRecord,
 	row: SegmentRow,
-	record: LogRecord,
+	origin: Lsn,
 	memory: ApplyMemory,
 ): Promise<void> {
-	await putIfNewest(turn, key, row, record.origin, memory.live);
-	const { objectId, segment } = decodeSegment(record);
+	await putIfNewest(turn, rowKeys.segment(objectId, segment), row, origin, memory.live);
 	if (isResumed(objectId, memory) && memory.staged.get(objectId) !== false)
-		await dropStagedOf(turn, objectId, segment, record.origin, memory);
+		await dropStagedOf(turn, objectId, segment, origin, memory);
 }
 
 /** Only a copy made by compaction can be older than what stands here; a segment that was dropped stays dropped. */

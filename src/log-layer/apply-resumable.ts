@@ -3,7 +3,7 @@
  * until it expires, so that its client learns of the end.
  */
 import type { LogRecord } from '../append-log/types.js';
-import { SEGMENT_BYTES, type Lsn } from '../units.js';
+import type { Lsn } from '../units.js';
 import { objectRow, openObject, placeOf, type ApplyMemory } from './apply-object.js';
 import type { LiveBytes } from './live-bytes.js';
 import type { ObjectId } from './records.js';
@@ -13,6 +13,7 @@ import {
 	decodeStagedRow,
 	encodeResumableRow,
 	encodeStagedRow,
+	stagedSegment,
 	withStaged,
 	type StagedPlace,
 } from './resumable-rows.js';
@@ -55,8 +56,7 @@ export function dropStagedOf(
 	origin: Lsn,
 	memory: ApplyMemory,
 ): Promise<void> {
-	const isOver = ({ offset, place }: StagedPlace): boolean =>
-		Math.floor(offset / SEGMENT_BYTES) === segment && place.origin < origin;
+	const isOver = (one: StagedPlace): boolean => stagedSegment(one) === segment && one.place.origin < origin;
 	return keepStaged(turn, objectId, memory, (staged) => !isOver(staged));
 }
 

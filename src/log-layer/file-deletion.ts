@@ -11,7 +11,7 @@ import { fileGeometry } from '../native/addon.js';
 import { bytesOfHex, type DataRoot } from '../units.js';
 import type { Journal } from '../settlement/journal.js';
 import type { DamageList } from './damage.js';
-import { DELETED_BECAUSE, laneOf, objectDeleted, segmentsDropped } from './records.js';
+import { DELETED_BECAUSE, laneOf, objectDeleted, segmentsDropped, NO_ROOT, type ObjectId } from './records.js';
 import type { RootLocks } from './key-locks.js';
 import { decodeObjectRow, decodeRootRow, isDeletedRow, rowKeys, type RootObject, type RootRow } from './rows.js';
 import { overlapCount, withRange, type SegmentRange } from './segment-ranges.js';
@@ -28,6 +28,11 @@ export interface FileDeletionParts {
 /** The fact that ends an object whose content another one holds, or nobody wants. */
 export function spent({ objectId }: RootObject, root: DataRoot): RecordInput {
 	return objectDeleted({ objectId, root: bytesOfHex(root), cause: DELETED_BECAUSE.spent });
+}
+
+/** The same for an object that was never closed. */
+export function givenUp(objectId: ObjectId): RecordInput {
+	return objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent });
 }
 
 export class FileDeletion {

@@ -1,18 +1,12 @@
 /** The file store as the API sees it: uploads, look-ups, reads, proofs (docs/architecture.md §6, §7). */
-import type { AppendLog } from '../append-log/append-log.js';
 import { PerigeeError } from '../errors.js';
-import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
 import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
-import type { Journal } from '../settlement/journal.js';
-import type { Settlement } from '../settlement/settlement.js';
 import { type DataRoot, type FlowId, type SectorIndex, type TxSeq } from '../units.js';
-import type { CheckedObjects } from './checked-objects.js';
-import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
-import { ContentBinding } from './content-binding.js';
-import { FileDeletion } from './file-deletion.js';
+import { ContentBinding, type ContentBindingParts } from './content-binding.js';
+import { FileDeletion, givenUp } from './file-deletion.js';
 import { FileLookup } from './file-lookup.js';
 import { FileProofs } from './file-proofs.js';
 import { flowRootOf, proveSector, type FlowProofParts } from './flow-proofs.js';
@@ -21,11 +15,9 @@ import type { FlowExtent } from './flow-tree.js';
 import { healthReasons } from './health.js';
 import { HeldContent } from './held-content.js';
 import { ObjectReader } from './object-reader.js';
-import { DELETED_BECAUSE, NO_ROOT, objectDeleted, type ObjectId } from './records.js';
-import type { Losses } from './losses.js';
+import type { ObjectId } from './records.js';
 import { LostSegments } from './lost-segments.js';
 import type { PendingObjects } from './pending-objects.js';
-import type { RootLocks } from './key-locks.js';
 import type { RootedObject, SubmissionRow } from './rows.js';
 import { Resumables } from './resumables.js';
 import { includesSegment, type SegmentRange } from './segment-ranges.js';
@@ -43,21 +35,13 @@ import type {
 	UploadSession,
 } from './types.js';
 import { Upload, type BoundContent, type ReadyContent, type UploadParts } from './upload.js';
-import { noRoom, type View } from './view.js';
+import { noRoom } from './view.js';
 
-export interface FileStoreParts {
-	readonly log: AppendLog;
-	readonly view: View;
+/** `held`, `reader` and `beginUpload` are the store's own. */
+export interface FileStoreParts extends Omit<ContentBindingParts, 'held' | 'reader' | 'beginUpload'> {
 	readonly ring: SlabRing;
 	readonly pool: HashPool;
 	readonly disk: DiskSpace;
-	readonly locks: RootLocks;
-	readonly clock: Clock;
-	readonly journal: Journal;
-	readonly settlement: Settlement;
-	readonly damage: DamageList;
-	readonly checked: CheckedObjects;
-	readonly losses: Losses;
 	readonly pending: PendingObjects;
 	readonly randomness: Randomness;
 	/** Emptied log files that have waited for long for somebody who holds on to them. */
@@ -66,8 +50,6 @@ export interface FileStoreParts {
 	readonly maxUploads: number;
 	/** How long a resumable upload may be silent. */
 	readonly resumableExpiryMs: number;
-	/** In whose name this node submits; 20 bytes. */
-	readonly submitter: Uint8Array;
 }
 
 export class LogFileStore implements FileStore {
@@ -241,8 +223,7 @@ export class LogFileStore implements FileStore {
 
 	/** Deletes an object that nothing will ever name. What cannot be written now, the expiry finds. */
 	async #discard(objectId: ObjectId, urgent: boolean): Promise<void> {
-		const fact = objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent });
-		await this.#parts.log.write('bulk', [fact], urgent).applied.catch(() => undefined);
+		await this.#parts.log.write('bulk', [givenUp(objectId)], urgent).applied.catch(() => undefined);
 		this.#uploading.delete(objectId);
 	}
 

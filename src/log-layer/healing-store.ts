@@ -131,9 +131,7 @@ export class HealingStore implements StoreAdmin {
 		const store = this.store();
 		const leave = this.enter();
 		try {
-			return await call(store);
-		} catch (error) {
-			throw this.explained(store, error);
+			return await this.explain(store, call(store));
 		} finally {
 			leave();
 		}
@@ -146,6 +144,15 @@ export class HealingStore implements StoreAdmin {
 			this.#running--;
 			if (this.#running === 0) this.#whenIdle?.resolve();
 		};
+	}
+
+	/** The same work, its failure explained. */
+	async explain<T>(store: Store, work: Promise<T>): Promise<T> {
+		try {
+			return await work;
+		} catch (error) {
+			throw this.explained(store, error);
+		}
 	}
 
 	/** What a failure of a call on `store` is to its caller: while the store is mended, nothing that the caller did. */
@@ -299,9 +306,8 @@ class HealingUpload implements UploadSession {
 
 	write(chunk: Uint8Array, isGiven?: boolean): Promise<void> | undefined {
 		if (this.#isOver()) return Promise.reject(new PerigeeError('REBUILDING'));
-		return this.#upload.write(chunk, isGiven)?.catch((error: unknown) => {
-			throw this.#healing.explained(this.#store, error);
-		});
+		const writing = this.#upload.write(chunk, isGiven);
+		return writing && this.#healing.explain(this.#store, writing);
 	}
 
 	async finish(): ReturnType<UploadSession['finish']> {
@@ -335,17 +341,12 @@ class HealingSession implements ResumeSession {
 	}
 
 	write(chunk: Uint8Array, isGiven?: boolean): Promise<void> | undefined {
-		return this.#session.write(chunk, isGiven)?.catch((error: unknown) => {
-			throw this.#healing.explained(this.#store, error);
-		});
+		const writing = this.#session.write(chunk, isGiven);
+		return writing && this.#healing.explain(this.#store, writing);
 	}
 
-	async pause(): Promise<ResumableUpload> {
-		try {
-			return await this.#session.pause();
-		} catch (error) {
-			throw this.#healing.explained(this.#store, error);
-		}
+	pause(): Promise<ResumableUpload> {
+		return this.#healing.explain(this.#store, this.#session.pause());
 	}
 
 	discard(): Promise<void> {

@@ -8,7 +8,7 @@
  */
 import type { LogRecord } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
-import { rootFromBytes, SEGMENT_BYTES } from '../units.js';
+import { rootFromBytes } from '../units.js';
 import {
 	RECORDS,
 	decodeClosed,
@@ -20,7 +20,7 @@ import {
 	type ObjectId,
 } from './records.js';
 import { decodeResumable, decodeStaged } from './resumable-records.js';
-import { decodeResumableRow, decodeStagedRow } from './resumable-rows.js';
+import { decodeResumableRow, decodeStagedRow, stagedSegment } from './resumable-rows.js';
 import {
 	OBJECT_CLOSED,
 	OBJECT_DELETED,
@@ -143,16 +143,17 @@ function segmentQuestion(record: LogRecord): Question {
 
 /** Staged bytes count until their segment was written after them, and as long as none were staged over them. */
 function stagedQuestion(record: LogRecord): Question {
-	const { objectId, offset } = decodeStaged(record);
-	const segment = Math.floor(offset / SEGMENT_BYTES);
+	const staged = decodeStaged(record);
+	const { objectId } = staged;
+	const segment = stagedSegment(staged);
 	return {
 		record,
 		objectId,
 		keys: [rowKeys.object(objectId), rowKeys.staged(objectId), rowKeys.segment(objectId, segment)],
-		fate([object, staged, whole]) {
-			if (!object || decodeObjectRow(object).state !== OBJECT_OPEN || !staged) return 'dead';
+		fate([object, row, whole]) {
+			if (!object || decodeObjectRow(object).state !== OBJECT_OPEN || !row) return 'dead';
 			if (((whole && decodeSegmentRow(whole).place?.origin) ?? 0n) > record.origin) return 'dead';
-			return decodeStagedRow(staged).some(({ place }) => isAt(place, record)) ? 'live' : 'dead';
+			return decodeStagedRow(row).some(({ place }) => isAt(place, record)) ? 'live' : 'dead';
 		},
 	};
 }

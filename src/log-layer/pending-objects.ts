@@ -22,6 +22,8 @@ export interface PendingObject {
 export class PendingObjects {
 	readonly #nowMs: () => number;
 	readonly #open = new Map<ObjectId, PendingObject>();
+	/** Of those, the ones whose uploads may go on later. */
+	readonly #resumable = new Set<ObjectId>();
 	readonly #unnamed = new Map<DataRoot, PendingObject>();
 	/** False after an overflow, until the next scan begins. */
 	#isCollecting: boolean;
@@ -73,34 +75,32 @@ export class PendingObjects {
 
 	/** Open objects whose uploads may go on later. */
 	get resumables(): number {
-		let count = 0;
-		for (const { untilMs } of this.#open.values()) if (untilMs !== undefined) count++;
-		return count;
+		return this.#resumable.size;
 	}
 
 	/** The lowest id of those; undefined when there is none. */
 	get oldestResumable(): ObjectId | undefined {
 		let oldest: ObjectId | undefined;
-		for (const { objectId, untilMs } of this.#open.values())
-			if (untilMs !== undefined && (oldest === undefined || objectId < oldest)) oldest = objectId;
+		for (const objectId of this.#resumable) if (oldest === undefined || objectId < oldest) oldest = objectId;
 		return oldest;
 	}
 
 	/** False also when the list is not complete. */
 	isResumable(objectId: ObjectId): boolean {
-		return this.#open.get(objectId)?.untilMs !== undefined;
+		return this.#resumable.has(objectId);
 	}
 
 	/** An open object was closed; `unnamed` may follow. */
 	closed(objectId: ObjectId): void {
 		const untilMs = this.#open.get(objectId)?.untilMs;
-		this.#open.delete(objectId);
+		this.ended(objectId);
 		this.#lastClosed = untilMs === undefined ? undefined : { objectId, untilMs };
 	}
 
-	/** An open object was deleted. */
+	/** An object is open no more. */
 	ended(objectId: ObjectId): void {
 		this.#open.delete(objectId);
+		this.#resumable.delete(objectId);
 	}
 
 	/** A closed object holds this root, and no submission names it. */
@@ -124,10 +124,14 @@ export class PendingObjects {
 
 	#add(entry: PendingObject): void {
 		if (!this.#isCollecting) return;
-		if (entry.root === undefined) this.#open.set(entry.objectId, entry);
-		else this.#unnamed.set(entry.root, entry);
+		if (entry.root !== undefined) this.#unnamed.set(entry.root, entry);
+		else {
+			this.#open.set(entry.objectId, entry);
+			if (entry.untilMs !== undefined) this.#resumable.add(entry.objectId);
+		}
 		if (this.count <= LIMITS.pendingObjects) return;
 		this.#open.clear();
+		this.#resumable.clear();
 		this.#unnamed.clear();
 		this.#isCollecting = false;
 		this.#isComplete = false;

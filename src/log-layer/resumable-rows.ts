@@ -52,11 +52,15 @@ export function withStaged(staged: readonly StagedPlace[], added: StagedPlace): 
 	const all = [...staged.filter((known) => !isSame(known, added)), added];
 	const newest = all.reduce((last, one) => (one.place.origin > last.place.origin ? one : last), added);
 	return all
-		.filter((one) => segmentOf(one) === segmentOf(newest) && !all.some((other) => other !== one && covers(other, one)))
+		.filter(
+			(one) =>
+				stagedSegment(one) === stagedSegment(newest) && !all.some((other) => other !== one && covers(other, one)),
+		)
 		.sort((a, b) => a.offset - b.offset);
 }
 
-function segmentOf({ offset }: StagedPlace): number {
+/** The segment that staged bytes from `offset` on belong to. */
+export function stagedSegment({ offset }: { readonly offset: number }): number {
 	return Math.floor(offset / SEGMENT_BYTES);
 }
 

@@ -10,7 +10,7 @@ import { SEGMENT_BYTES } from '../units.js';
 import type { DamageList } from './damage.js';
 import type { ObjectId } from './records.js';
 import type { ResumableFact } from './resumable-records.js';
-import { decodeStagedRow, type StagedPlace } from './resumable-rows.js';
+import { decodeStagedRow, stagedSegment, type StagedPlace } from './resumable-rows.js';
 import { decodeSegmentRow, rowKeys, type PlainPlace, type SegmentRow } from './rows.js';
 import { segmentRows } from './segment-rows.js';
 import type { ReadyContent } from './upload.js';
@@ -142,7 +142,7 @@ async function lookUp(
 
 /** Bytes of the segment were staged after it was written: the upload went back behind it. */
 function isStagedAnew(staged: readonly StagedPlace[], segment: number, { origin }: PlainPlace): boolean {
-	return staged.some(({ offset, place }) => Math.floor(offset / SEGMENT_BYTES) === segment && place.origin > origin);
+	return staged.some((one) => stagedSegment(one) === segment && one.place.origin > origin);
 }
 
 /** The staged pieces that follow each other without a gap from `start` on. */

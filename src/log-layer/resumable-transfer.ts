@@ -10,7 +10,7 @@ import { LIMITS } from '../limits.js';
 import { fileGeometry, type FileTree } from '../native/addon.js';
 import { hashSmallFile } from '../native/small-file.js';
 import { rootFromBytes, SEGMENT_BYTES } from '../units.js';
-import { DELETED_BECAUSE, NO_ROOT, objectDeleted } from './records.js';
+import { givenUp } from './file-deletion.js';
 import { resumableFact, stagedBytes, type ResumableFact } from './resumable-records.js';
 import { SegmentIntake } from './segment-intake.js';
 import { SegmentStream, type SegmentStreamParts } from './segment-stream.js';
@@ -66,8 +66,7 @@ export async function bindContent(
 	const stored = { ...rest, stored: { root, txSeq }, expiresMs: clock.nowMs() + resumableExpiryMs };
 	const records = [resumableFact(stored)];
 	// A small file is an object of its own, and content that was here already needs none; both facts are one group, so that the upload is known.
-	if ('bytes' in content.stored || spare !== undefined)
-		records.push(objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent }));
+	if ('bytes' in content.stored || spare !== undefined) records.push(givenUp(objectId));
 	await log.write('bulk', records).applied;
 	return stored;
 }
@@ -117,12 +116,16 @@ export class ResumableTransfer {
 
 	/**
 	 * Makes what came durable, or a file if that is all. Answers what is known then. Errors: ROOT_MISMATCH, and those of the log, the pool, the disk
-	 * and the settlement; nothing that was known before is lost then.
+	 * and the settlement; then everything was let go of, and nothing that was known before is lost.
 	 */
 	async pause(): Promise<KnownUpload> {
-		if (this.#failure && this.#intake.segments) await this.#intake.segments.abort();
-		this.#check();
-		return this.#offset === this.#fact.sizeBytes ? this.#store() : this.#keep();
+		try {
+			if (this.#failure) throw this.#failure;
+			return this.#offset === this.#fact.sizeBytes ? await this.#store() : await this.#keep();
+		} catch (error) {
+			await this.abort();
+			throw error;
+		}
 	}
 
 	/** Lets go of everything; segments that were written stay in the log. */
@@ -191,10 +194,6 @@ export class ResumableTransfer {
 		segments.send([tail], fileGeometry(BigInt(sizeBytes)).lastSegmentLeaves);
 		const { tree } = await segments.finish(sizeBytes, tail);
 		return { tree, sizeBytes, stored: { objectId } };
-	}
-
-	#check(): void {
-		if (this.#failure) throw this.#failure;
 	}
 
 	#fail(error: unknown): Error {

@@ -13,7 +13,8 @@ import { LIMITS } from '../limits.js';
 import { FileTree } from '../native/addon.js';
 import { KeyLocks } from './key-locks.js';
 import type { PendingObjects } from './pending-objects.js';
-import { DELETED_BECAUSE, NO_ROOT, objectDeleted, objectOpened, type ObjectId } from './records.js';
+import { givenUp } from './file-deletion.js';
+import type { ObjectId } from './records.js';
 import { resumableFact, SECRET_BYTES, type ResumableFact } from './resumable-records.js';
 import { decodeResumableRow } from './resumable-rows.js';
 import { closedContent, knownTail, resumableState, type ResumableStateParts } from './resumable-state.js';
@@ -25,6 +26,7 @@ import {
 	type KnownUpload,
 	type ResumableParts,
 } from './resumable-transfer.js';
+import { openedInLog } from './segment-stream.js';
 import { decodeObjectRow, OBJECT_CLOSED, OBJECT_OPEN, rowKeys } from './rows.js';
 import type { ResumableOptions, ResumableUpload, ResumableUploads, ResumeOptions, ResumeSession } from './types.js';
 
@@ -77,12 +79,11 @@ export class Resumables implements ResumableUploads {
 		admit(options.sizeBytes ?? 0);
 		if (pending.resumables >= LIMITS.resumableUploads)
 			throw new PerigeeError('TOO_MANY_UPLOADS', `${LIMITS.resumableUploads} resumable uploads are open`);
-		const [opened] = await log.write('bulk', [objectOpened()], false).written;
-		if (!opened) throw new Error('the log answered no record');
+		const objectId = await openedInLog(log);
 		const secret = randomness.bytes(SECRET_BYTES);
-		const fact = { ...options, objectId: opened.lsn, secret, expiresMs: clock.nowMs() + resumableExpiryMs };
+		const fact = { ...options, objectId, secret, expiresMs: clock.nowMs() + resumableExpiryMs };
 		// Under its lock: an open object of which nothing is known yet would be given up.
-		await this.#locks.run(opened.lsn, () => log.write('bulk', [resumableFact(fact)]).applied);
+		await this.#locks.run(objectId, () => log.write('bulk', [resumableFact(fact)]).applied);
 		return shown(fact, 0);
 	}
 
@@ -138,6 +139,12 @@ export class Resumables implements ResumableUploads {
 		const { fact } = known;
 		const stands = offsetOf(known);
 		const sizeBytes = fact.sizeBytes ?? options.sizeBytes;
+		// Segments beyond a size that is said later would stay for ever.
+		if (options.isChecked && sizeBytes === undefined)
+			throw new PerigeeError(
+				'BAD_REQUEST',
+				'the length of the upload must be known before what comes of it is checked',
+			);
 		if (fact.stored) throw new PerigeeError('UPLOAD_CONFLICT', 'the upload is complete');
 		if (options.offsetBytes !== stands)
 			throw new PerigeeError('UPLOAD_CONFLICT', `the upload stands at ${stands}, not at ${options.offsetBytes}`);
@@ -175,8 +182,7 @@ export class Resumables implements ResumableUploads {
 
 	async #discard(objectId: ObjectId): Promise<void> {
 		this.#known.delete(objectId);
-		await this.#parts.log.write('bulk', [objectDeleted({ objectId, root: NO_ROOT, cause: DELETED_BECAUSE.spent })])
-			.applied;
+		await this.#parts.log.write('bulk', [givenUp(objectId)]).applied;
 	}
 
 	/** Runs work on an upload alone; who is just sending bytes is interrupted. */
@@ -281,7 +287,7 @@ class Session implements ResumeSession {
 		try {
 			return this.#ends.paused(await this.#transfer.pause());
 		} catch (error) {
-			await this.#giveUp(error).catch(() => undefined);
+			await this.#ends.failed(error).catch(() => undefined);
 			throw error;
 		} finally {
 			this.#end();
@@ -290,15 +296,11 @@ class Session implements ResumeSession {
 
 	async #discard(): Promise<void> {
 		try {
-			await this.#giveUp(undefined);
+			await this.#transfer.abort();
+			await this.#ends.failed(undefined);
 		} finally {
 			this.#end();
 		}
-	}
-
-	async #giveUp(error: unknown): Promise<void> {
-		await this.#transfer.abort();
-		await this.#ends.failed(error);
 	}
 }
 

@@ -35,6 +35,13 @@ const SEGMENTS_IN_FLIGHT = 48;
 /** While so many batches of an upload are on their way, what comes waits for one of them to end or for a full batch. */
 const BATCHES_IN_FLIGHT = 3;
 
+/** Opens an object in `bulk`; its record is written, not yet durable. Errors: those of the log. */
+export async function openedInLog(log: AppendLog): Promise<ObjectId> {
+	const [record] = await log.write('bulk', [objectOpened()], false).written;
+	if (!record) throw new Error('the log answered no record');
+	return record.lsn;
+}
+
 export class SegmentStream {
 	readonly #parts: SegmentStreamParts;
 	readonly #objectId: Promise<ObjectId>;
@@ -68,10 +75,9 @@ export class SegmentStream {
 	}
 
 	async #open(): Promise<ObjectId> {
-		const [record] = await this.#parts.log.write('bulk', [objectOpened()], false).written;
-		if (!record) throw new Error('the log answered no record');
-		this.#parts.opened(record.lsn);
-		return record.lsn;
+		const objectId = await openedInLog(this.#parts.log);
+		this.#parts.opened(objectId);
+		return objectId;
 	}
 
 	/** Segments that were sent. */

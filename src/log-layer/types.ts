@@ -96,7 +96,7 @@ export interface ResumableUploads {
 	 * of storing.
 	 */
 	find(id: string): Promise<ResumableUpload>;
-	/** Errors: UPLOAD_NOT_FOUND, UPLOAD_CONFLICT (the offset or size is another one), and those of `create`. */
+	/** Errors: UPLOAD_NOT_FOUND, UPLOAD_CONFLICT (the offset or size is another one), BAD_REQUEST (checked before the size is known), and those of `create`. */
 	resume(id: string, options: ResumeOptions): Promise<ResumeSession>;
 	/** Deletes what came. Errors: UPLOAD_NOT_FOUND, UPLOAD_CONFLICT (it is a file already), and those of a write. */
 	remove(id: string): Promise<void>;

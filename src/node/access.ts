@@ -35,6 +35,7 @@ export interface NodeAccess {
 export async function openAccess(modules: FileModules): Promise<NodeAccess> {
 	const { config, metrics, log, clock, randomness } = modules;
 	const { tokensFile, quotaWindowMs } = config.auth;
+	const needs = needsOf(config);
 	const registry = new TokenRegistry({ clock, randomness, quotaWindowMs });
 	const read = async (): Promise<boolean> => {
 		const bytes = await readSmallFile(tokensFile, LIMITS.tokenFileBytes);
@@ -61,21 +62,15 @@ export async function openAccess(modules: FileModules): Promise<NodeAccess> {
 	const close = await watchFiles({ paths: [tokensFile], intervalMs: LIMITS.fileLookMs, clock, onChange: reread });
 	try {
 		await read();
-		for (const need of needsOf(config)) assertToken(need, registry, config);
+		for (const need of Object.values(needs)) assertToken(need, registry, config);
 	} catch (error) {
 		close();
 		throw error;
 	}
-	const [reads, writes, calls, administration] = needsOf(config).map(({ need }) => need) as [
-		TokenNeed,
-		TokenNeed,
-		TokenNeed,
-		TokenNeed,
-	];
 	return {
-		http: new Access(registry, { read: reads, write: writes, admin: 'always' }),
-		grpc: new Access(registry, { read: reads, write: calls, admin: 'always' }),
-		admin: new Access(registry, { read: 'always', write: 'always', admin: administration }),
+		http: new Access(registry, { read: needs.reads.need, write: needs.restWrites.need, admin: 'always' }),
+		grpc: new Access(registry, { read: needs.reads.need, write: needs.grpcWrites.need, admin: 'always' }),
+		admin: new Access(registry, { read: 'always', write: 'always', admin: needs.administration.need }),
 		close,
 	};
 }
@@ -89,26 +84,25 @@ interface ScopeNeed {
 	readonly orElse: string;
 }
 
-/** Of reads, of writes through REST and through gRPC, and of administration. */
-function needsOf(config: Config): readonly [ScopeNeed, ScopeNeed, ScopeNeed, ScopeNeed] {
+function needsOf(config: Config) {
 	const { http, grpc, admin, auth } = config;
 	const adminPlace = parseListenPlace(admin);
-	return [
-		{
+	return {
+		reads: {
 			scope: 'read',
 			need: auth.reads === 'token' ? 'always' : 'never',
 			because: 'auth.reads is token',
 			orElse: 'or leave reads open',
 		},
-		needOfWrites(config, `http is ${http}, where other machines could upload and delete`, '--http', http),
-		needOfWrites(config, `grpc is ${grpc}, where other machines could upload`, '--grpc', grpc),
-		{
+		restWrites: needOfWrites(config, `http is ${http}, where other machines could upload and delete`, '--http', http),
+		grpcWrites: needOfWrites(config, `grpc is ${grpc}, where other machines could upload`, '--grpc', grpc),
+		administration: {
 			scope: 'admin',
 			need: 'socketPath' in adminPlace ? 'never' : isWide(adminPlace) ? 'always' : 'in force',
 			because: `admin is ${admin}, where other machines could administer the node`,
 			orElse: 'or keep to 127.0.0.1 or a Unix socket (--admin)',
 		},
-	];
+	} satisfies Record<string, ScopeNeed>;
 }
 
 function needOfWrites({ auth }: Config, because: string, flag: string, listen: string): ScopeNeed {

@@ -24,7 +24,7 @@ export const RESUMABLE_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'staged bytes that were written after a segment count before it',
 		file: 'log-layer/resumable-state.js',
-		find: '=== segment && place.origin > origin',
+		find: '=== segment && one.place.origin > origin',
 		replace: '=== segment && false',
 		test: RESUMABLES,
 		guard: 'is forgotten when it is wrong, from byte 1000',

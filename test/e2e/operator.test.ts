@@ -5,39 +5,11 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { SEGMENT_BYTES } from '../../src/units.js';
 import { damageContent } from '../support/damage.js';
-import { runCli, spawnCli, temporaryDirectory } from '../support/processes.js';
+import { runCli, startJsonNode, temporaryDirectory } from '../support/processes.js';
 import { ask, RawConnection } from '../support/rest-server.js';
-
-interface Node {
-	readonly port: number;
-	readonly url: string;
-	readonly logged: () => string;
-	/** Ends it with a signal; its exit code. */
-	end(signal: NodeJS.Signals): Promise<number | null>;
-}
-
-async function start(t: TestContext, dataDir: string, env: Readonly<Record<string, string>> = {}): Promise<Node> {
-	const child = spawnCli(['start', '--data-dir', dataDir, '--http', '127.0.0.1:0', '--json'], { env });
-	t.after(() => void child.kill('SIGKILL'));
-	let logged = '';
-	child.stderr?.on('data', (chunk: Buffer) => (logged += chunk.toString()));
-	const [said] = (await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')])) as [Buffer | number | null];
-	if (!Buffer.isBuffer(said)) throw new Error(`the node ended with ${said}: ${logged}`);
-	const { url } = JSON.parse(said.toString()) as { url: string };
-	return {
-		url,
-		port: Number(new URL(url).port),
-		logged: () => logged,
-		async end(signal) {
-			child.kill(signal);
-			const [code] = (await once(child, 'exit')) as [number | null];
-			return code;
-		},
-	};
-}
 
 test('a data directory that cannot be made is refused at once, with its name', {
 	skip: !existsSync('/proc/self'),
@@ -68,10 +40,13 @@ test('a start whose port is taken leaves no data directory behind', async (t) =>
 
 test('settings of a ledger that began with others have no effect, and the log says so', async (t) => {
 	const dataDir = join(temporaryDirectory(t), 'data');
-	let node = await start(t, dataDir);
+	let node = await startJsonNode(t, dataDir);
 	assert.ok(!node.logged().includes('keeps it'));
 	assert.equal(await node.end('SIGTERM'), 0);
-	node = await start(t, dataDir, { PERIGEE_EMBEDDED_PRICE_PER_SECTOR: '7', PERIGEE_EMBEDDED_BLOCKS_PER_EPOCH: '10' });
+	node = await startJsonNode(t, dataDir, [], {
+		PERIGEE_EMBEDDED_PRICE_PER_SECTOR: '7',
+		PERIGEE_EMBEDDED_BLOCKS_PER_EPOCH: '10',
+	});
 	assert.match(node.logged(), /embedded\.pricePerSector is 7 in the configuration, but the ledger .* began with 0/);
 	assert.match(node.logged(), /embedded\.blocksPerEpoch is 10 in the configuration, but the ledger .* began with 200/);
 	assert.equal(await node.end('SIGTERM'), 0);
@@ -79,7 +54,7 @@ test('settings of a ledger that began with others have no effect, and the log sa
 
 test('a download that meets damage says what is damaged', async (t) => {
 	const dataDir = join(temporaryDirectory(t), 'data');
-	const node = await start(t, dataDir);
+	const node = await startJsonNode(t, dataDir);
 	const body = randomBytes(20 * SEGMENT_BYTES);
 	const root = String((await ask(node, '/v1/upload/f', { method: 'PUT', body })).json['root']);
 	await damageContent(dataDir, 'bulk', body, 14 * SEGMENT_BYTES + 9);
@@ -95,7 +70,7 @@ test('a download that meets damage says what is damaged', async (t) => {
 
 test('a stop waits for a slow upload as long as shutdown.graceMs says', async (t) => {
 	const dataDir = join(temporaryDirectory(t), 'data');
-	const node = await start(t, dataDir, { PERIGEE_SHUTDOWN_GRACE_MS: '0' });
+	const node = await startJsonNode(t, dataDir, [], { PERIGEE_SHUTDOWN_GRACE_MS: '0' });
 	const upload = await RawConnection.open(node);
 	upload.send('PUT /v1/upload/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nxy');
 	while (!(await ask(node, '/metrics')).text.includes('\nperigee_uploads_in_progress 1\n'))

@@ -1,49 +1,12 @@
 /** A real node that serves others: what it refuses to start as, tokens and certificates that change while it runs, the Unix socket. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import * as https from 'node:https';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { runCli, spawnCli, temporaryDirectory } from '../support/processes.js';
+import { test } from 'node:test';
+import { type JsonNode, runCli, startJsonNode, temporaryDirectory } from '../support/processes.js';
 import { ask, put } from '../support/rest-server.js';
 import { certPath, type Pair, placePair, tlsTexts } from '../support/tls-files.js';
-
-interface Node {
-	readonly port: number;
-	readonly url: string;
-	readonly admin: string;
-	readonly logged: () => string;
-	/** Ends it with a signal. */
-	end(signal: NodeJS.Signals): Promise<void>;
-}
-
-async function start(
-	t: TestContext,
-	dataDir: string,
-	args: readonly string[] = [],
-	env: Readonly<Record<string, string>> = {},
-): Promise<Node> {
-	const http = args.includes('--http') ? [] : ['--http', '127.0.0.1:0'];
-	const child = spawnCli(['start', '--data-dir', dataDir, ...http, ...args, '--json'], { env });
-	t.after(() => void child.kill('SIGKILL'));
-	let logged = '';
-	child.stderr?.on('data', (chunk: Buffer) => (logged += chunk.toString()));
-	const [said] = (await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')])) as [Buffer | number | null];
-	if (!Buffer.isBuffer(said)) throw new Error(`the node ended with ${said}: ${logged}`);
-	const { url } = JSON.parse(said.toString()) as { url: string };
-	const file = JSON.parse(readFileSync(join(dataDir, 'node.json'), 'utf8')) as { listeners: { admin: string } };
-	return {
-		url,
-		port: Number(new URL(url).port),
-		admin: file.listeners.admin,
-		logged: () => logged,
-		async end(signal) {
-			child.kill(signal);
-			await once(child, 'exit');
-		},
-	};
-}
 
 async function makeToken(dataDir: string, name: string, scope: string): Promise<string> {
 	const ran = await runCli(['token', 'create', name, '--scope', scope, '--data-dir', dataDir]);
@@ -60,7 +23,7 @@ async function until(holds: () => Promise<boolean>, what: string): Promise<void>
 	throw new Error(`never happened: ${what}`);
 }
 
-const upload = (node: Node, token?: string) =>
+const upload = (node: JsonNode, token?: string) =>
 	ask(node, '/v1/upload/a', {
 		method: 'PUT',
 		body: 'hello',
@@ -92,7 +55,7 @@ test('what other machines reach does not start without a token, says what to do,
 		'no other scope will do',
 	);
 	const write = await makeToken(dataDir, 'writer', 'write');
-	const node = await start(t, dataDir, ['--http', '0.0.0.0:0']);
+	const node = await startJsonNode(t, dataDir, ['--http', '0.0.0.0:0']);
 	assert.deepEqual([(await upload(node)).status, (await upload(node, write)).status], [401, 201]);
 	assert.match(node.logged(), /without TLS/);
 	await node.end('SIGTERM');
@@ -101,7 +64,7 @@ test('what other machines reach does not start without a token, says what to do,
 test('tokens take effect, and lose it, while the node runs; a broken or missing file opens nothing', async (t) => {
 	const dataDir = join(temporaryDirectory(t), 'data');
 	const path = join(dataDir, 'tokens.json');
-	const node = await start(t, dataDir);
+	const node = await startJsonNode(t, dataDir);
 	assert.equal((await upload(node)).status, 201, 'on loopback without tokens everybody may');
 	const first = await makeToken(dataDir, 'first', 'write');
 	await until(async () => (await upload(node)).status === 401, 'the token is in force');
@@ -136,7 +99,7 @@ test('the admin listener on a Unix socket is its user’s, and survives a kill',
 	const socket = join(home, 'admin.sock');
 	const flag = ['--admin', `unix:${socket}`];
 	await makeToken(dataDir, 'ops', 'admin');
-	let node = await start(t, dataDir, flag);
+	let node = await startJsonNode(t, dataDir, flag);
 	assert.equal(node.admin, `unix:${socket}`);
 	assert.equal(lstatSync(socket).mode & 0o777, 0o600);
 	const ran = await runCli(['scrub', 'status', ...flag]);
@@ -146,7 +109,7 @@ test('the admin listener on a Unix socket is its user’s, and survives a kill',
 	assert.ok(!existsSync(join(home, 'other')));
 	await node.end('SIGKILL');
 	assert.ok(existsSync(socket));
-	node = await start(t, dataDir, flag);
+	node = await startJsonNode(t, dataDir, flag);
 	assert.equal((await runCli(['errors', 'list', ...flag])).code, 0);
 	await node.end('SIGTERM');
 	assert.ok(!existsSync(socket));
@@ -159,7 +122,7 @@ test('TLS: certificates are replaced while it runs, a broken pair is told of, an
 	const missing = await runCli(['start', '--data-dir', join(home, 'data')], { env });
 	assert.deepEqual([missing.code, /tls\.cert: .*cert\.pem: no such file/.test(missing.stderr)], [2, true]);
 	placePair('first', files);
-	const node = await start(t, join(home, 'data'), [], env);
+	const node = await startJsonNode(t, join(home, 'data'), [], env);
 	assert.match(node.url, /^https:/);
 	assert.match(node.admin, /^https:/);
 	const isServed = (pair: Pair): Promise<boolean> =>
@@ -203,7 +166,7 @@ test('tokens of a file elsewhere, reads that need one, and a limit of the day', 
 	const ran = await runCli(args, { env });
 	assert.equal(ran.code, 0, ran.stderr);
 	assert.ok(existsSync(join(home, 't.json')) && !existsSync(join(home, 'data')));
-	const node = await start(t, join(home, 'data'), [], env);
+	const node = await startJsonNode(t, join(home, 'data'), [], env);
 	const headers = { Authorization: `Bearer ${ran.stdout.toString().trim()}` };
 	const root = await put(node, Buffer.alloc(900, 1), 'a', headers);
 	assert.equal((await ask(node, `/v1/files/${root}`)).status, 401);

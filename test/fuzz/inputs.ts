@@ -1,6 +1,18 @@
 /** Inputs for targets: anything, and right ones with a few changes. */
 import fc from 'fast-check';
 import { PerigeeError } from '../../src/errors.js';
+import type { DataRoot, Lsn } from '../../src/units.js';
+
+export const ROOT = `0x${'5a'.repeat(32)}` as DataRoot;
+/** Where a sample of a row points to. */
+export const PLACE = {
+	lane: 'small',
+	fileNo: 2,
+	offset: 4608,
+	lengthBytes: 300,
+	blockCrcs: Buffer.alloc(4),
+	origin: 5n as Lsn,
+} as const;
 
 export interface FuzzTarget {
 	readonly name: string;

@@ -41,11 +41,10 @@ import {
 	encodeSetting,
 	encodeUpload,
 } from '../../src/settlement/journal-records.js';
-import { type DataRoot, type FlowId, type Lsn, parseDataRoot, type TxSeq } from '../../src/units.js';
-import { bytes, type FuzzTarget, text } from './inputs.js';
+import { type FlowId, type Lsn, parseDataRoot, type TxSeq } from '../../src/units.js';
+import { bytes, type FuzzTarget, PLACE, ROOT, text } from './inputs.js';
 import { UPLOAD_TARGETS } from './upload-targets.js';
 
-const ROOT = `0x${'5a'.repeat(32)}` as DataRoot;
 const HASH = Buffer.alloc(32, 0x5a);
 
 const IDENTITY = { lane: 'small', fileNo: 3, incarnation: Buffer.alloc(16, 7) } as const;
@@ -70,15 +69,6 @@ function otherDirectorySample(): Buffer {
 	const head = directorySample().subarray(0, 33);
 	return Buffer.concat([head, Buffer.of(2), Buffer.from(JSON.stringify({ name: '/', type: 'directory', entries }))]);
 }
-
-const PLACE = {
-	lane: 'small',
-	fileNo: 2,
-	offset: 4608,
-	lengthBytes: 300,
-	blockCrcs: Buffer.alloc(4),
-	origin: 5n as Lsn,
-} as const;
 
 export const FUZZ_TARGETS: readonly FuzzTarget[] = [
 	text('Range', ['bytes=0-1,5-9', 'bytes=-5', 'bytes=7-, 3-4 ,-1'], (input) => {

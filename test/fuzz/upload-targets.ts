@@ -11,10 +11,9 @@ import {
 	encodeStagedRow,
 	withStaged,
 } from '../../src/log-layer/resumable-rows.js';
-import { type DataRoot, type Lsn, SEGMENT_BYTES } from '../../src/units.js';
-import { bytes, type FuzzTarget, text } from './inputs.js';
+import { type Lsn, SEGMENT_BYTES } from '../../src/units.js';
+import { bytes, type FuzzTarget, PLACE, ROOT, text } from './inputs.js';
 
-const ROOT = `0x${'5a'.repeat(32)}` as DataRoot;
 const FACT = resumableFact({
 	objectId: 5n,
 	secret: Buffer.alloc(16, 7),
@@ -26,14 +25,6 @@ const FACT = resumableFact({
 	metadata: 'filename YQ==',
 	expectedRoot: ROOT,
 });
-const PLACE = {
-	lane: 'bulk',
-	fileNo: 2,
-	offset: 4608,
-	lengthBytes: 300,
-	blockCrcs: Buffer.alloc(4),
-	origin: 5n as Lsn,
-} as const;
 
 export const UPLOAD_TARGETS: readonly FuzzTarget[] = [
 	text('Upload-Metadata', ['filename YQ==,filetype dGV4dC9wbGFpbg==,other', `root ${btoa(ROOT)}`], (input) => {

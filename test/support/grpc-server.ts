@@ -184,3 +184,8 @@ export async function stat(client: FilesClient, request: Message): Promise<Outco
 export function failureOf(error: ServiceError | undefined): readonly [number, string] {
 	return error ? [error.code, String(error.metadata.get('perigee-code')[0] ?? '')] : [0, ''];
 }
+
+/** The same of a call that has ended. */
+export function refusal(outcome: Outcome): readonly [number, string] {
+	return failureOf('error' in outcome ? outcome.error : undefined);
+}

@@ -1,11 +1,11 @@
 /** Processes that tests run: the command line, and nodes. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import type { TestContext } from 'node:test';
+import { after, before, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const RUN_CLI = fileURLToPath(new URL('./run-cli.js', import.meta.url));
@@ -60,6 +60,19 @@ export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
 	return directory;
 }
 
+/** The same for all tests of a suite; its URL is known once they run. */
+export function useMemoryNode(): () => string {
+	let url = '';
+	const cleanups: (() => unknown)[] = [];
+	before(async () => {
+		url = await startMemoryNode({ after: (fn) => void cleanups.push(fn as () => unknown) });
+	});
+	after(async () => {
+		for (const cleanup of cleanups) await cleanup();
+	});
+	return () => url;
+}
+
 /** A process with a node that keeps its files in memory, at most `openFiles` of the system's; answers its URL. */
 export async function startMemoryNode(
 	t: Pick<TestContext, 'after'>,
@@ -102,4 +115,44 @@ export async function startNode(t: TestContext, dataDir: string, flags: readonly
 	}
 	const url = /listens on (\S+) /.exec(said)?.[1] ?? '';
 	return { child, url, port: Number(new URL(url).port), dataDir };
+}
+
+/** A node that says in JSON where it listens. */
+export interface JsonNode {
+	readonly url: string;
+	readonly port: number;
+	readonly admin: string;
+	/** What it has logged so far. */
+	readonly logged: () => string;
+	/** Ends it with a signal; its exit code. */
+	end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+/** Runs `perigee start --json` on a directory, on a free port unless `args` name another one; killed with the test. */
+export async function startJsonNode(
+	t: TestContext,
+	dataDir: string,
+	args: readonly string[] = [],
+	env: Readonly<Record<string, string>> = {},
+): Promise<JsonNode> {
+	const http = args.includes('--http') ? [] : ['--http', '127.0.0.1:0'];
+	const child = spawnCli(['start', '--data-dir', dataDir, ...http, ...args, '--json'], { env });
+	t.after(() => void child.kill('SIGKILL'));
+	let logged = '';
+	child.stderr?.on('data', (chunk: Buffer) => (logged += chunk.toString()));
+	const [said] = (await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')])) as [Buffer | number | null];
+	if (!Buffer.isBuffer(said)) throw new Error(`the node ended with ${said}: ${logged}`);
+	const { url } = JSON.parse(said.toString()) as { url: string };
+	const file = JSON.parse(readFileSync(join(dataDir, 'node.json'), 'utf8')) as { listeners: { admin: string } };
+	return {
+		url,
+		port: Number(new URL(url).port),
+		admin: file.listeners.admin,
+		logged: () => logged,
+		async end(signal) {
+			child.kill(signal);
+			const [code] = (await once(child, 'exit')) as [number | null];
+			return code;
+		},
+	};
 }

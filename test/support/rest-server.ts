@@ -13,15 +13,6 @@ import { createMetrics, type Metrics } from '../../src/metrics/metrics.js';
 import { MemoryFileStore } from './memory-file-store.js';
 import { openAccess } from './open-access.js';
 
-export interface RestServer {
-	readonly store: MemoryFileStore;
-	readonly metrics: Metrics;
-	readonly server: HttpServer;
-	readonly url: string;
-	readonly port: number;
-	readonly logged: unknown[];
-}
-
 export interface RestServerOptions {
 	readonly clock?: Clock;
 	readonly maxFileBytes?: number;
@@ -32,16 +23,32 @@ export interface RestServerOptions {
 	readonly corsOrigins?: readonly string[];
 }
 
-/** A server of its own for one test, closed with it. */
-export async function startRest(test: TestContext, options: RestServerOptions = {}): Promise<RestServer> {
-	const store = new MemoryFileStore();
+/** What a test may ask of a server, and what only some servers differ in. */
+export interface ServeOptions extends RestServerOptions {
+	readonly version?: string;
+}
+
+export interface ServedStore {
+	readonly metrics: Metrics;
+	readonly server: HttpServer;
+	readonly url: string;
+	readonly port: number;
+	readonly logged: unknown[];
+}
+
+export interface RestServer extends ServedStore {
+	readonly store: MemoryFileStore;
+}
+
+/** The REST interface over any store, on a free port of 127.0.0.1. */
+export async function serve(store: FileStore, options: ServeOptions = {}): Promise<ServedStore> {
 	const metrics = createMetrics();
 	const logged: unknown[] = [];
 	const log = { error: (...args: unknown[]) => logged.push(args), warn: (...args: unknown[]) => logged.push(args) };
 	const server = await startHttpServer(
 		{
 			listen: { host: '127.0.0.1', port: 0 },
-			version: '9.9.9',
+			version: options.version ?? '9.9.9',
 			maxFileBytes: options.maxFileBytes ?? 2 ** 30,
 			idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
 			minBytesPerSecond: options.minBytesPerSecond ?? 0,
@@ -59,38 +66,15 @@ export async function startRest(test: TestContext, options: RestServerOptions = 
 			log,
 		},
 	);
-	test.after(() => server.close());
-	return { store, metrics, server, url: server.url, port: Number(new URL(server.url).port), logged };
+	return { metrics, server, url: server.url, port: Number(new URL(server.url).port), logged };
 }
 
-/** The REST interface over any store, closed with the test; answers its port. */
-export async function serveStore(
-	test: TestContext,
-	store: FileStore,
-	maxFileBytes = 2 ** 30,
-): Promise<{ port: number }> {
-	const server = await startHttpServer(
-		{
-			listen: { host: '127.0.0.1', port: 0 },
-			version: '9.9.9',
-			maxFileBytes,
-			idleTimeoutMs: 60_000,
-			minBytesPerSecond: 0,
-			corsOrigins: [],
-			graceMs: 10_000,
-		},
-		{
-			store,
-			metrics: createMetrics(),
-			refreshMetrics() {},
-			clock: systemClock,
-			randomness: systemRandomness,
-			access: openAccess(),
-			log: { error() {}, warn() {} },
-		},
-	);
-	test.after(() => server.close());
-	return { port: Number(new URL(server.url).port) };
+/** A server of its own over a MemoryFileStore for one test, closed with it. */
+export async function startRest(test: TestContext, options: RestServerOptions = {}): Promise<RestServer> {
+	const store = new MemoryFileStore();
+	const served = await serve(store, options);
+	test.after(() => served.server.close());
+	return { store, ...served };
 }
 
 export interface Answer {

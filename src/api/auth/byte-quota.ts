@@ -5,6 +5,7 @@
  */
 import { PerigeeError } from '../../errors.js';
 import type { Clock } from '../../io/clock.js';
+import type { UploadSession } from '../../log-layer/types.js';
 import { withExtras } from '../rest/problem.js';
 
 export interface QuotaOptions {
@@ -52,6 +53,19 @@ export class ByteQuota {
 		if (window === this.#window) this.#usedBytes -= bytes;
 	}
 }
+
+/** Where the bytes of an upload go, counted against its part of a quota, if there is one. Errors of a write: QUOTA_EXCEEDED, those of the sink. */
+export function metered(allowance: UploadAllowance | undefined, sink: UploadSink): UploadSink {
+	if (allowance === undefined) return sink;
+	return {
+		write(chunk, isGiven) {
+			allowance.take(chunk.length);
+			return sink.write(chunk, isGiven);
+		},
+	};
+}
+
+export type UploadSink = Pick<UploadSession, 'write'>;
 
 /** One upload's part of a quota. */
 export class UploadAllowance {

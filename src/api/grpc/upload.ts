@@ -1,8 +1,8 @@
 /** Upload: a stream of options and chunks into an upload session of the store. */
 import type { Metadata, ServerReadableStream } from '@grpc/grpc-js';
 import { PerigeeError } from '../../errors.js';
-import type { UploadOptions, UploadSession } from '../../log-layer/types.js';
-import type { UploadAllowance } from '../auth/byte-quota.js';
+import type { UploadOptions } from '../../log-layer/types.js';
+import { metered, type UploadAllowance, type UploadSink } from '../auth/byte-quota.js';
 import { checkName, cleanMediaType } from '../rest/names.js';
 import { rootOf } from '../rest/params.js';
 import { counted } from '../rest/put-upload.js';
@@ -23,9 +23,10 @@ export async function upload(context: GrpcContext, call: UploadCall): Promise<Up
 		if (!first || !('options' in first)) throw new PerigeeError('BAD_REQUEST', `The first message ${faultOf(first)}.`);
 		const options = optionsOf(first.options, context.maxFileBytes);
 		allowance = context.calls.holderOf(call)?.quota?.begin(options.announcedBytes ?? 0);
-		const session = metered(context.store.beginUpload(options), allowance);
+		const session = context.store.beginUpload(options);
+		const taken = metered(allowance, session);
 		const result = await counted(context, session, async () => {
-			const receivedBytes = await receive(messages, session, options, context.maxFileBytes);
+			const receivedBytes = await receive(messages, taken, options, context.maxFileBytes);
 			context.metrics.uploadBytes.inc(receivedBytes);
 			if (receivedBytes === 0) throw new PerigeeError('EMPTY_FILE');
 			return await session.finish();
@@ -38,10 +39,10 @@ export async function upload(context: GrpcContext, call: UploadCall): Promise<Up
 	}
 }
 
-/** Answers the bytes of a content that is complete. Errors: BAD_REQUEST, BODY_TOO_LARGE, those of the session and of `messages`. */
+/** Answers the bytes of a content that is complete. Errors: BAD_REQUEST, BODY_TOO_LARGE, those of the sink and of `messages`. */
 async function receive(
 	messages: RequestMessages<UploadPart>,
-	session: UploadSession,
+	sink: UploadSink,
 	{ announcedBytes }: UploadOptions,
 	maxFileBytes: number,
 ): Promise<number> {
@@ -54,7 +55,7 @@ async function receive(
 		if (!('chunk' in part)) throw new PerigeeError('BAD_REQUEST', `A message after the first ${faultOf(part)}.`);
 		receivedBytes += part.chunk.length;
 		refuseSize(receivedBytes, announcedBytes, maxFileBytes);
-		const writing = session.write(part.chunk);
+		const writing = sink.write(part.chunk);
 		if (writing) await writing;
 	}
 	if (announcedBytes === undefined && !hasEnd)
@@ -66,19 +67,6 @@ async function receive(
 
 function bytesOf(part: UploadPart): number {
 	return 'chunk' in part ? part.chunk.length : 0;
-}
-
-/** The session, its bytes counted against the quota of a token. */
-function metered(session: UploadSession, allowance: UploadAllowance | undefined): UploadSession {
-	if (!allowance) return session;
-	return {
-		write(chunk, isGiven) {
-			allowance.take(chunk.length);
-			return session.write(chunk, isGiven);
-		},
-		finish: () => session.finish(),
-		abort: () => session.abort(),
-	};
 }
 
 function faultOf(part: UploadPart | undefined): string {

@@ -1,7 +1,6 @@
 /** The one place where it is decided whether a request may go on: before any byte of its body is read, and before the node says 100 Continue. */
 import type { IncomingMessage } from 'node:http';
 import { PerigeeError } from '../../errors.js';
-import type { UploadSession } from '../../log-layer/types.js';
 import type { UploadAllowance } from '../auth/byte-quota.js';
 import type { Endpoint, ServerContext } from './endpoint.js';
 import { refuseOtherSites } from './other-sites.js';
@@ -28,18 +27,4 @@ export function admit<C extends ServerContext>(
 	if (countsBody !== true) return undefined;
 	context.allowances.set(request, allowance);
 	return allowance;
-}
-
-type Sink = Pick<UploadSession, 'write'>;
-
-/** Where the bytes of the request go, counted against the quota of its token, if there is one. */
-export function metered(context: ServerContext, request: IncomingMessage, session: Sink): Sink {
-	const allowance = context.allowances.get(request);
-	if (allowance === undefined) return session;
-	return {
-		write(chunk, isGiven) {
-			allowance.take(chunk.length);
-			return session.write(chunk, isGiven);
-		},
-	};
 }

@@ -5,7 +5,7 @@ import type { Multipart, MultipartFile } from '@fastify/multipart';
 import { asPerigeeError, PerigeeError } from '../../errors.js';
 import type { UploadResult, UploadSession } from '../../log-layer/types.js';
 import { LIMITS } from '../../limits.js';
-import { metered } from './admission.js';
+import { metered } from '../auth/byte-quota.js';
 import { ENDPOINTS } from './definitions.js';
 import { parseContentDigest } from './digest.js';
 import { type DirectoryUpload, directoryOf } from './directory-upload.js';
@@ -169,7 +169,7 @@ class Form {
 		session: UploadSession,
 	): Promise<void> {
 		let receivedBytes = 0;
-		const taken = metered(this.#context, this.#request.raw, session);
+		const taken = metered(this.#context.allowances.get(this.#request.raw), session);
 		for await (const chunk of chunks) {
 			receivedBytes += chunk.length;
 			const writing = taken.write(chunk);

@@ -4,7 +4,7 @@ import type { Static } from 'typebox';
 import { PerigeeError } from '../../errors.js';
 import type { UploadOptions, UploadResult, UploadSession } from '../../log-layer/types.js';
 import { type DataRoot, parseDataRoot } from '../../units.js';
-import { metered } from './admission.js';
+import { metered } from '../auth/byte-quota.js';
 import { ENDPOINTS } from './definitions.js';
 import type { UPLOAD_RESULT } from './schemas.js';
 import { parseContentDigest } from './digest.js';
@@ -24,7 +24,7 @@ async function handlePut(context: RestContext, request: RestRequest, response: S
 	const session = context.store.beginUpload(options);
 	const result = await counted(context, session, async () => {
 		sendContinue(raw, response);
-		const receivedBytes = await receiveBody(raw, metered(context, raw, session), {
+		const receivedBytes = await receiveBody(raw, metered(context.allowances.get(raw), session), {
 			maxBytes: context.maxFileBytes,
 			watch: context.uploads,
 		});

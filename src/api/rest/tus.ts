@@ -3,7 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
 import type { ResumableUpload, ResumeSession } from '../../log-layer/types.js';
-import { metered } from './admission.js';
+import { metered } from '../auth/byte-quota.js';
 import { type EndpointDefinition, ENDPOINTS } from './definitions.js';
 import type { Endpoint, Handler, RestContext, RestRequest } from './endpoint.js';
 import { sendContinue, withExtras } from './problem.js';
@@ -21,10 +21,13 @@ import {
 } from './tus-headers.js';
 
 const EXTENSIONS = 'creation,creation-with-upload,creation-defer-length,checksum,expiration,termination';
-const NO_CHECKSUM_WITHOUT_LENGTH = 'Say Upload-Length before, or together with, the first Upload-Checksum.';
+
+/** Headers of every answer, refusals too. */
+const ALWAYS = { 'Tus-Resumable': TUS_VERSION };
 
 export const tusOptions: Endpoint = {
 	definition: ENDPOINTS.tusOptions,
+	always: ALWAYS,
 	handle(context, _request, response) {
 		const head = ['Tus-Version', TUS_VERSION, 'Tus-Extension', EXTENSIONS];
 		head.push('Tus-Checksum-Algorithm', CHECKSUM_ALGORITHMS.join(','), 'Tus-Max-Size', String(context.maxFileBytes));
@@ -100,10 +103,7 @@ async function receive(
 ): Promise<ResumableUpload> {
 	const { raw } = request;
 	const checksum = parseChecksum(first(raw.headers['upload-checksum']));
-	const { resumables } = context.store;
-	if (checksum && place.sizeBytes === undefined && (await resumables.find(id)).sizeBytes === undefined)
-		throw new PerigeeError('BAD_REQUEST', NO_CHECKSUM_WITHOUT_LENGTH);
-	const session = await resumables.resume(id, { ...place, isChecked: checksum !== undefined });
+	const session = await context.store.resumables.resume(id, { ...place, isChecked: checksum !== undefined });
 	const { metrics } = context;
 	metrics.uploadsInProgress.inc();
 	try {
@@ -130,7 +130,7 @@ async function fill(
 	const hash = checksum && createHash(checksum.algorithm);
 	try {
 		const limits = { maxBytes: context.maxFileBytes, watch: context.uploads, signal: session.interrupted };
-		const taken = metered(context, raw, session);
+		const taken = metered(context.allowances.get(raw), session);
 		const receivedBytes = await receiveBody(raw, hash ? hashing(taken, hash) : taken, limits);
 		context.metrics.uploadBytes.inc(receivedBytes);
 		if (hash && checksum && !hash.digest().equals(checksum.digest)) throw new PerigeeError('CHECKSUM_MISMATCH');
@@ -156,7 +156,7 @@ function tusEndpoint(definition: EndpointDefinition, handle: Handler<RestContext
 	return {
 		definition,
 		anyBody: true,
-		always: { 'Tus-Resumable': TUS_VERSION },
+		always: ALWAYS,
 		countsBody: true,
 		async handle(context, request, response) {
 			if (request.raw.headers['tus-resumable'] !== TUS_VERSION)
@@ -174,7 +174,6 @@ function standing({ offsetBytes, expiresMs, stored }: ResumableUpload): string[]
 }
 
 function answer(response: ServerResponse, status: number, head: readonly string[]): void {
-	response.setHeader('Tus-Resumable', TUS_VERSION);
 	response.writeHead(status, [
 		'Cache-Control',
 		'no-store',

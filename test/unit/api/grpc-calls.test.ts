@@ -16,7 +16,7 @@ import {
 	download,
 	failureOf,
 	type GrpcTestServer,
-	type Outcome,
+	refusal,
 	startGrpc,
 	stat,
 	stored,
@@ -26,8 +26,6 @@ import { eventually } from '../../support/rest-server.js';
 import { SimulatedClock } from '../../support/simulated-clock.js';
 
 const MIB = 2 ** 20;
-const refusal = (outcome: Outcome): readonly [number, string] =>
-	failureOf('error' in outcome ? outcome.error : undefined);
 const counted = async (grpc: GrpcTestServer, method: string, name: string): Promise<number> => {
 	const { values } = await grpc.metrics.grpcRequests.get();
 	return values.find(({ labels }) => labels['method'] === method && labels['status'] === name)?.value ?? 0;

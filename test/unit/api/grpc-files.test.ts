@@ -13,6 +13,7 @@ import {
 	failureOf,
 	type Message,
 	type Outcome,
+	refusal,
 	startGrpc,
 	stat,
 	stored,
@@ -20,8 +21,6 @@ import {
 } from '../../support/grpc-server.js';
 
 const rootOf = (bytes: Uint8Array): string => hexOf(fileRoot(bytes).root);
-const refusal = (outcome: Outcome): readonly [number, string] =>
-	failureOf('error' in outcome ? outcome.error : undefined);
 const answerOf = (outcome: Outcome): Message => {
 	if ('error' in outcome) throw outcome.error;
 	return outcome.answer;

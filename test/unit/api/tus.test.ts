@@ -9,7 +9,7 @@ import { Upload, type UploadOptions } from 'tus-js-client';
 import { fileRoot } from '../../../src/native/addon.js';
 import { rootFromBytes } from '../../../src/units.js';
 import { Prng } from '../../support/prng.js';
-import { type Answer, ask, type Ask, serveStore } from '../../support/rest-server.js';
+import { type Answer, ask, type Ask, serve } from '../../support/rest-server.js';
 import { type TestStore, useTestStores } from '../../support/test-store.js';
 
 const stores = useTestStores();
@@ -24,7 +24,8 @@ interface Rest {
 
 async function start(t: TestContext, maxFileBytes?: number): Promise<Rest> {
 	const store = await stores.open(maxFileBytes === undefined ? {} : { maxFileBytes });
-	const { port } = await serveStore(t, store.files, maxFileBytes);
+	const { server, port } = await serve(store.files, maxFileBytes === undefined ? {} : { maxFileBytes });
+	t.after(() => server.close());
 	t.after(() => store.close());
 	return { port, store };
 }

@@ -19,12 +19,12 @@ import * as http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { encodeDirectory } from '../../../src/api/rest/directory-metadata.js';
 import { DirectoryBuilder } from '../../../src/api/rest/directory-tree.js';
 import { fileRoot } from '../../../src/native/addon.js';
 import { type DataRoot, hexOf } from '../../../src/units.js';
-import { type Ran, runCli, startMemoryNode, temporaryDirectory } from '../../support/processes.js';
+import { type Ran, runCli, useMemoryNode, temporaryDirectory } from '../../support/processes.js';
 
 const rootOf = (bytes: Uint8Array) => hexOf(fileRoot(bytes).root) as DataRoot;
 
@@ -74,15 +74,8 @@ async function nodeOf(
 }
 
 describe('directories on the command line', () => {
-	let node = '';
-	const cleanups: (() => unknown)[] = [];
-	before(async () => {
-		node = await startMemoryNode({ after: (fn) => void cleanups.push(fn as () => unknown) });
-	});
-	after(async () => {
-		for (const cleanup of cleanups) await cleanup();
-	});
-	const cli = (args: readonly string[]) => runCli(args, { env: { PERIGEE_NODE: node } });
+	const node = useMemoryNode();
+	const cli = (args: readonly string[]) => runCli(args, { env: { PERIGEE_NODE: node() } });
 
 	async function stored(directory: string): Promise<string> {
 		const ran = await cli(['upload', directory, '--json']);
@@ -128,7 +121,7 @@ describe('directories on the command line', () => {
 		const directory = temporaryDirectory(t);
 		plant(directory, { 'sub/a': 'abc' });
 		const inside = await runCli(['upload', '.', '--json'], {
-			env: { PERIGEE_NODE: node },
+			env: { PERIGEE_NODE: node() },
 			cwd: join(directory, 'sub'),
 		});
 		assert.equal(jsonOf(inside)['name'], 'sub');
@@ -233,7 +226,7 @@ describe('directories on the command line', () => {
 		const directory = temporaryDirectory(t);
 		plant(directory, { 'sub/big': randomBytes(20_000_000), small: 'abc' });
 		const runner = fileURLToPath(new URL('../../support/run-cli.js', import.meta.url));
-		const command = `stty cols 200; exec "${process.execPath}" "${runner}" upload "${directory}" --node ${node} > /dev/null`;
+		const command = `stty cols 200; exec "${process.execPath}" "${runner}" upload "${directory}" --node ${node()} > /dev/null`;
 		const shown = execFileSync('script', ['-qefc', command, '/dev/null'], { stdio: ['ignore', 'pipe', 'ignore'] });
 		assert.match(shown.toString(), /0\/20 MiB, 0\.0 MiB\/s, +\S+ left/);
 	});

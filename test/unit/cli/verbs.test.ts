@@ -15,10 +15,10 @@ import {
 import * as http from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { fileRoot } from '../../../src/native/addon.js';
 import { hexOf } from '../../../src/units.js';
-import { runCli, spawnCli, startMemoryNode, temporaryDirectory } from '../../support/processes.js';
+import { runCli, spawnCli, useMemoryNode, temporaryDirectory } from '../../support/processes.js';
 
 const rootOf = (bytes: Uint8Array) => hexOf(fileRoot(bytes).root);
 const UNKNOWN = `0x${'ab'.repeat(32)}`;
@@ -134,16 +134,9 @@ describe('verbs without a node', () => {
 });
 
 describe('verbs with a node', () => {
-	let node = '';
-	const cleanups: (() => unknown)[] = [];
-	before(async () => {
-		node = await startMemoryNode({ after: (fn) => void cleanups.push(fn as () => unknown) });
-	});
-	after(async () => {
-		for (const cleanup of cleanups) await cleanup();
-	});
+	const node = useMemoryNode();
 	const cli = (args: readonly string[], options: Parameters<typeof runCli>[1] = {}) =>
-		runCli(args, { ...options, env: { PERIGEE_NODE: node, ...options.env } });
+		runCli(args, { ...options, env: { PERIGEE_NODE: node(), ...options.env } });
 
 	it('upload prints a root for each file, download gives the same bytes back', async (t) => {
 		const directory = temporaryDirectory(t);
@@ -269,7 +262,7 @@ describe('verbs with a node', () => {
 	it('a reader that has seen enough ends the download quietly', async () => {
 		const { stdout } = await cli(['upload', '-', '--json'], { input: randomBytes(3_000_000) });
 		const { root } = JSON.parse(stdout.toString()) as { root: string };
-		const child = spawnCli(['download', root, '-o', '-', '--node', node]);
+		const child = spawnCli(['download', root, '-o', '-', '--node', node()]);
 		await once(child.stdout!, 'data');
 		child.stdout!.destroy();
 		const [code] = (await once(child, 'exit')) as [number];
