@@ -59,6 +59,17 @@ export function finishHash(hash: RootStream, path: string): HashedFile {
 	return { root: rootFromBytes(root), sizeBytes: hash.sizeBytes, nodes };
 }
 
+export function changedWhileRead(label: string): CliError {
+	return new CliError('failure', `${label}: changed while it was read`, { hint: 'Send it again once it is at rest.' });
+}
+
+/** The node has computed another data root than the file has. */
+export function otherRoot(label: string, computed: unknown, root: DataRoot): CliError {
+	return new CliError('verification', `${label}: the node computed ${String(computed)}, but the file has ${root}`, {
+		hint: 'The file was damaged on its way, or changed while it was read; send it again.',
+	});
+}
+
 /** Reads a data root from the command line. */
 export function rootArgument(text: string): DataRoot {
 	const root = parseDataRoot(text);

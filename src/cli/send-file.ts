@@ -3,8 +3,7 @@ import type { ClientRequest } from 'node:http';
 import { Readable } from 'node:stream';
 import { LIMITS } from '../limits.js';
 import { drained } from './drained.js';
-import { CliError } from './exit-codes.js';
-import { finishHash, type HashedFile, readLocal } from './local-file.js';
+import { changedWhileRead, finishHash, type HashedFile, otherRoot, readLocal } from './local-file.js';
 import { accepted, type NodeClient, readJson } from './node-client.js';
 import { RootStream } from './root-stream.js';
 import { type LocalFile, sendResumable } from './send-resumable.js';
@@ -62,9 +61,7 @@ async function sendAtOnce(client: NodeClient, file: FileToSend): Promise<UploadA
 		const sent = await sending;
 		isDone = true;
 		if (sent.root === result.root && sent.sizeBytes === result.size) return result;
-		throw new CliError('verification', `${label}: the node computed ${result.root}, but the file has ${sent.root}`, {
-			hint: 'The file was damaged on its way, or changed while it was read; send it again.',
-		});
+		throw otherRoot(label, result.root, sent.root);
 	} finally {
 		if (!isDone) {
 			outgoing.destroy();
@@ -91,11 +88,7 @@ async function send(source: Readable, outgoing: ClientRequest, file: FileToSend)
 			hash.update(chunk);
 			onSent(chunk.length);
 		}
-		if (!outgoing.destroyed && sizeBytes !== undefined && hash.sizeBytes !== sizeBytes) {
-			throw new CliError('failure', `${label}: changed while it was read`, {
-				hint: 'Send it again once it is at rest.',
-			});
-		}
+		if (!outgoing.destroyed && sizeBytes !== undefined && hash.sizeBytes !== sizeBytes) throw changedWhileRead(label);
 		const hashed = finishHash(hash, label);
 		outgoing.end();
 		return hashed;

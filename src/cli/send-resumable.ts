@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SEGMENT_BYTES } from '../units.js';
 import { drained } from './drained.js';
 import { CliError } from './exit-codes.js';
-import { finishHash, readLocal } from './local-file.js';
+import { changedWhileRead, finishHash, otherRoot, readLocal } from './local-file.js';
 import { accepted, type NodeClient, type NodeRequest } from './node-client.js';
 import { RootStream } from './root-stream.js';
 import type { FileToSend, UploadAnswer } from './send-file.js';
@@ -130,7 +130,7 @@ class ResumableSend {
 				if (rest && !outgoing.write(rest)) await drained(outgoing);
 			}
 			if (at === sizeBytes) outgoing.end();
-			else outgoing.destroy(changed(source));
+			else outgoing.destroy(changedWhileRead(source));
 		})();
 		try {
 			const incoming = await Promise.race([answer, sending.then(() => answer)]);
@@ -168,16 +168,9 @@ class ResumableSend {
 
 	#check({ headers }: IncomingMessage): UploadAnswer {
 		const { label, name, sizeBytes } = this.#file;
-		if (this.#hash.sizeBytes !== sizeBytes) throw changed(label);
+		if (this.#hash.sizeBytes !== sizeBytes) throw changedWhileRead(label);
 		const { root } = finishHash(this.#hash, label);
-		if (headers['perigee-root'] !== root)
-			throw new CliError(
-				'verification',
-				`${label}: the node computed ${String(headers['perigee-root'])}, but the file has ${root}`,
-				{
-					hint: 'The file was damaged on its way, or changed while it was read; send it again.',
-				},
-			);
+		if (headers['perigee-root'] !== root) throw otherRoot(label, headers['perigee-root'], root);
 		const txSeq = Number(headers['perigee-tx-seq']);
 		return { root, txSeq, size: sizeBytes, name, segments: Math.ceil(sizeBytes / SEGMENT_BYTES) };
 	}
@@ -196,8 +189,4 @@ function isBroken(error: unknown): error is CliError {
 
 function goesOn(error: CliError): CliError {
 	return new CliError(error.exit, error.message, { hint: 'What came is kept: the same command goes on there.' });
-}
-
-function changed(label: string): CliError {
-	return new CliError('failure', `${label}: changed while it was read`, { hint: 'Send it again once it is at rest.' });
 }

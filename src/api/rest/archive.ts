@@ -5,19 +5,21 @@ import type { FilePiece, StoredFile } from '../../log-layer/types.js';
 import { LIMITS } from '../../limits.js';
 import type { DataRoot } from '../../units.js';
 import {
+	fileOfEntry,
 	fileOfRoot,
 	heldEndpoint,
 	immutable,
 	isKnownToClient,
 	refuseDeleted,
 	sendContent,
+	sendHead,
+	sendPieces,
 	UNTRUSTED,
 } from './content.js';
 import { ENDPOINTS } from './definitions.js';
 import { entriesBelow, type PlacedNode, staysInside } from './directory-tree.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { contentDisposition } from './names.js';
-import { streamFile } from './stream-file.js';
 import { TAR_END, type TarEntry, tarHead, tarPadding } from './tar.js';
 
 export const fileContent: Endpoint = heldEndpoint(ENDPOINTS.fileContent, fileOfRoot, sendFileOrArchive);
@@ -78,13 +80,10 @@ async function sendArchive(
 	);
 	head.push('Content-Disposition', contentDisposition(`${file.name || file.root}.tar`));
 	if (request.raw.method === 'HEAD') {
-		response.writeHead(200, head);
-		response.end();
+		sendHead(response, head);
 		return;
 	}
-	const pieces = archivePieces(context, members);
-	const sent = await streamFile(pieces, lengthBytes, response, () => response.writeHead(200, head), context.downloads);
-	context.metrics.downloadBytes.inc(sent);
+	await sendPieces(context, response, archivePieces(context, members), lengthBytes, 200, head);
 }
 
 /** What a directory holds, in its order; every file is known to be here. Errors: NOT_HELD, GONE, UNSAFE_LINK, and those of reading its metadata. */
@@ -114,15 +113,8 @@ async function memberOf(context: RestContext, { node, parts }: PlacedNode): Prom
 	if (node.type === 'directory') return { kind: 'directory', path, sizeBytes: 0, roots: [] };
 	if (node.type === 'symbolic') return { kind: 'link', path, sizeBytes: 0, link: node.link, roots: [] };
 	let sizeBytes = 0;
-	for (const root of node.roots) sizeBytes += heldBytesOf(await storedFile(context, root, path), path);
+	for (const root of node.roots) sizeBytes += heldBytesOf(await fileOfEntry(context, root, path), path);
 	return { kind: 'file', path, sizeBytes, roots: node.roots };
-}
-
-async function storedFile(context: RestContext, root: DataRoot, path: string): Promise<StoredFile> {
-	const file = await context.store.fileByRoot(root);
-	if (file === undefined)
-		throw new PerigeeError('NOT_HELD', `${path} has the data root ${root}, which is not known here.`);
-	return file;
 }
 
 /** Bytes of a file that is here whole. Errors: GONE, NOT_HELD. */
@@ -142,7 +134,7 @@ async function* archivePieces(
 		const head = tarHead(member);
 		const padding = tarPadding(member.sizeBytes);
 		const files: StoredFile[] = [];
-		for (const root of member.roots) files.push(await storedFile(context, root, member.path));
+		for (const root of member.roots) files.push(await fileOfEntry(context, root, member.path));
 		if (member.sizeBytes <= LIMITS.httpSmallFileBytes) {
 			const contents: Uint8Array[] = [];
 			for (const file of files) contents.push(await store.readSmall(file, 0, file.sizeBytes));

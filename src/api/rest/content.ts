@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
 import type { FilePiece, StoredFile } from '../../log-layer/types.js';
+import type { DataRoot } from '../../units.js';
 import { ifMatchHolds, ifNoneMatchNames, ifRangeHolds } from './conditions.js';
 import { type EndpointDefinition, ENDPOINTS } from './definitions.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
@@ -72,6 +73,14 @@ export async function fileOfSeq(context: RestContext, request: RestRequest): Pro
 	return file;
 }
 
+/** A file that a directory names; `path` is where it stands there. Errors: NOT_HELD. */
+export async function fileOfEntry({ store }: RestContext, root: DataRoot, path: string): Promise<StoredFile> {
+	const file = await store.fileByRoot(root);
+	if (file === undefined)
+		throw new PerigeeError('NOT_HELD', `${path} has the data root ${root}, which is not known here.`);
+	return file;
+}
+
 /** Answers with the bytes of a file, or those that the request asks for. */
 export async function sendContent(
 	context: RestContext,
@@ -89,8 +98,7 @@ export async function sendContent(
 	if (isKnownToClient(context, headers, etag, response)) return;
 	if (method === 'HEAD') {
 		if (!file.finalized) throw new PerigeeError('NOT_HELD');
-		response.writeHead(200, contentHead(context, file, etag, typeOf(file), file.sizeBytes));
-		response.end();
+		sendHead(response, contentHead(context, file, etag, typeOf(file), file.sizeBytes));
 		return;
 	}
 	const isVerified = wantsVerified(request.query['verify']);
@@ -140,8 +148,7 @@ async function sendRangeProof(
 		return;
 	}
 	if (!file.finalized) throw new PerigeeError('NOT_HELD');
-	response.writeHead(200, head);
-	response.end();
+	sendHead(response, head);
 }
 
 /** Errors: BAD_REQUEST. */
@@ -259,7 +266,14 @@ export async function sendBytes(
 	await sendPieces(context, response, context.store.read(file, from, to), to - from, status, head);
 }
 
-async function sendPieces(
+/** Answers without a body: to HEAD, or of content that has no bytes. */
+export function sendHead(response: ServerResponse, head: string[]): void {
+	response.writeHead(200, head);
+	response.end();
+}
+
+/** Sends what is read piece by piece, and counts it. Errors: those of reading; after the head they cut the connection. */
+export async function sendPieces(
 	context: RestContext,
 	response: ServerResponse,
 	pieces: AsyncIterable<FilePiece>,

@@ -3,7 +3,15 @@ import type { ServerResponse } from 'node:http';
 import type { Static } from 'typebox';
 import { PerigeeError } from '../../errors.js';
 import type { StoredFile } from '../../log-layer/types.js';
-import { fileOfRoot, heldEndpoint, immutable, isKnownToClient, refuseDeleted, sendContent } from './content.js';
+import {
+	fileOfEntry,
+	fileOfRoot,
+	heldEndpoint,
+	immutable,
+	isKnownToClient,
+	refuseDeleted,
+	sendContent,
+} from './content.js';
 import { ENDPOINTS } from './definitions.js';
 import type { FileNode, TreeNode } from './directory-metadata.js';
 import { entryAt } from './directory-tree.js';
@@ -53,12 +61,7 @@ async function sendFile(
 	{ name, roots }: FileNode,
 ): Promise<void> {
 	const files: StoredFile[] = [];
-	for (const root of roots) {
-		const file = await context.store.fileByRoot(root);
-		if (file === undefined)
-			throw new PerigeeError('NOT_HELD', `${name} has the data root ${root}, which is not known here.`);
-		files.push({ ...file, name });
-	}
+	for (const root of roots) files.push({ ...(await fileOfEntry(context, root, name)), name });
 	const [only, second] = files;
 	if (only !== undefined && second === undefined) await sendContent(context, request, response, only);
 	else await sendFragments(context, request, response, name, files);

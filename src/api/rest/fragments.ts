@@ -2,10 +2,9 @@
 import type { ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
 import type { FilePiece, FileStore, StoredFile } from '../../log-layer/types.js';
-import { immutable, isKnownToClient, refuseDeleted, UNTRUSTED } from './content.js';
+import { immutable, isKnownToClient, refuseDeleted, sendHead, sendPieces, UNTRUSTED } from './content.js';
 import type { RestContext, RestRequest } from './endpoint.js';
 import { contentDisposition } from './names.js';
-import { streamFile } from './stream-file.js';
 
 /** Sends the files one behind another. Errors: GONE, NOT_HELD. */
 export async function sendFragments(
@@ -27,13 +26,10 @@ export async function sendFragments(
 	head.push('Accept-Ranges', 'none', 'Cache-Control', immutable(context), ...UNTRUSTED);
 	head.push('Content-Disposition', contentDisposition(name));
 	if (request.raw.method === 'HEAD' || lengthBytes === 0) {
-		response.writeHead(200, head);
-		response.end();
+		sendHead(response, head);
 		return;
 	}
-	const pieces = joined(context.store, files);
-	const sent = await streamFile(pieces, lengthBytes, response, () => response.writeHead(200, head), context.downloads);
-	context.metrics.downloadBytes.inc(sent);
+	await sendPieces(context, response, joined(context.store, files), lengthBytes, 200, head);
 }
 
 async function* joined(store: FileStore, files: readonly StoredFile[]): AsyncGenerator<FilePiece, void, undefined> {
