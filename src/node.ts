@@ -4,6 +4,7 @@
 import { pino, type Logger } from 'pino';
 import type { ReplayProgress } from './append-log/append-log.js';
 import type { Lane } from './append-log/types.js';
+import { about } from './config/refusal.js';
 import type { Config } from './config/schema.js';
 import { packageVersion } from './config/version.js';
 import { destroyRocks, openRocksKv } from './db/rocks.js';
@@ -17,11 +18,13 @@ import { STORE_FORMAT, replaceFile } from './log-layer/checkpoint.js';
 import { HealingStore } from './log-layer/healing-store.js';
 import { openStore, type StoreOptions, type StoreObserver } from './log-layer/store.js';
 import { logDirectory } from './log-layer/volumes.js';
-import { assertCanListen, makeFirstDataDir } from './node/data-dir.js';
+import { makeFirstDataDir, NODE_FILE } from './node/data-dir.js';
 import { makeEmbedded } from './node/embedded.js';
-import { openDoors, startListeners } from './node/listeners.js';
+import type { FileModules } from './node/access.js';
+import { startListeners } from './node/listeners.js';
 import { startTrimming } from './node/memory-trim.js';
 import { healingObserver, scrubObserver } from './node/observers.js';
+import { checkStart } from './node/start-check.js';
 import { rebuildSummary, type RebuildSummary } from './node/rebuild-summary.js';
 import { refreshStoreMetrics } from './node/store-metrics.js';
 import { createMetrics, type Metrics } from './metrics/metrics.js';
@@ -32,7 +35,6 @@ import { SlabRing } from './native/slab-ring.js';
 
 const WRITE_BUFFER_BYTES = 4 * 2 ** 20;
 const PROGRESS_LINE_MS = 10_000;
-const NODE_FILE = 'node.json';
 const VERSION = packageVersion();
 
 export interface RunningNode {
@@ -69,17 +71,25 @@ async function closeSite({ closers }: Site): Promise<void> {
 	for (let closer = closers.pop(); closer; closer = closers.pop()) await closer();
 }
 
+function modulesOf({ config, metrics, log }: Site): FileModules {
+	return { config, metrics, log, clock: systemClock, randomness: systemRandomness };
+}
+
+/** Whether a node would start so, as far as that can be told without changing anything. Errors: as of `checkStart`. */
+export async function checkConfig(config: Config): Promise<void> {
+	const site = openSite(config);
+	(await checkStart(site.io, modulesOf(site))).close();
+}
+
 /** Builds and starts a node. Errors: DIRECTORY_LOCKED, FORMAT_UNKNOWN, CONFIG_INVALID, and whatever the disk answers. */
 export async function startNode(config: Config): Promise<RunningNode> {
 	const site = openSite(config);
 	try {
-		const { log, metrics } = site;
-		const modules = { config, metrics, log, clock: systemClock, randomness: systemRandomness };
-		const doors = await openDoors(modules);
+		const modules = modulesOf(site);
+		const doors = await checkStart(site.io, modules);
 		site.closers.push(() => doors.close());
-		await assertCanListen(site.io, config);
 		const { healing, refresh } = await buildStore(site, { rebuild: false });
-		const processWatch = watchProcess(metrics);
+		const processWatch = watchProcess(site.metrics);
 		site.closers.push(() => processWatch.stop());
 		site.closers.push(startTrimming(systemClock));
 		const refreshMetrics = (): void => {
@@ -152,7 +162,7 @@ async function buildStore(
 ): Promise<{ readonly healing: HealingStore; readonly refresh: () => void }> {
 	const { config, io, metrics, log, closers } = site;
 	await makeFirstDataDir(io, config.dataDir);
-	const lock = lockDirectory(config.dataDir);
+	const lock = await about(['dataDir'], async () => lockDirectory(config.dataDir));
 	closers.push(() => lock.release());
 	// What a killed node left; a clean stop removes it last.
 	await removeNodeFile(site);
@@ -252,11 +262,9 @@ function lockDirectory(dataDir: string): addon.DataLock {
 	} catch (error) {
 		const message = error instanceof Error ? error.message : String(error);
 		if (!message.startsWith('held:')) throw error;
-		throw new PerigeeError(
-			'DIRECTORY_LOCKED',
-			`${dataDir} is in use by process ${message.slice('held:'.length).trim()}`,
-			{ cause: error },
-		);
+		const holder = message.slice('held:'.length).trim();
+		const options = { cause: error };
+		throw new PerigeeError('DIRECTORY_LOCKED', `${dataDir} is in use by process ${holder}`, options);
 	}
 }
 

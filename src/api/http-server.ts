@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { type ListenPlace, urlOfPlace } from '../config/listen-address.js';
+import { about } from '../config/refusal.js';
 import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
 import { placeSocket } from '../io/unix-socket.js';
@@ -12,7 +13,7 @@ import type { FileStore } from '../log-layer/types.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Access } from './auth/access.js';
 import { BoundedServers } from './bounded-servers.js';
-import { addressError } from './free-address.js';
+import { addressError, type ListenSetting } from './free-address.js';
 import { Cors } from './rest/cors.js';
 import { DownloadWatch } from './rest/download-watch.js';
 import { requestIds } from './request-ids.js';
@@ -87,20 +88,20 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		uploads: new UploadWatch({ idleTimeoutMs, minBytesPerSecond, clock: modules.clock }),
 		directories: new DirectoryReader(modules.store),
 	};
-	return serve({ listen: options.listen, flag: '--http', graceMs: options.graceMs }, modules, context, REST_ENDPOINTS);
+	return serve({ listen: options.listen, setting: 'http', graceMs: options.graceMs }, modules, context, REST_ENDPOINTS);
 }
 
 interface ListenOptions {
 	readonly listen: ListenPlace;
-	/** The flag that says where. */
-	readonly flag: string;
+	/** The one that says where. */
+	readonly setting: ListenSetting;
 	/** How long running requests may go on once the listener closes. */
 	readonly graceMs: number;
 }
 
 /** Builds a server for some endpoints and listens. Errors: CONFIG_INVALID when the address cannot be taken. */
 export async function serve<C extends ServerContext>(
-	{ listen, flag, graceMs }: ListenOptions,
+	{ listen, setting, graceMs }: ListenOptions,
 	modules: ServerModules,
 	context: C,
 	endpoints: readonly Endpoint<C>[],
@@ -112,7 +113,7 @@ export async function serve<C extends ServerContext>(
 	const servers = new BoundedServers({ ...modules, tls, answering, newRequestId });
 	const app = buildApp(context, newRequestId, servers);
 	await mount(app, context, endpoints);
-	const remove = await start(app, listen, flag);
+	const remove = await start(app, listen, setting);
 	const place =
 		'socketPath' in listen ? listen : { host: listen.host, port: (app.server.address() as AddressInfo).port };
 	return {
@@ -125,14 +126,15 @@ export async function serve<C extends ServerContext>(
 }
 
 /** The answer removes what a listener leaves in the file system. */
-async function start(app: FastifyInstance, listen: ListenPlace, flag: string): Promise<() => Promise<void>> {
+async function start(app: FastifyInstance, listen: ListenPlace, setting: ListenSetting): Promise<() => Promise<void>> {
 	try {
-		if ('socketPath' in listen) return await placeSocket(listen.socketPath, (path) => app.listen({ path }));
+		if ('socketPath' in listen)
+			return await about([setting], () => placeSocket(listen.socketPath, (path) => app.listen({ path })));
 		await app.listen({ host: listen.host, port: listen.port });
 		return async () => undefined;
 	} catch (error) {
 		await app.close();
-		throw addressError(listen, flag, error);
+		throw addressError(listen, setting, error);
 	}
 }
 

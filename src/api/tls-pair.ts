@@ -1,8 +1,8 @@
 /** Certificate and key of the listeners that speak TLS. They can be replaced while connections are open: new ones get the new pair. */
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { Server } from 'node:https';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import { PerigeeError } from '../errors.js';
+import { refusal } from '../config/refusal.js';
 
 export interface TlsTexts {
 	/** PEM, with the chain behind it. */
@@ -13,23 +13,21 @@ export interface TlsTexts {
 
 export class TlsPair {
 	readonly #servers = new Set<Server>();
-	#options: SecureContextOptions;
-	#expiresMs: number;
+	#pair: CheckedPair;
 
 	/** Errors: CONFIG_INVALID when the two cannot be used together. */
 	constructor(texts: TlsTexts) {
-		this.#options = checked(texts);
-		this.#expiresMs = expiryOf(texts);
+		this.#pair = checked(texts);
 	}
 
 	/** What a server is made with. */
 	get options(): SecureContextOptions {
-		return this.#options;
+		return this.#pair.options;
 	}
 
 	/** When the certificate ends, in milliseconds since 1970. */
 	get expiresMs(): number {
-		return this.#expiresMs;
+		return this.#pair.expiresMs;
 	}
 
 	/** Keeps a server up to date until it closes. */
@@ -40,24 +38,38 @@ export class TlsPair {
 
 	/** Errors: CONFIG_INVALID, and the pair before stays. */
 	replace(texts: TlsTexts): void {
-		this.#options = checked(texts);
-		this.#expiresMs = expiryOf(texts);
-		for (const server of this.#servers) server.setSecureContext(this.#options);
+		this.#pair = checked(texts);
+		for (const server of this.#servers) server.setSecureContext(this.#pair.options);
 	}
 }
 
-function checked({ cert, key }: TlsTexts): SecureContextOptions {
+interface CheckedPair {
+	readonly options: SecureContextOptions;
+	readonly expiresMs: number;
+}
+
+function checked({ cert, key }: TlsTexts): CheckedPair {
+	const certificate = read('tls.cert', 'certificate', () => new X509Certificate(cert));
+	const privateKey = read('tls.key', 'private key without a passphrase', () => createPrivateKey(key));
+	if (!certificate.checkPrivateKey(privateKey))
+		throw refusal(['tls.cert', 'tls.key'], 'the key in tls.key is not that of the certificate in tls.cert');
 	const options = { cert, key, minVersion: 'TLSv1.2' } as const;
 	try {
 		createSecureContext(options);
-		return options;
 	} catch (error) {
-		throw new PerigeeError('CONFIG_INVALID', `tls.cert and tls.key cannot be used: ${(error as Error).message}`, {
+		throw refusal(['tls.cert', 'tls.key'], `tls.cert and tls.key cannot be used: ${(error as Error).message}`, {
 			cause: error,
 		});
 	}
+	return { options, expiresMs: Date.parse(certificate.validTo) };
 }
 
-function expiryOf({ cert }: TlsTexts): number {
-	return Date.parse(new X509Certificate(cert).validTo);
+function read<T>(setting: string, what: string, parse: () => T): T {
+	try {
+		return parse();
+	} catch (error) {
+		throw refusal([setting], `the file in ${setting} holds no ${what} in PEM (${(error as Error).message})`, {
+			cause: error,
+		});
+	}
 }

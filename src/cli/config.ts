@@ -1,17 +1,20 @@
 /** `perigee config check` and `perigee config print`: the configuration that a start would take. */
-import type { EffectiveSetting } from '../config/load.js';
+import type { EffectiveSetting } from '../config/refusal.js';
 import { printResult } from './output.js';
-import { loadedConfigOf, type StartVerbOptions } from './start.js';
+import { loadedConfigOf, type StartVerbOptions, withPlaces } from './start.js';
 
 export type ConfigAction = 'check' | 'print';
 
-/** Errors: CONFIG_INVALID, with the place and the reason. */
-export function config(action: ConfigAction, options: StartVerbOptions): void {
-	const { settings } = loadedConfigOf(options);
+/** Errors: CONFIG_INVALID, with the place and the reason; of `check` also what a start would refuse by files, directories and addresses. */
+export async function config(action: ConfigAction, options: StartVerbOptions): Promise<void> {
+	const loaded = loadedConfigOf(options);
+	const { settings } = loaded;
 	if (action === 'print') {
 		printResult(options, { settings }, tomlOf(settings));
 		return;
 	}
+	const { checkConfig } = await import('../node.js');
+	await withPlaces(loaded, () => checkConfig(loaded.config));
 	const changed = settings.filter(({ from }) => from !== 'default').length;
 	printResult(
 		options,

@@ -1,7 +1,9 @@
 /** `perigee start`: runs a node until it is told to stop. */
 import { explainConfig, type LoadedConfig } from '../config/load.js';
+import { placed } from '../config/refusal.js';
 import type { Config } from '../config/schema.js';
 import { packageVersion } from '../config/version.js';
+import { PerigeeError } from '../errors.js';
 import type { OutputOptions } from './output.js';
 
 export interface StartVerbOptions extends OutputOptions {
@@ -16,9 +18,10 @@ export interface StartVerbOptions extends OutputOptions {
 
 /** Starts the node and answers once it listens. SIGTERM and SIGINT stop it; a second one does not wait. */
 export async function start(options: StartVerbOptions): Promise<void> {
-	const config = configOf(options);
+	const loaded = loadedConfigOf(options);
+	const { config } = loaded;
 	const { startNode } = await import('../node.js');
-	const node = await startNode(config);
+	const node = await withPlaces(loaded, () => startNode(config));
 	stopOnSignals(() => node.close());
 	const text = [
 		`perigee ${packageVersion()} listens on ${node.url} and keeps its data in ${config.dataDir}`,
@@ -49,6 +52,15 @@ export function loadedConfigOf(options: StartVerbOptions): LoadedConfig {
 		env: process.env,
 		...(options.config === undefined ? {} : { file: options.config }),
 	});
+}
+
+/** Runs what may refuse the configuration; a refusal then says where the settings that it is about were set. */
+export async function withPlaces<T>({ settings }: LoadedConfig, run: () => Promise<T>): Promise<T> {
+	try {
+		return await run();
+	} catch (error) {
+		throw error instanceof PerigeeError ? placed(error, settings) : error;
+	}
 }
 
 function stopOnSignals(close: () => Promise<void>): void {

@@ -58,3 +58,19 @@ export function urlOfAddress(address: ListenAddress, scheme: 'http' | 'https' = 
 export function isLoopback(host: string): boolean {
 	return host === 'localhost' || host === '::1' || /^127(?:\.[0-9]{1,3}){3}$/.test(host);
 }
+
+/** Whether two listeners could not both be opened, as far as their texts tell. Port 0 is another one each time. */
+export function sharesAddress(left: ListenPlace, right: ListenPlace): boolean {
+	if ('socketPath' in left || 'socketPath' in right || left.port !== right.port || left.port === 0) return false;
+	const [one, other] = [left.host.toLowerCase(), right.host.toLowerCase()];
+	return one === other || coversAll(one, other) || coversAll(other, one) || areLocalhost(one, other);
+}
+
+/** `::` takes the addresses of IPv4 too. */
+function coversAll(wide: string, host: string): boolean {
+	return wide === '::' || (wide === '0.0.0.0' && !host.includes(':'));
+}
+
+function areLocalhost(one: string, other: string): boolean {
+	return (one === 'localhost' || other === 'localhost') && isLoopback(one) && isLoopback(other);
+}

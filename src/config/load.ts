@@ -4,7 +4,9 @@ import { resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import { parseListenAddress, parseListenPlace } from './listen-address.js';
+import { type ListenPlace, parseListenAddress, parseListenPlace, sharesAddress } from './listen-address.js';
+import { nearest } from './nearest.js';
+import { type EffectiveSetting, placed, refusal } from './refusal.js';
 import { type Config, type Setting, SETTINGS, type SettingValue } from './schema.js';
 
 export interface ConfigSources {
@@ -17,19 +19,12 @@ export interface ConfigSources {
 }
 
 const PREFIX = 'PERIGEE_';
+const LISTENERS = ['http', 'admin', 'grpc'] as const;
 /** Variables that begin like a setting and belong to something else. */
 const OTHER_VARIABLES = ['PERIGEE_CONFIG', 'PERIGEE_NODE', 'PERIGEE_SIMD', 'PERIGEE_TOKEN'];
 
 const byKey = new Map(SETTINGS.map((setting) => [setting.key, setting]));
 const sections = new Set(SETTINGS.map((setting) => setting.key.split('.').slice(0, -1).join('.')));
-
-/** A setting as it is in force. */
-export interface EffectiveSetting {
-	readonly key: string;
-	readonly value: SettingValue;
-	/** `default`, `<file>:<line>`, or the name of the variable or flag. */
-	readonly from: string;
-}
 
 export interface LoadedConfig {
 	readonly config: Config;
@@ -59,22 +54,42 @@ export function explainConfig(sources: ConfigSources): LoadedConfig {
 		const from = setting.flag ?? key;
 		values.set(key, { value: checked(setting, valueOf(setting, text), from), from });
 	}
-	const config = nest(values);
-	if ((config.tls.cert === '') !== (config.tls.key === '')) fail('tls.cert and tls.key go together: set both or none');
+	const settings = [...values].map(([key, { value, from }]) => ({ key, value, from }));
+	const config = withPaths(nest(values));
+	const objection = objectionTo(config);
+	if (objection !== undefined) throw placed(objection, settings);
+	return { config, settings };
+}
+
+/** The same with absolute paths. */
+function withPaths(config: Config): Config {
 	const dataDir = resolve(config.dataDir);
-	const dataDirs = config.storage.dataDirs.map((directory) => resolve(directory));
-	if (new Set([dataDir, ...dataDirs]).size <= dataDirs.length)
-		fail('storage.dataDirs: a data directory is named twice');
 	return {
-		config: {
-			...config,
-			dataDir,
-			storage: { ...config.storage, dataDirs },
-			auth: { ...config.auth, tokensFile: resolve(config.auth.tokensFile || `${dataDir}/tokens.json`) },
-			tls: { cert: absolute(config.tls.cert), key: absolute(config.tls.key) },
-		},
-		settings: [...values].map(([key, { value, from }]) => ({ key, value, from })),
+		...config,
+		dataDir,
+		storage: { ...config.storage, dataDirs: config.storage.dataDirs.map((directory) => resolve(directory)) },
+		auth: { ...config.auth, tokensFile: resolve(config.auth.tokensFile || `${dataDir}/tokens.json`) },
+		tls: { cert: absolute(config.tls.cert), key: absolute(config.tls.key) },
 	};
+}
+
+/** What is wrong between settings, each of which could be used by itself. */
+function objectionTo(config: Config): PerigeeError | undefined {
+	const { tls, dataDir, storage } = config;
+	if ((tls.cert === '') !== (tls.key === ''))
+		return refusal(['tls.cert', 'tls.key'], 'tls.cert and tls.key go together: set both or none');
+	if (new Set([dataDir, ...storage.dataDirs]).size <= storage.dataDirs.length)
+		return refusal(['dataDir', 'storage.dataDirs'], 'storage.dataDirs: a data directory is named twice');
+	const places = LISTENERS.map((key): [typeof key, ListenPlace] => [key, parseListenPlace(config[key])]);
+	for (const [index, [key, place]] of places.entries()) {
+		const [other] = places.slice(0, index).find(([, before]) => sharesAddress(before, place)) ?? [];
+		if (other !== undefined)
+			return refusal(
+				[other, key],
+				`${other} (${config[other]}) and ${key} (${config[key]}) would listen on the same port; give each its own`,
+			);
+	}
+	return undefined;
 }
 
 /** An empty path stays empty. */
@@ -234,46 +249,6 @@ function nest(values: Values): Config {
 	}
 	// Every leaf of the schema was set from its default and checked against its rule.
 	return root as Config;
-}
-
-/** The candidate within a third of the word's length of changes, or undefined. */
-function nearest(word: string, candidates: readonly string[]): string | undefined {
-	const lowered = word.toLowerCase();
-	const last = (text: string) => text.slice(text.lastIndexOf('.') + 1);
-	let best: string | undefined;
-	let bestDistance = Math.max(1, Math.floor(last(lowered).length / 3)) + 1;
-	for (const candidate of candidates) {
-		const whole = distance(lowered, candidate.toLowerCase());
-		// A key without its section is as near as the key itself, plus one.
-		const found = word.includes('.') ? whole : Math.min(whole, distance(lowered, last(candidate).toLowerCase()) + 1);
-		if (found < bestDistance) {
-			best = candidate;
-			bestDistance = found;
-		}
-	}
-	return best;
-}
-
-/** Insertions, deletions, replacements and swaps of neighbours between two words. */
-function distance(left: string, right: string): number {
-	const rows = [Array.from({ length: right.length + 1 }, (_, index) => index)];
-	const at = (row: number, column: number): number => rows[row]?.[column] ?? 0;
-	for (let row = 1; row <= left.length; row++) {
-		const current = [row];
-		rows.push(current);
-		for (let column = 1; column <= right.length; column++) {
-			const differs = left[row - 1] === right[column - 1] ? 0 : 1;
-			const swapped =
-				row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
-			current[column] = Math.min(
-				at(row - 1, column - 1) + differs,
-				at(row - 1, column) + 1,
-				at(row, column - 1) + 1,
-				swapped ? at(row - 2, column - 2) + 1 : Number.POSITIVE_INFINITY,
-			);
-		}
-	}
-	return at(left.length, right.length);
 }
 
 function fail(message: string): never {

@@ -7,13 +7,21 @@ import { call, codeOf } from './system-call.js';
 
 const OWNER_ONLY = 0o600;
 
-/** Errors: CONFIG_INVALID when something is at the path that is in use or is no socket, or when there is no such directory. */
-export async function assertSocketFree(path: string): Promise<void> {
+/**
+ * Errors: CONFIG_INVALID when something is at the path that is no socket or, unless `mayBeInUse`, in use, and when there is no such directory or it
+ * takes no file.
+ */
+export async function assertSocketFree(path: string, mayBeInUse = false): Promise<void> {
 	const there = await found(path);
 	if (there === undefined) {
 		if (!(await found(dirname(path)))?.isDirectory()) throw refused(`there is no directory ${dirname(path)}`);
 	} else if (!there.isSocket()) throw refused(`${path} is there and is no socket`);
-	else if (await isAnswered(path)) throw refused(`${path} is in use by another program`);
+	else if (!mayBeInUse && (await isAnswered(path))) throw refused(`${path} is in use by another program`);
+	await call<void>((done) => fs.access(dirname(path), fs.constants.W_OK | fs.constants.X_OK, done)).catch(
+		(error: unknown) => {
+			throw takesNone(path, error);
+		},
+	);
 }
 
 /**
@@ -28,7 +36,7 @@ export async function placeSocket(
 	await assertSocketFree(path);
 	const directory = await call<string>((done) => fs.mkdtemp(join(dirname(path), '.perigee-'), done)).catch(
 		(error: unknown) => {
-			throw refused(`${dirname(path)} takes no socket (${codeOf(error) ?? String(error)})`);
+			throw takesNone(path, error);
 		},
 	);
 	const made = join(directory, 's');
@@ -74,6 +82,10 @@ async function isAnswered(path: string): Promise<boolean> {
 		socket.once('connect', () => end(true));
 		socket.once('error', (error) => end(codeOf(error) !== 'ECONNREFUSED' && codeOf(error) !== 'ENOENT'));
 	});
+}
+
+function takesNone(path: string, error: unknown): PerigeeError {
+	return refused(`${dirname(path)} takes no socket (${codeOf(error) ?? String(error)})`);
 }
 
 function refused(what: string): PerigeeError {

@@ -7,10 +7,21 @@ import type { Checksums, Lane } from '../append-log/types.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { readFileIfThere } from './checkpoint.js';
 import { assertKnownFormat, IDENTITY_MAX_BYTES, IDENTITY_NAME, readFileHeader } from './store-identity.js';
-import { logDirectory } from './volumes.js';
+import { assertFirstVolume, assertNotUnmounted, logDirectory, type VolumeOptions } from './volumes.js';
+
+/**
+ * Refuses data directories that no store can be opened in, by what they hold; nothing in them changes. Errors: FORMAT_UNKNOWN, VOLUME_CONFLICT,
+ * both naming the directory.
+ */
+export async function refuseUnfitDirectories(options: VolumeOptions): Promise<void> {
+	const { io, checksums, dataDir, dataDirs } = options;
+	for (const directory of [dataDir, ...dataDirs]) await refuseLaterFormat(io, checksums, directory);
+	await assertFirstVolume(io, dataDir);
+	await assertNotUnmounted(options);
+}
 
 /** Errors: FORMAT_UNKNOWN, naming the file or directory. */
-export async function refuseLaterFormat(io: StorageIo, checksums: Checksums, dataDir: string): Promise<void> {
+async function refuseLaterFormat(io: StorageIo, checksums: Checksums, dataDir: string): Promise<void> {
 	try {
 		await assertKnownFormats(io, checksums, dataDir);
 	} catch (error) {

@@ -16,7 +16,7 @@ import { isGivenUp, type GivenUp } from './given-up.js';
 import { LogManifest, MANIFEST_NAME } from './log-manifest.js';
 import type { KnownFiles } from './losses.js';
 import { IDENTITY_NAME, openIdentity, type StoreIdentity } from './store-identity.js';
-import { assertFirstVolume, assertNotUnmounted, logDirectory, openVolumes, type Volumes } from './volumes.js';
+import { logDirectory, openVolumes, type Volumes } from './volumes.js';
 
 export interface LogSiteOptions {
 	readonly io: StorageIo;
@@ -59,8 +59,6 @@ export class LogSite {
 	/** Errors: VOLUME_CONFLICT, FORMAT_UNKNOWN, and those of StorageIo. */
 	static async find(options: LogSiteOptions): Promise<LogSite> {
 		const { io, clock, randomness, checksums, dataDir } = options;
-		await assertFirstVolume(io, dataDir);
-		await assertNotUnmounted(options);
 		await io.makeDir(logDirectory(dataDir));
 		await io.syncDir(dataDir);
 		const identity = await openIdentity(io, clock, randomness, checksums, dataDir);

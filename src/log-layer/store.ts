@@ -23,7 +23,7 @@ import type { Compaction, CompactionObserver } from './compaction.js';
 import type { DamageList, DamagedSegment, DamagedStretch } from './damage.js';
 import { DiskSpace } from './disk-space.js';
 import type { LogFileStore } from './file-store.js';
-import { refuseLaterFormat } from './format-guard.js';
+import { refuseUnfitDirectories } from './format-guard.js';
 import { FullDisk } from './full-disk.js';
 import { logChecksums } from './log-checksums.js';
 import { LogSite } from './log-site.js';
@@ -151,7 +151,7 @@ const ROLL_LEAST_BYTES = 32 * 2 ** 20;
 /** Errors: FORMAT_UNKNOWN, VOLUME_CONFLICT, JOURNAL_MISSING, JOURNAL_DAMAGED, DISK_FULL, and whatever the disk answers. */
 export async function openStore(options: StoreOptions): Promise<Store> {
 	const { io, dataDir, dataDirs = [] } = options;
-	for (const directory of [dataDir, ...dataDirs]) await refuseLaterFormat(io, logChecksums, directory);
+	await refuseUnfitDirectories({ io, checksums: logChecksums, dataDir, dataDirs });
 	const site = await LogSite.find({ ...options, dataDirs, checksums: logChecksums });
 	for (const missing of site.volumes.missing) options.observer.volumeMissing(missing);
 	for (const name of site.lostNotes) options.observer.noteLost(name);

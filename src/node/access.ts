@@ -5,6 +5,7 @@ import type { Scope } from '../api/auth/scopes.js';
 import { parseTokenFile } from '../api/auth/token-file.js';
 import { TokenRegistry } from '../api/auth/token-registry.js';
 import { isLoopback, type ListenPlace, parseListenPlace } from '../config/listen-address.js';
+import { about, refusal } from '../config/refusal.js';
 import type { Config } from '../config/schema.js';
 import { asPerigeeError, PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
@@ -61,7 +62,7 @@ export async function openAccess(modules: FileModules): Promise<NodeAccess> {
 	};
 	const close = await watchFiles({ paths: [tokensFile], intervalMs: LIMITS.fileLookMs, clock, onChange: reread });
 	try {
-		await read();
+		await about(['auth.tokensFile'], read);
 		for (const need of Object.values(needs)) assertToken(need, registry, config);
 	} catch (error) {
 		close();
@@ -76,6 +77,8 @@ export async function openAccess(modules: FileModules): Promise<NodeAccess> {
 }
 
 interface ScopeNeed {
+	/** What asks for the token. */
+	readonly setting: string;
 	readonly scope: Scope;
 	readonly need: TokenNeed;
 	/** Why a token is always needed. */
@@ -85,18 +88,20 @@ interface ScopeNeed {
 }
 
 function needsOf(config: Config) {
-	const { http, grpc, admin, auth } = config;
+	const { admin, auth } = config;
 	const adminPlace = parseListenPlace(admin);
 	return {
 		reads: {
+			setting: 'auth.reads',
 			scope: 'read',
 			need: auth.reads === 'token' ? 'always' : 'never',
 			because: 'auth.reads is token',
 			orElse: 'or leave reads open',
 		},
-		restWrites: needOfWrites(config, `http is ${http}, where other machines could upload and delete`, '--http', http),
-		grpcWrites: needOfWrites(config, `grpc is ${grpc}, where other machines could upload`, '--grpc', grpc),
+		restWrites: needOfWrites(config, 'http', 'upload and delete'),
+		grpcWrites: needOfWrites(config, 'grpc', 'upload'),
 		administration: {
+			setting: 'admin',
 			scope: 'admin',
 			need: 'socketPath' in adminPlace ? 'never' : isWide(adminPlace) ? 'always' : 'in force',
 			because: `admin is ${admin}, where other machines could administer the node`,
@@ -105,18 +110,34 @@ function needsOf(config: Config) {
 	} satisfies Record<string, ScopeNeed>;
 }
 
-function needOfWrites({ auth }: Config, because: string, flag: string, listen: string): ScopeNeed {
+function needOfWrites(config: Config, setting: 'http' | 'grpc', harm: string): ScopeNeed {
+	const { auth, [setting]: listen } = config;
 	if (isWide(parseListenPlace(listen)))
-		return { scope: 'write', need: 'always', because, orElse: `or listen on 127.0.0.1 (${flag})` };
-	const need = auth.writes === 'token' ? 'always' : 'in force';
-	return { scope: 'write', need, because: 'auth.writes is token', orElse: 'or set auth.writes to auto' };
+		return {
+			setting,
+			scope: 'write',
+			need: 'always',
+			because: `${setting} is ${listen}, where other machines could ${harm}`,
+			orElse: `or listen on 127.0.0.1 (--${setting})`,
+		};
+	return {
+		setting: 'auth.writes',
+		scope: 'write',
+		need: auth.writes === 'token' ? 'always' : 'in force',
+		because: 'auth.writes is token',
+		orElse: 'or set auth.writes to auto',
+	};
 }
 
 /** Errors: CONFIG_INVALID. */
-function assertToken({ scope, need, because, orElse }: ScopeNeed, registry: TokenRegistry, config: Config): void {
+function assertToken(
+	{ setting, scope, need, because, orElse }: ScopeNeed,
+	registry: TokenRegistry,
+	config: Config,
+): void {
 	if (need !== 'always' || registry.has(scope)) return;
-	throw new PerigeeError(
-		'CONFIG_INVALID',
+	throw refusal(
+		[setting],
 		`${because}, but ${config.auth.tokensFile} has no token with the scope ${scope}. ` +
 			`Make one (perigee token create <name> --scope ${scope} --data-dir ${config.dataDir}), ${orElse}.`,
 	);

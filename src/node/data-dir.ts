@@ -1,20 +1,45 @@
-/** What is looked at and made before a store can be opened: listeners that are free, the data directory. */
+/** What is looked at and made before a store can be opened: the data directory, and listeners that are free. */
+import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { assertFree } from '../api/free-address.js';
 import { parseListenAddress, parseListenPlace } from '../config/listen-address.js';
+import { refusal } from '../config/refusal.js';
 import type { Config } from '../config/schema.js';
 import { PerigeeError } from '../errors.js';
 import type { StorageIo } from '../io/storage-io.js';
+import { codeOf } from '../io/system-call.js';
 import { makeDataDir } from '../log-layer/volumes.js';
 
+/** In the data directory of a node that runs, and of one that was killed. */
+export const NODE_FILE = 'node.json';
+
 /**
- * Before a new data directory is made: a start that cannot listen leaves nothing behind. In one that is there its lock says more.
- * Errors: CONFIG_INVALID.
+ * Before a data directory is made or changed: a start that cannot listen leaves nothing behind. Where a node may be running its lock says more
+ * than that its own addresses are in use. Errors: CONFIG_INVALID.
  */
 export async function assertCanListen(io: StorageIo, config: Config): Promise<void> {
-	if (await io.stat(config.dataDir).catch(() => undefined)) return;
-	await assertFree(parseListenAddress(config.http), '--http');
-	await assertFree(parseListenPlace(config.admin), '--admin');
-	await assertFree(parseListenAddress(config.grpc), '--grpc');
+	const mayBeInUse = (await io.stat(`${config.dataDir}/${NODE_FILE}`)) !== undefined;
+	await assertFree(parseListenAddress(config.http), 'http', mayBeInUse);
+	await assertFree(parseListenPlace(config.admin), 'admin', mayBeInUse);
+	await assertFree(parseListenAddress(config.grpc), 'grpc', mayBeInUse);
+}
+
+/** That the data directory may be written, or that it can be made. Errors: CONFIG_INVALID. */
+export function assertDataDir(dataDir: string): void {
+	let nearest = dataDir;
+	try {
+		while (statSync(nearest, { throwIfNoEntry: false }) === undefined) nearest = dirname(nearest);
+		if (!statSync(nearest).isDirectory()) throw cannotBeUsed(dataDir, `${nearest} is no directory`);
+		accessSync(nearest, constants.R_OK | constants.W_OK | constants.X_OK);
+	} catch (error) {
+		throw error instanceof PerigeeError
+			? error
+			: cannotBeUsed(dataDir, `${nearest}: ${codeOf(error) ?? String(error)}`);
+	}
+}
+
+function cannotBeUsed(dataDir: string, why: string): PerigeeError {
+	return refusal(['dataDir'], `the data directory ${dataDir} cannot be used (${why}); choose another with --data-dir`);
 }
 
 /** Makes the data directory if it is missing. Errors: CONFIG_INVALID when it cannot be made. */
@@ -22,10 +47,10 @@ export async function makeFirstDataDir(io: StorageIo, dataDir: string): Promise<
 	try {
 		await makeDataDir(io, dataDir);
 	} catch (error) {
-		const { code } = error as NodeJS.ErrnoException;
+		const code = codeOf(error);
 		if (code === undefined) throw error;
-		throw new PerigeeError(
-			'CONFIG_INVALID',
+		throw refusal(
+			['dataDir'],
 			`the data directory ${dataDir} cannot be made (${code}); choose another with --data-dir`,
 			{ cause: error },
 		);

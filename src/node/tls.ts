@@ -1,7 +1,8 @@
 /** The certificate of the node's listeners, read now and whenever its files change. */
 import { TlsPair, type TlsTexts } from '../api/tls-pair.js';
+import { about, refusal } from '../config/refusal.js';
 import type { Config } from '../config/schema.js';
-import { asPerigeeError, PerigeeError } from '../errors.js';
+import { asPerigeeError } from '../errors.js';
 import { readSmallFile, watchFiles } from '../io/small-file.js';
 import { LIMITS } from '../limits.js';
 import type { FileModules } from './access.js';
@@ -46,11 +47,13 @@ export async function openTls({ config, metrics, log, clock }: FileModules): Pro
 }
 
 async function readTexts({ tls }: Config): Promise<TlsTexts> {
-	return { cert: await readPem(tls.cert, 'tls.cert'), key: await readPem(tls.key, 'tls.key') };
+	return { cert: await readPem(tls, 'cert'), key: await readPem(tls, 'key') };
 }
 
-async function readPem(path: string, setting: string): Promise<Buffer> {
-	const bytes = await readSmallFile(path, LIMITS.tlsFileBytes);
-	if (bytes === undefined) throw new PerigeeError('CONFIG_INVALID', `${setting}: ${path}: no such file`);
+async function readPem(tls: Config['tls'], which: 'cert' | 'key'): Promise<Buffer> {
+	const setting = `tls.${which}`;
+	const path = tls[which];
+	const bytes = await about([setting], () => readSmallFile(path, LIMITS.tlsFileBytes));
+	if (bytes === undefined) throw refusal([setting], `${setting}: ${path}: no such file`);
 	return bytes;
 }

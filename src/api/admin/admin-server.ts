@@ -16,5 +16,5 @@ export async function startAdminServer(
 ): Promise<HttpServer> {
 	const guard = guardAdmin('socketPath' in listen ? 'localhost' : listen.host);
 	const context: AdminContext = { ...modules, answering: new WeakMap(), allowances: new WeakMap(), guard };
-	return serve({ listen, flag: '--admin', graceMs }, modules, context, ADMIN_LISTENER);
+	return serve({ listen, setting: 'admin', graceMs }, modules, context, ADMIN_LISTENER);
 }

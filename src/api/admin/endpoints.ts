@@ -54,17 +54,11 @@ const errors: Endpoint<AdminContext> = {
 
 export const ADMIN_LISTENER: readonly Endpoint<AdminContext>[] = [scrub, scrubStart, scrubPause, errors];
 
-function wholeOf(
-	text: string | string[] | undefined,
-	name: string,
-	fallback: number,
-	least: number,
-	most: number,
-): number {
+function wholeOf(text: string | undefined, name: string, fallback: number, least: number, most: number): number {
 	if (text === undefined) return fallback;
-	const value = typeof text === 'string' && /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
+	const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
 	if (value >= least && value <= most) return value;
-	throw new PerigeeError('BAD_REQUEST', `${name} is one whole number from ${least} to ${most}.`);
+	throw new PerigeeError('BAD_REQUEST', `${name} is a whole number from ${least} to ${most}.`);
 }
 
 function scrubBodyOf(status: ScrubStatus): Static<typeof SCRUB_STATE> {

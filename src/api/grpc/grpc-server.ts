@@ -65,7 +65,7 @@ export async function startGrpcServer(options: GrpcServerOptions, modules: GrpcS
 		server.listen(listen);
 		await once(server, 'listening');
 	} catch (error) {
-		throw addressError(listen, '--grpc', error);
+		throw addressError(listen, 'grpc', error);
 	}
 	const { port } = server.address() as AddressInfo;
 	return {

@@ -39,6 +39,7 @@ async function sendFileOrArchive(
 ): Promise<void> {
 	const { archive, links, verify } = request.query;
 	if (archive === undefined) {
+		if (links !== undefined) throw new PerigeeError('BAD_REQUEST', 'links goes with archive=tar.');
 		await sendContent(context, request, response, file);
 		return;
 	}
@@ -50,7 +51,7 @@ async function sendFileOrArchive(
 }
 
 /** Errors: BAD_REQUEST. */
-function linkRuleOf(value: string | string[] | undefined): LinkRule {
+function linkRuleOf(value: string | undefined): LinkRule {
 	if (value === undefined) return 'refuse';
 	if (value === 'skip' || value === 'keep') return value;
 	throw new PerigeeError('BAD_REQUEST', 'links is skip or keep.');

@@ -152,7 +152,7 @@ async function sendRangeProof(
 }
 
 /** Errors: BAD_REQUEST. */
-function wantsVerified(value: string | string[] | undefined): boolean {
+function wantsVerified(value: string | undefined): boolean {
 	if (value === undefined) return false;
 	if (value === 'merkle') return true;
 	throw new PerigeeError('BAD_REQUEST', 'verify is merkle.');

@@ -363,6 +363,7 @@ export const ENDPOINTS = {
 		scope: 'open',
 		summary: 'Style and scripts of that page.',
 		params: Type.Object({ asset: Type.String({ description: 'Name of the file.' }) }),
+		anyQuery: true,
 		answers: { 200: { description: 'The file.', contentType: '*/*' } },
 	}),
 	greeting: define({

@@ -28,9 +28,8 @@ export const dropSegments: Endpoint = {
 	},
 };
 
-function boundOf(value: string | string[] | undefined, name: string): number {
-	if (typeof value !== 'string')
-		throw new PerigeeError('BAD_REQUEST', `${name} is given once, as the number of a segment.`);
+function boundOf(value: string | undefined, name: string): number {
+	if (value === undefined) throw new PerigeeError('BAD_REQUEST', `${name} is missing: the number of a segment.`);
 	return segmentIndexOf(value);
 }
 

@@ -48,7 +48,7 @@ async function sendEntry(
 }
 
 /** Errors: BAD_REQUEST. */
-function wantsMeta(value: string | string[] | undefined): boolean {
+function wantsMeta(value: string | undefined): boolean {
 	if (value === undefined || value === '0') return false;
 	if (value === '1') return true;
 	throw new PerigeeError('BAD_REQUEST', 'meta is 1 or 0.');

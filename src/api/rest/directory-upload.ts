@@ -1,6 +1,5 @@
 /** A form whose files make one directory: POST /v1/upload?directory={name}. The files are stored as they come, what holds them together last. */
 import type { Static } from 'typebox';
-import { PerigeeError } from '../../errors.js';
 import type { UploadResult } from '../../log-layer/types.js';
 import { type DataRoot, SEGMENT_BYTES } from '../../units.js';
 import { DIRECTORY_TYPE, encodeDirectory } from './directory-metadata.js';
@@ -12,11 +11,10 @@ import type { DIRECTORY_RESULT } from './schemas.js';
 
 type DirectoryBody = Static<typeof DIRECTORY_RESULT>;
 
-/** The directory that a request asks for; undefined for an ordinary form. Errors: BAD_REQUEST, BAD_NAME. */
+/** The directory that a request asks for; undefined for an ordinary form. Errors: BAD_NAME. */
 export function directoryOf({ query }: RestRequest): DirectoryUpload | undefined {
 	const name = query['directory'];
 	if (name === undefined) return undefined;
-	if (typeof name !== 'string') throw new PerigeeError('BAD_REQUEST', 'directory is given once, as its name.');
 	return new DirectoryUpload(checkName(name));
 }
 

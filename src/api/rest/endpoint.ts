@@ -49,7 +49,8 @@ export interface RestContext extends ServerContext {
 export type RestRequest = FastifyRequest & {
 	readonly raw: IncomingMessage;
 	readonly params: Readonly<Record<string, string>>;
-	readonly query: Readonly<Record<string, string | string[] | undefined>>;
+	/** Only what the definition declares. */
+	readonly query: Readonly<Record<string, string | undefined>>;
 };
 
 /** Answers on `response`. A rejection with nothing sent yet becomes problem JSON; later it cuts the connection. */

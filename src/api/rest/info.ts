@@ -1,6 +1,5 @@
 /** What is known about files, the flow and its sectors, as JSON. */
 import type { Static } from 'typebox';
-import { PerigeeError } from '../../errors.js';
 import type { StoredFile } from '../../log-layer/types.js';
 import { hexOf } from '../../units.js';
 import { fileOfRoot, fileOfSeq } from './content.js';
@@ -42,8 +41,7 @@ export const sectorProof: Endpoint = {
 	definition: ENDPOINTS.sectorProof,
 	async handle(context, request, response) {
 		const sector = sectorOf(request.params['i'] ?? '');
-		const at = request.query['at'];
-		if (Array.isArray(at)) throw new PerigeeError('BAD_REQUEST', 'at is one sequence number.');
+		const { at } = request.query;
 		const proof = await context.store.sectorProof(sector, at === undefined ? undefined : txSeqOf(at));
 		const body: Static<typeof SECTOR_WITH_PROOF> = {
 			sector: jsonWhole(proof.sector),

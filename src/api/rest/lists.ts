@@ -17,8 +17,6 @@ export const listOfFiles: Endpoint = listEndpoint('files', ENDPOINTS.listFiles);
 
 export const listOfSubmissions: Endpoint = listEndpoint('submissions', ENDPOINTS.listSubmissions);
 
-const PARAMETERS = Object.keys(ENDPOINTS.listFiles.query.properties);
-
 function listEndpoint(what: ListOptions['what'], definition: Endpoint['definition']): Endpoint {
 	return {
 		definition,
@@ -37,21 +35,16 @@ function listEndpoint(what: ListOptions['what'], definition: Endpoint['definitio
 
 /** Errors: BAD_REQUEST. */
 function optionsOf(what: ListOptions['what'], { query }: RestRequest): ListOptions {
-	for (const name of Object.keys(query)) {
-		// A filter that is not understood must not pass for one that lets everything through.
-		if (!PARAMETERS.includes(name))
-			refuse(`There is no parameter ${name.slice(0, 64)}; there are ${PARAMETERS.join(', ')}.`);
-	}
 	const order = oneOf(query, 'order', ['asc', 'desc']) ?? 'asc';
-	const limit = valueOf(query, 'limit');
+	const { limit, cursor, prefix } = query;
 	const most = limit === undefined ? DEFAULT_LIMIT : countOf(limit, 'limit', LIMITS.listEntries);
-	const from = cursorOf(valueOf(query, 'cursor'), order);
+	const from = cursorOf(cursor, order);
 	const [finalized, deleted] = [flagOf(query, 'finalized'), flagOf(query, 'deleted')];
 	return {
 		what,
 		newestFirst: order === 'desc',
 		most,
-		namePrefix: valueOf(query, 'prefix') ?? '',
+		namePrefix: prefix ?? '',
 		...(from === undefined ? {} : { from }),
 		...(finalized === undefined ? {} : { finalized }),
 		...(deleted === undefined ? {} : { deleted }),
@@ -71,14 +64,8 @@ function flagOf(query: RestRequest['query'], name: string): boolean | undefined 
 }
 
 function oneOf(query: RestRequest['query'], name: string, values: readonly string[]): string | undefined {
-	const value = valueOf(query, name);
-	if (value !== undefined && !values.includes(value)) refuse(`${name} is ${values.join(' or ')}.`);
-	return value;
-}
-
-function valueOf(query: RestRequest['query'], name: string): string | undefined {
 	const value = query[name];
-	if (Array.isArray(value)) refuse(`${name} is given once.`);
+	if (value !== undefined && !values.includes(value)) refuse(`${name} is ${values.join(' or ')}.`);
 	return value;
 }
 

@@ -7,6 +7,7 @@ import { admit } from './admission.js';
 import type { UploadAllowance } from '../auth/byte-quota.js';
 import type { HttpMethod } from './definitions.js';
 import type { Endpoint, RestRequest, ServerContext } from './endpoint.js';
+import { type QueryCheck, queryCheckOf } from './query-parameters.js';
 import { RouteMeter } from './route-meter.js';
 import { sendProblem, withExtras } from './problem.js';
 
@@ -67,25 +68,34 @@ export function answerFailure(
 
 function mountOne<C extends ServerContext>(app: FastifyInstance, context: C, endpoint: Endpoint<C>): void {
 	const { methods, url } = endpoint.definition;
-	const meter = new RouteMeter(context.metrics, url);
+	const mounted = {
+		endpoint,
+		checkQuery: queryCheckOf(endpoint.definition),
+		meter: new RouteMeter(context.metrics, url),
+	};
 	app.route({
 		method: [...methods],
 		url: url.replace(/\{(?:name|path)\}$/, '*').replaceAll(/\{(\w+)\}/g, ':$1'),
 		exposeHeadRoute: false,
 		handler(request, reply) {
 			reply.hijack();
-			void serve(context, endpoint, request as RestRequest, reply.raw, meter);
+			void serve(context, mounted, request as RestRequest, reply.raw);
 		},
 	});
+}
+
+interface Mounted<C extends ServerContext> {
+	readonly endpoint: Endpoint<C>;
+	readonly checkQuery: QueryCheck;
+	readonly meter: RouteMeter;
 }
 
 /** Runs a handler and measures it. Never rejects. */
 async function serve<C extends ServerContext>(
 	context: C,
-	endpoint: Endpoint<C>,
+	{ endpoint, checkQuery, meter }: Mounted<C>,
 	request: RestRequest,
 	response: ServerResponse,
-	meter: RouteMeter,
 ): Promise<void> {
 	const startedMs = performance.now();
 	let status = 0;
@@ -96,6 +106,7 @@ async function serve<C extends ServerContext>(
 			for (const name in endpoint.always) response.setHeader(name, endpoint.always[name] ?? '');
 			context.guard?.(request.raw);
 			allowance = admit(context, endpoint, request.raw);
+			checkQuery(request.query);
 			await endpoint.handle(context, request, response);
 		}
 	} catch (error) {

@@ -63,7 +63,7 @@ async function sendSegment(
 	await sendBytes(context, response, file, { from, to, status: 200, head });
 }
 
-function wantsProof(value: string | string[] | undefined): boolean {
+function wantsProof(value: string | undefined): boolean {
 	if (value === undefined || value === '0' || value === 'false') return false;
 	if (value === '' || value === '1' || value === 'true') return true;
 	throw new PerigeeError('BAD_REQUEST', 'proof is 1 or 0.');

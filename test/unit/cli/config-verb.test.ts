@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { SETTINGS } from '../../../src/config/schema.js';
-import { runCli, temporaryDirectory } from '../../support/processes.js';
+import { runCli, startNode, temporaryDirectory } from '../../support/processes.js';
+import { placePair } from '../../support/tls-files.js';
 
 describe('perigee config', () => {
 	it('print shows each setting with its origin, as a file that says the same', async (t) => {
@@ -45,5 +48,89 @@ describe('perigee config', () => {
 			wrong.stderr,
 			/perigee\.toml:2: no setting is called storage\.reserveByte; did you mean storage\.reserveBytes\?/,
 		);
+	});
+
+	it('check refuses what a start refuses, in the same words, with the place, and leaves nothing behind', async (t) => {
+		const home = temporaryDirectory(t);
+		const at = (name: string): string => join(home, name);
+		placePair('first', { cert: at('cert.pem'), key: at('key.pem') });
+		placePair('second', { cert: at('other.pem'), key: at('other-key.pem') });
+		writeFileSync(at('nonsense.pem'), 'nonsense');
+		writeFileSync(at('tokens.json'), '{"format": 1, "tokens": [{"name": "a"}]}');
+		const taken = createServer().listen(0, '127.0.0.1');
+		t.after(() => taken.close());
+		await once(taken, 'listening');
+		const { port } = taken.address() as AddressInfo;
+		const toml = at('perigee.toml');
+		const tls = (cert: string, key: string): string => `[tls]\ncert = "${at(cert)}"\nkey = "${at(key)}"\n`;
+		for (const [text, expected] of [
+			['http = "0.0.0.0:0"\n', /:1: http is 0\.0\.0\.0:0, where other machines .* token create/],
+			['\ngrpc = "[::]:0"\n', /:2: grpc is \[::\]:0, where other machines/],
+			['admin = "0.0.0.0:0"\n', /:1: admin is 0\.0\.0\.0:0, where other machines/],
+			['[auth]\nwrites = "token"\n', /:2: auth\.writes is token, but/],
+			['[auth]\nreads = "token"\n', /:2: auth\.reads is token, but/],
+			[`[auth]\ntokensFile = "${at('tokens.json')}"\n`, /perigee\.toml:2: .*tokens\.json: token 1: scopes is a list/],
+			[`[auth]\ntokensFile = "${home}"\n`, /perigee\.toml:2: .*: cannot be read \(EISDIR\)/],
+			[
+				'http = "127.0.0.1:7000"\ngrpc = "0.0.0.0:7000"\n',
+				/:1, .*:2: http \(.*\) and grpc \(.*\) would listen on the same/,
+			],
+			['admin = "127.0.0.1:5678"\nhttp = "localhost:5678"\n', /:2, .*:1: http .* and admin .* on the same port/],
+			[
+				`http = "127.0.0.1:${port}"\n`,
+				/:1: 127\.0\.0\.1:[0-9]+ is in use by another program; choose another with --http/,
+			],
+			['http = "192.0.2.1:0"\n[auth]\nwrites = "auto"\n', /:1: http is 192\.0\.2\.1:0, where other machines/],
+			[
+				'admin = "unix:/nonexistent/perigee.sock"\n',
+				/:1: the Unix socket cannot be made: there is no directory \/nonexistent/,
+			],
+			['[tls]\ncert = "/nonexistent"\n', /perigee\.toml:2: tls\.cert and tls\.key go together/],
+			[tls('none.pem', 'key.pem'), /perigee\.toml:2: tls\.cert: .*none\.pem: no such file/],
+			[tls('cert.pem', 'none.pem'), /perigee\.toml:3: tls\.key: .*none\.pem: no such file/],
+			[tls('cert.pem', 'other-key.pem'), /perigee\.toml:2, .*perigee\.toml:3: the key in tls\.key is not that of/],
+			[tls('nonsense.pem', 'key.pem'), /perigee\.toml:2: the file in tls\.cert holds no certificate in PEM/],
+			[
+				tls('cert.pem', 'nonsense.pem'),
+				/perigee\.toml:3: the file in tls\.key holds no private key without a passphrase/,
+			],
+			[`dataDir = "${toml}/data"\n`, /:1: the data directory .* cannot be used \(.*perigee\.toml/],
+			['[storage]\ndataDirs = ["/b", "/b"]\n', /perigee\.toml:2: storage\.dataDirs: a data directory is named twice/],
+		] as const) {
+			writeFileSync(toml, text);
+			const env = {
+				PERIGEE_CONFIG: toml,
+				...(/^dataDir/m.test(text) ? {} : { PERIGEE_DATA_DIR: at('data') }),
+				...(/^http/m.test(text) ? {} : { PERIGEE_HTTP: '127.0.0.1:0' }),
+				PERIGEE_ADMIN: /^admin/m.test(text) ? '' : '127.0.0.1:0',
+				PERIGEE_GRPC: /^grpc/m.test(text) ? '' : '127.0.0.1:0',
+			};
+			const [checked, started] = await Promise.all([runCli(['config', 'check'], { env }), runCli(['start'], { env })]);
+			assert.match(checked.stderr, expected, text);
+			assert.deepEqual([checked.code, checked.stdout.toString()], [2, ''], text);
+			assert.deepEqual([started.code, started.stderr], [2, checked.stderr], text);
+			assert.ok(!existsSync(at('data')));
+		}
+		const flagged = await runCli(['config', 'check', '--http', '0.0.0.0:0'], { env: { PERIGEE_DATA_DIR: at('data') } });
+		assert.match(flagged.stderr, /perigee: --http: http is 0\.0\.0\.0:0, where/);
+		const env = { PERIGEE_SIMD: 'nonsense', PERIGEE_HTTP: '127.0.0.1:0' };
+		assert.equal((await runCli(['config', 'check'], { env })).code, 2);
+	});
+
+	it('check takes the addresses of the node that runs, and what a start takes it leaves as it was', async (t) => {
+		const home = temporaryDirectory(t);
+		const dataDir = join(home, 'data');
+		const socket = `unix:${join(home, 'admin.sock')}`;
+		const check = (http: string, directory = dataDir) =>
+			runCli(['config', 'check', '--data-dir', directory, '--http', http, '--admin', socket]);
+		assert.equal((await check('127.0.0.1:0')).code, 0);
+		assert.ok(!existsSync(dataDir));
+		const node = await startNode(t, dataDir, ['--admin', socket]);
+		const address = new URL(node.url).host;
+		const right = await check(address);
+		assert.deepEqual([right.code, right.stderr], [0, '']);
+		mkdirSync(join(home, 'other'));
+		assert.match((await check(address, join(home, 'other'))).stderr, /is in use by another program/);
+		assert.equal((await fetch(`${node.url}/health/live`)).status, 200);
 	});
 });
