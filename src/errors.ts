@@ -58,7 +58,7 @@ export const ERRORS = {
 		400,
 		'The digest header cannot be read',
 		false,
-		'Send Content-Digest: sha-256=:<base64>: (RFC 9530).',
+		'Send Content-Digest: sha-256=:<base64>: (RFC 9530), over gRPC the 32 bytes of the SHA-256.',
 	),
 	DIGEST_MISMATCH: rule(
 		422,
@@ -167,7 +167,24 @@ export const ERRORS = {
 		false,
 		'Content-Range of this answer tells the size.',
 	),
-	BODY_TOO_LARGE: rule(413, 'The body is larger than this node takes', false, 'The limit is storage.maxFileBytes.'),
+	BODY_TOO_LARGE: rule(
+		413,
+		'The body is larger than this node takes',
+		false,
+		'Split the file, or ask the operator: the limit is the setting storage.maxFileBytes.',
+	),
+	UPLOAD_OVERRUN: rule(
+		413,
+		'The body goes beyond the length of the upload',
+		false,
+		'Ask with HEAD how far the upload has come and send what is missing up to its length; a longer file needs a new upload.',
+	),
+	BAD_CHECKSUM: rule(
+		400,
+		'The header Upload-Checksum cannot be read',
+		false,
+		'Send Upload-Checksum: sha256 <base64>, the digest of the bytes of this request; OPTIONS /v1/tus/ names the algorithms.',
+	),
 	UPLOAD_NOT_FOUND: rule(
 		404,
 		'No resumable upload has this address',

@@ -102,14 +102,16 @@ export class ResumableTransfer {
 		return this.#whole * SEGMENT_BYTES + this.#intake.waitingBytes;
 	}
 
-	/** As UploadSession.write. Errors: BODY_TOO_LARGE, UPLOAD_CONFLICT, those of the log and the pool. */
+	/** As UploadSession.write. Errors: BODY_TOO_LARGE, UPLOAD_OVERRUN, those of the log and the pool. */
 	write(chunk: Uint8Array, isGiven: boolean): Promise<void> | undefined {
 		if (this.#failure) return Promise.reject(this.#failure);
 		const end = this.#offset + chunk.length;
 		const { sizeBytes } = this.#fact;
 		if (end > this.#parts.maxFileBytes) return Promise.reject(this.#fail(new PerigeeError('BODY_TOO_LARGE')));
 		if (sizeBytes !== undefined && end > sizeBytes)
-			return Promise.reject(this.#fail(new PerigeeError('BODY_TOO_LARGE', `the upload has ${sizeBytes} bytes`)));
+			return Promise.reject(
+				this.#fail(new PerigeeError('UPLOAD_OVERRUN', `the upload has ${sizeBytes} bytes, and these end at ${end}`)),
+			);
 		this.#receivedBytes += chunk.length;
 		return this.#intake.take(chunk, isGiven) ? undefined : this.#drain();
 	}

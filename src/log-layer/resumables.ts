@@ -75,7 +75,7 @@ export class Resumables implements ResumableUploads {
 
 	async #create(options: ResumableOptions): Promise<ResumableUpload> {
 		const { admit, pending, maxFileBytes, randomness, clock, resumableExpiryMs, log } = this.#parts;
-		if ((options.sizeBytes ?? 0) > maxFileBytes) throw new PerigeeError('BODY_TOO_LARGE');
+		if ((options.sizeBytes ?? 0) > maxFileBytes) throw tooLong(options.sizeBytes, maxFileBytes);
 		admit(options.sizeBytes ?? 0);
 		if (pending.resumables >= LIMITS.resumableUploads)
 			throw new PerigeeError('TOO_MANY_UPLOADS', `${LIMITS.resumableUploads} resumable uploads are open`);
@@ -149,9 +149,11 @@ export class Resumables implements ResumableUploads {
 		if (options.offsetBytes !== stands)
 			throw new PerigeeError('UPLOAD_CONFLICT', `the upload stands at ${stands}, not at ${options.offsetBytes}`);
 		if (options.sizeBytes !== undefined && sizeBytes !== options.sizeBytes)
-			throw new PerigeeError('UPLOAD_CONFLICT', `the upload has ${sizeBytes} bytes`);
-		if (sizeBytes !== undefined && (sizeBytes < stands || sizeBytes > this.#parts.maxFileBytes))
-			throw new PerigeeError(sizeBytes < stands ? 'UPLOAD_CONFLICT' : 'BODY_TOO_LARGE', `${stands} bytes have come`);
+			throw new PerigeeError('UPLOAD_CONFLICT', `the upload has ${sizeBytes} bytes, not ${options.sizeBytes}`);
+		const { maxFileBytes } = this.#parts;
+		if (sizeBytes !== undefined && sizeBytes > maxFileBytes) throw tooLong(sizeBytes, maxFileBytes);
+		if (sizeBytes !== undefined && sizeBytes < stands)
+			throw new PerigeeError('UPLOAD_CONFLICT', `${stands} bytes have come, more than the ${sizeBytes} of the upload`);
 		this.#parts.admit((sizeBytes ?? stands) - stands);
 		const next: ResumableFact = {
 			...fact,
@@ -321,6 +323,10 @@ function parseId(id: string): WantedUpload {
 	const bytes = ID.test(id) ? Buffer.from(id, 'base64url') : Buffer.alloc(0);
 	if (bytes.length !== ID_BYTES) throw new PerigeeError('UPLOAD_NOT_FOUND');
 	return { objectId: bytes.readBigUInt64BE(0), secret: bytes.subarray(ID_BYTES - SECRET_BYTES) };
+}
+
+function tooLong(sizeBytes: number | undefined, maxFileBytes: number): PerigeeError {
+	return new PerigeeError('BODY_TOO_LARGE', `the upload has ${sizeBytes} bytes; ${maxFileBytes} are allowed`);
 }
 
 function knownStored(fact: ResumableFact): KnownUpload {

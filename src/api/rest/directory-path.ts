@@ -32,11 +32,16 @@ async function sendEntry(
 	directory: StoredFile,
 ): Promise<void> {
 	const isMetaWanted = wantsMeta(request.query['meta']);
-	const parts = partsOfUrl(request.raw.url ?? '');
+	const written = partsOfUrl(request.raw.url ?? '');
+	// An empty last part stands behind the slash that only a directory has.
+	const namesDirectory = written.at(-1) === '';
+	const parts = namesDirectory ? written.slice(0, -1) : written;
 	refuseDeleted(directory);
 	const entry = entryAt(await context.directories.read(directory), parts);
-	if (entry === undefined)
-		throw new PerigeeError('NOT_FOUND', `The directory has no entry ${parts.join('/').slice(0, 200)}.`);
+	const shown = parts.join('/').slice(0, 200);
+	if (entry === undefined) throw new PerigeeError('NOT_FOUND', `The directory has no entry ${shown}.`);
+	if (namesDirectory && entry.type !== 'directory')
+		throw new PerigeeError('NOT_FOUND', `${shown} is no directory; ask without the slash at the end.`);
 	if (entry.type === 'file' && !isMetaWanted) {
 		await sendFile(context, request, response, entry);
 		return;

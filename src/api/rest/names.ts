@@ -16,11 +16,24 @@ export function nameOfUrl(url: string): string {
 	return decoded(withoutQuery(url).slice(UPLOAD_PREFIX.length));
 }
 
-/** What follows `/v1/files/{root}/path/` in an address: the parts of a path, each decoded by itself; none for an empty path. Errors: BAD_NAME. */
+/**
+ * What follows `/v1/files/{root}/path/` in an address: the parts of a path, each decoded by itself; the last one is empty where the path is, or ends
+ * in a slash. Errors: BAD_NAME.
+ */
 export function partsOfUrl(url: string): readonly string[] {
 	const path = withoutQuery(url);
-	const text = path.slice(path.indexOf(PATH_MARK) + PATH_MARK.length).replace(/\/$/, '');
-	return text === '' ? [] : text.split('/').map(decoded);
+	return path
+		.slice(path.indexOf(PATH_MARK) + PATH_MARK.length)
+		.split('/')
+		.map(decoded);
+}
+
+/**
+ * The file name of a part of a form as its sender has it: browsers write `"` and line ends in it as %22, %0D and %0A, and nothing else so
+ * (HTML standard, multipart/form-data). Names that hold these very letters look the same.
+ */
+export function nameOfForm(written: string): string {
+	return written.replaceAll(/%(?:22|0D|0A)/g, decodeURIComponent);
 }
 
 function withoutQuery(url: string): string {

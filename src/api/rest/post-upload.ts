@@ -11,7 +11,7 @@ import { parseContentDigest } from './digest.js';
 import { type DirectoryUpload, directoryOf } from './directory-upload.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { sendJson } from './json.js';
-import { checkName, cleanMediaType } from './names.js';
+import { checkName, cleanMediaType, nameOfForm } from './names.js';
 import { sendContinue, withExtras } from './problem.js';
 import { counted, expectedRootOf, refuseEncoding, uploadBodyOf } from './put-upload.js';
 import type { WatchedUpload } from './upload-watch.js';
@@ -123,7 +123,7 @@ class Form {
 		const { store } = this.#context;
 		let next: MultipartFile | undefined;
 		const session = store.beginUpload({
-			name: checkName(part.filename ?? ''),
+			name: checkName(nameOfForm(part.filename ?? '')),
 			contentType: cleanMediaType(part.mimetype),
 			...(this.#expectedRoot === undefined ? {} : { expectedRoot: this.#expectedRoot }),
 		});
@@ -145,7 +145,7 @@ class Form {
 		part: MultipartFile,
 		parts: AsyncIterator<Multipart>,
 	): Promise<MultipartFile | undefined> {
-		const path = part.filename ?? '';
+		const path = nameOfForm(part.filename ?? '');
 		const name = directory.nameAt(path);
 		const chunks = (part.file as AsyncIterable<Buffer>)[Symbol.asyncIterator]() as AsyncIterableIterator<Buffer>;
 		const first = await chunks.next();

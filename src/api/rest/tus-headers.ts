@@ -77,15 +77,21 @@ export function parseMetadata(header: string | undefined): TusMetadata {
 	return { name, contentType, metadata, ...(expectedRoot === undefined ? {} : { expectedRoot }) };
 }
 
-/** Upload-Checksum: an algorithm and a digest in base64. Errors: BAD_DIGEST. */
+/** Upload-Checksum: an algorithm and a digest in base64. Errors: BAD_CHECKSUM. */
 export function parseChecksum(header: string | undefined): TusChecksum | undefined {
 	if (header === undefined) return undefined;
 	const [name = '', value = '', ...more] = header.trim().split(' ');
 	const algorithm = CHECKSUM_ALGORITHMS.find((known) => known === name);
 	if (algorithm === undefined)
-		throw new PerigeeError('BAD_DIGEST', `Upload-Checksum names none of ${CHECKSUM_ALGORITHMS.join(', ')}.`);
+		throw badChecksum(`names the algorithm "${name.slice(0, 32)}"; ${CHECKSUM_ALGORITHMS.join(', ')} are known`);
+	if (value === '' || more.length > 0) throw badChecksum('is an algorithm, one space, and a digest in base64');
+	if (!BASE64.test(value)) throw badChecksum('has a digest that is no base64');
 	const digest = Buffer.from(value, 'base64');
-	if (!BASE64.test(value) || more.length > 0 || digest.length !== DIGEST_BYTES[algorithm])
-		throw new PerigeeError('BAD_DIGEST', `Upload-Checksum gives no ${algorithm} in base64.`);
+	if (digest.length !== DIGEST_BYTES[algorithm])
+		throw badChecksum(`has ${digest.length} bytes; a ${algorithm} has ${DIGEST_BYTES[algorithm]}`);
 	return { algorithm, digest };
+}
+
+function badChecksum(what: string): PerigeeError {
+	return new PerigeeError('BAD_CHECKSUM', `Upload-Checksum ${what}.`);
 }

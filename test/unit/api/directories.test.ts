@@ -205,8 +205,22 @@ describe('paths in directories', () => {
 	it('that are not there, and files that are no directories, are told apart', async (t) => {
 		const rest = await startRest(t);
 		const url = await stored(rest);
-		for (const path of ['x', 'a/b', '..', 'sub/../a', 'sub//empty', 'sub/x', '%2e%2e', 'sub%2Fempty'])
+		for (const path of [
+			'x',
+			'a/b',
+			'..',
+			'sub/../a',
+			'sub//empty',
+			'sub/x',
+			'%2e%2e',
+			'sub%2Fempty',
+			'a/',
+			'sub/empty/',
+			'sub//',
+			'/',
+		])
 			assert.deepEqual([(await ask(rest, `${url}/path/${path}`)).status, path], [404, path]);
+		assert.match(String((await ask(rest, `${url}/path/a/?meta=1`)).json['detail']), /^a is no directory; ask without/);
 		assert.equal((await ask(rest, `${url}/path/%ff`)).json['code'], 'BAD_REQUEST');
 		assert.equal((await ask(rest, `${url}/path/a?meta=2`)).json['code'], 'BAD_REQUEST');
 		assert.equal((await ask(rest, `/v1/files/0x12/path/`)).json['code'], 'BAD_ROOT');

@@ -164,3 +164,24 @@ test('a form that stands still, or whose sender goes away, is given up', async (
 	await eventually(() => rest.store.openUploads === 0, 'the upload is given up');
 	assert.equal(rest.store.count, 0);
 });
+
+test('names in forms may have quotes, as browsers and curl write them', async (t) => {
+	const rest = await startRest(t);
+	for (const [written, meant] of [
+		['say %22hi%22.txt', 'say "hi".txt'],
+		['say \\"hi\\".txt', 'say "hi".txt'],
+		['100%25 %41%2F%2e.txt', '100%25 %41%2F%2e.txt'],
+		['a%0d%0a', 'a%0d%0a'],
+	] as const) {
+		const answer = await post(rest, formOf([{ filename: written, body: 'x' }]));
+		assert.equal(answer.json['name'], meant);
+	}
+	const lines = await post(rest, formOf([{ filename: 'two%0D%0Alines', body: 'x' }]));
+	assert.deepEqual([lines.status, lines.json['code']], [400, 'BAD_NAME']);
+	const directory = await ask(rest, '/v1/upload?directory=d', {
+		method: 'POST',
+		body: formOf([{ filename: 'sub%22/a%22b', body: 'x' }]),
+		headers: { 'Content-Type': `multipart/form-data; boundary=${BOUNDARY}` },
+	});
+	assert.deepEqual((directory.json['files'] as { path: string }[])[0]?.path, 'sub"/a"b');
+});

@@ -269,9 +269,9 @@ describe('tus at /v1/tus/', () => {
 			[() => tus(rest, 'PATCH', path, { headers: { 'Upload-Offset': 0 }, body: 'x' }), 415, 'TUS_BODY'],
 			[() => tus(rest, 'PATCH', path, { headers: BYTES, body: 'x' }), 400, 'BAD_REQUEST'],
 			[() => patch(rest, path, 1, Buffer.from('x')), 409, 'UPLOAD_CONFLICT'],
-			[() => patch(rest, path, 0, Buffer.from('x'), { 'Upload-Checksum': 'crc9 AA==' }), 400, 'BAD_DIGEST'],
-			[() => patch(rest, path, 0, Buffer.from('x'), { 'Upload-Checksum': 'sha1 AA==' }), 400, 'BAD_DIGEST'],
-			[() => patch(rest, path, 0, Buffer.alloc(5001)), 413, 'BODY_TOO_LARGE'],
+			[() => patch(rest, path, 0, Buffer.from('x'), { 'Upload-Checksum': 'crc9 AA==' }), 400, 'BAD_CHECKSUM'],
+			[() => patch(rest, path, 0, Buffer.from('x'), { 'Upload-Checksum': 'sha1 AA==' }), 400, 'BAD_CHECKSUM'],
+			[() => patch(rest, path, 0, Buffer.alloc(5001)), 413, 'UPLOAD_OVERRUN'],
 			[() => patch(rest, `${path}x`, 0, Buffer.from('x')), 404, 'UPLOAD_NOT_FOUND'],
 			[() => tus(rest, 'POST', path, { headers: { 'X-HTTP-Method-Override': 'GET' } }), 400, 'BAD_REQUEST'],
 		];
@@ -284,5 +284,35 @@ describe('tus at /v1/tus/', () => {
 		assert.equal(await offsetOf(rest, path), 0);
 		assert.equal(rest.store.files.flow().submissions, 0);
 		assert.equal(rest.store.files.uploadsInProgress, 0);
+	});
+
+	it('says what is wrong with a checksum or a length, and what to do', async (t) => {
+		const rest = await start(t, 10_000);
+		const path = await create(rest, 5000);
+		for (const [checksum, detail] of [
+			['crc9 AA==', /names the algorithm "crc9"; sha1, sha256, sha512, md5 are known\.$/],
+			['sha1', /is an algorithm, one space, and a digest in base64\.$/],
+			['sha1  AA==', /is an algorithm, one space, and a digest/],
+			['sha1 A!==', /no base64/],
+			['sha1 AA==', /has 1 bytes; a sha1 has 20\.$/],
+		] as const) {
+			const answer = await patch(rest, path, 0, Buffer.from('x'), { 'Upload-Checksum': checksum });
+			assert.deepEqual([answer.status, answer.json['code']], [400, 'BAD_CHECKSUM'], checksum);
+			assert.match(String(answer.json['detail']), detail);
+			assert.match(String(answer.json['hint']), /Upload-Checksum: sha256 <base64>.*OPTIONS \/v1\/tus\//);
+		}
+		const over = await patch(rest, path, 0, Buffer.alloc(5001));
+		assert.equal(over.json['detail'], 'the upload has 5000 bytes, and these end at 5001');
+		assert.match(String(over.json['hint']), /HEAD .* a longer file needs a new upload/);
+		const { headers } = await tus(rest, 'POST', '/v1/tus/', { headers: { 'Upload-Defer-Length': '1' } });
+		const deferred = String(headers.location);
+		await patch(rest, deferred, 0, CONTENT.subarray(0, 500));
+		const long = await patch(rest, deferred, 500, Buffer.from('x'), { 'Upload-Length': 20_000 });
+		assert.deepEqual(
+			[long.json['code'], long.json['detail']],
+			['BODY_TOO_LARGE', 'the upload has 20000 bytes; 10000 are allowed'],
+		);
+		const short = await patch(rest, deferred, 500, Buffer.from('x'), { 'Upload-Length': 400 });
+		assert.equal(short.json['detail'], '500 bytes have come, more than the 400 of the upload');
 	});
 });

@@ -199,7 +199,7 @@ describe('resumable uploads', () => {
 		await assert.rejects(resumables.resume(id, { offsetBytes: 1 }), { code: 'UPLOAD_CONFLICT' });
 		await assert.rejects(resumables.resume(id, { offsetBytes: 0, sizeBytes: 999 }), { code: 'UPLOAD_CONFLICT' });
 		await assert.rejects(begin(store, { sizeBytes: 10_000_001 }), { code: 'BODY_TOO_LARGE' });
-		await assert.rejects(send(store, id, WHOLE, 0, 1001), { code: 'BODY_TOO_LARGE' });
+		await assert.rejects(send(store, id, WHOLE, 0, 1001), { code: 'UPLOAD_OVERRUN' });
 		assert.equal((await resumables.find(id)).offsetBytes, 0);
 		await resumables.remove(id);
 		await assert.rejects(resumables.find(id), { code: 'UPLOAD_NOT_FOUND' });
