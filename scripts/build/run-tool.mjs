@@ -6,24 +6,48 @@ import { BuildFailure, buildDirectory, rootDirectory } from './common.mjs';
 
 const FRAMES = ['|', '/', '-', '\\'];
 const FRAME_MS = 120;
+const FIRST_LINE_MS = 1000;
+const EVERY_LINE_MS = 10_000;
 
-/** Runs `work`, showing `title` while it runs (a spinner on a terminal) and the time it took afterwards. */
-export async function withProgress(title, work) {
+/**
+ * Runs `work` and tells the time it took; meanwhile shows `title`: with a spinner on a terminal, elsewhere with a line once it is no quick one and
+ * with one every so often after that.
+ */
+export async function withProgress(title, work, { firstMs = FIRST_LINE_MS, everyMs = EVERY_LINE_MS } = {}) {
 	const startMs = performance.now();
-	const seconds = () => `${((performance.now() - startMs) / 1000).toFixed(1)} s`;
-	const spins = process.stderr.isTTY === true;
-	let frame = 0;
-	const spinner = spins
-		? setInterval(() => process.stderr.write(`\r${FRAMES[frame++ % FRAMES.length]} ${title} ${seconds()} `), FRAME_MS)
-		: undefined;
+	const seconds = (digits) => `${((performance.now() - startMs) / 1000).toFixed(digits)} s`;
+	const stop =
+		process.stderr.isTTY === true
+			? spin(() => `${title} ${seconds(1)}`)
+			: tellNowAndThen(title, () => seconds(0), { firstMs, everyMs });
 	let outcome = 'failed after';
 	try {
 		await work();
 		outcome = 'done in';
 	} finally {
-		clearInterval(spinner);
-		process.stderr.write(`${spins ? '\r\x1b[K' : ''}perigee: ${title}: ${outcome} ${seconds()}\n`);
+		stop();
+		process.stderr.write(`perigee: ${title}: ${outcome} ${seconds(1)}\n`);
 	}
+}
+
+/** The answer ends it and clears its line. */
+function spin(text) {
+	let frame = 0;
+	const spinner = setInterval(() => process.stderr.write(`\r${FRAMES[frame++ % FRAMES.length]} ${text()} `), FRAME_MS);
+	return () => {
+		clearInterval(spinner);
+		process.stderr.write('\r\x1b[K');
+	};
+}
+
+/** For logs and pipes, whose reader would take silence for a standstill. The answer ends it. */
+function tellNowAndThen(title, seconds, { firstMs, everyMs }) {
+	const first = setTimeout(() => process.stderr.write(`perigee: ${title} …\n`), firstMs);
+	const later = setInterval(() => process.stderr.write(`perigee: still ${title}, ${seconds()}\n`), everyMs);
+	return () => {
+		clearTimeout(first);
+		clearInterval(later);
+	};
 }
 
 /** Runs a command at the top of the checkout. Throws BuildFailure, after printing all that the tool said, when it fails. */

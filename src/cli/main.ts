@@ -140,7 +140,9 @@ function addOperatorVerbs(program: Command): void {
 		.description('run a node')
 		.action(async (options: StartVerbOptions) => (await import('./start.js')).start(options));
 	nodeFlags(output(program.command('config')))
-		.description('check or print the configuration that a start with the same flags would take')
+		.description(
+			'check or print the configuration that a start with the same flags would take; check refuses what it would refuse',
+		)
 		.addArgument(new Argument('<action>').choices(['check', 'print']))
 		.action(async (action: ConfigAction, options: StartVerbOptions) =>
 			(await import('./config.js')).config(action, options),

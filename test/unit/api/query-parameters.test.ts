@@ -6,13 +6,17 @@ import { ask, put, startRest } from '../../support/rest-server.js';
 
 const ROOT = `0x${'0'.repeat(64)}`;
 
+function propertiesOf(schema: { readonly properties?: object } = {}): object {
+	return schema.properties ?? {};
+}
+
 for (const [name, definition] of Object.entries<EndpointDefinition>(ENDPOINTS)) {
 	if (definition.anyQuery === true) continue;
 	test(`${name} refuses a parameter that it does not declare, and one that comes twice`, async (t) => {
 		const rest = await startRest(t);
 		const example = EXAMPLES[name as keyof typeof EXAMPLES] as { readonly params?: Readonly<Record<string, string>> };
 		const path = definition.url.replaceAll(/\{(\w+)\}/g, (_, part: string) => example.params?.[part] ?? '');
-		const declared = Object.keys((definition.query as { properties?: object } | undefined)?.properties ?? {});
+		const declared = Object.keys(propertiesOf(definition.query));
 		for (const method of definition.methods) {
 			const answer = await ask(rest, `${path}?_=123`, { method, headers: { 'Content-Length': 0 } });
 			assert.equal(answer.status, 400, method);
