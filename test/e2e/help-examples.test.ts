@@ -81,10 +81,11 @@ describe('the examples of the help texts', () => {
 	}
 
 	/** Runs one line to its end; of a node that it starts, until it listens. */
-	async function run(line: string, directory: string, isStart: boolean): Promise<void> {
-		// The node of the test has a port of its own; what is started takes free ones.
+	async function run(line: string, directory: string, verb: string): Promise<void> {
+		const isStart = verb === 'start';
+		// The node of the test has a port of its own; what is started, or might be, takes free ones.
 		const command = line.replace('http://127.0.0.1:5678', url);
-		const own = isStart
+		const own = ['start', 'config'].includes(verb)
 			? { PERIGEE_HTTP: '127.0.0.1:0', PERIGEE_ADMIN: '127.0.0.1:0', PERIGEE_GRPC: '127.0.0.1:0' }
 			: {};
 		const script = isStart ? command.replace(/^((?:\w+=\S+ )*)perigee /, '$1exec perigee ') : command;
@@ -112,7 +113,7 @@ describe('the examples of the help texts', () => {
 			for (const example of examples) {
 				const directory = await prepared(t);
 				await NEEDS[verb]?.(directory);
-				await run(example, directory, verb === 'start');
+				await run(example, directory, verb);
 			}
 		});
 	}
