@@ -76,7 +76,7 @@ export const ERRORS = {
 		404,
 		'Nothing is known under this name',
 		false,
-		'Check the root or the sequence number; perigee root <file> computes a root.',
+		'Check the address, and the root or the sequence number in it: docs/api.md has all addresses, perigee root <file> computes a root.',
 	),
 	NOT_MULTIPART: rule(
 		415,

@@ -242,6 +242,7 @@ export interface Setting {
 
 const FLAGS: Readonly<Record<string, string>> = {
 	dataDir: '--data-dir',
+	'storage.dataDirs': '--data-dir',
 	http: '--http',
 	admin: '--admin',
 	grpc: '--grpc',

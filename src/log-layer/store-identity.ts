@@ -13,6 +13,9 @@ import { openSealedJson, sealJson } from './sealed-json.js';
 
 export const IDENTITY_NAME = 'store.json';
 export const IDENTITY_MAX_BYTES = 64 * 1024;
+const STORE_ID_BYTES = 16;
+/** No store has it. */
+export const NO_STORE = new Uint8Array(STORE_ID_BYTES);
 
 export interface StoreIdentity {
 	/** 16 bytes. */
@@ -42,16 +45,22 @@ export async function openIdentity(
 ): Promise<StoreIdentity> {
 	const known = await readIdentity(io, dataDir);
 	if (known) return known;
-	const header = await headerOfLog(io, checksums, `${dataDir}/log`);
-	const identity: StoreIdentity = {
-		storeId: header?.storeId ?? randomness.bytes(16),
-		createdMs: clock.nowMs(),
-		volumes: [],
-		givenUp: NOTHING_GIVEN_UP,
-		wasLost: header !== undefined,
-	};
+	const found = identityIn(await headerOfLog(io, checksums, `${dataDir}/log`));
+	const storeId = found.wasLost ? found.storeId : randomness.bytes(STORE_ID_BYTES);
+	const identity: StoreIdentity = { ...found, storeId, createdMs: clock.nowMs() };
 	await writeIdentity(io, dataDir, identity);
 	return identity;
+}
+
+/** The same without a change; of a store that is not there yet one with the id NO_STORE. Errors: FORMAT_UNKNOWN. */
+export async function readIdentityOrNone(io: StorageIo, checksums: Checksums, dataDir: string): Promise<StoreIdentity> {
+	return (await readIdentity(io, dataDir)) ?? identityIn(await headerOfLog(io, checksums, `${dataDir}/log`));
+}
+
+/** What a log file, if there is one, tells of a store whose store.json is missing. */
+function identityIn(header: FileHeader | undefined): StoreIdentity {
+	const storeId = header?.storeId ?? NO_STORE;
+	return { storeId, createdMs: 0, volumes: [], givenUp: NOTHING_GIVEN_UP, wasLost: header !== undefined };
 }
 
 /** What store.json says; undefined when it is missing or damaged. Errors: FORMAT_UNKNOWN. */

@@ -16,7 +16,9 @@ import {
 	assertKnownFormat,
 	headerOfLog,
 	IDENTITY_NAME,
+	NO_STORE,
 	parseNamedStore,
+	readIdentityOrNone,
 	writeIdentity,
 	type KnownVolume,
 	type StoreIdentity,
@@ -101,17 +103,31 @@ export async function openVolumes(options: VolumeOptions, identity: StoreIdentit
 	return opening.result();
 }
 
+/**
+ * Refuses further data directories that could not be opened with the first one; nothing in them changes. Answers those that would be taken into use.
+ * Errors: VOLUME_CONFLICT, FORMAT_UNKNOWN, and those of StorageIo.
+ */
+export async function refuseForeignVolumes(options: VolumeOptions): Promise<readonly string[]> {
+	const { io, checksums, dataDir } = options;
+	const opening = new VolumeOpening(options, await readIdentityOrNone(io, checksums, dataDir), true);
+	for (const directory of options.dataDirs) await opening.find(directory);
+	return opening.unused;
+}
+
 class VolumeOpening {
 	/** Directories that hold nothing yet. */
 	readonly unused: string[] = [];
 	readonly #options: VolumeOptions;
 	readonly #identity: StoreIdentity;
+	readonly #isDry: boolean;
 	readonly #known: ReadonlyMap<number, string>;
 	readonly #found = new Map<number, string>();
 	readonly #reasons = new Map<number, string>();
 
-	constructor(options: VolumeOptions, identity: StoreIdentity) {
+	/** `isDry`: it is only looked, and nothing is changed. */
+	constructor(options: VolumeOptions, identity: StoreIdentity, isDry = false) {
 		this.#options = options;
+		this.#isDry = isDry;
 		this.#identity = identity;
 		this.#known = new Map(identity.volumes.map(({ volume, dataDir }) => [volume, dataDir]));
 	}
@@ -151,6 +167,7 @@ class VolumeOpening {
 	async takeIntoUse(dataDir: string, volume: number): Promise<void> {
 		const { io } = this.#options;
 		this.#add(volume, dataDir);
+		if (this.#isDry) return;
 		try {
 			await makeDataDir(io, dataDir);
 			await this.#ensureLogDirectory(dataDir);
@@ -195,6 +212,7 @@ class VolumeOpening {
 	/** A crash may have kept a volume's identity and lost the name of this directory; a killed process may have made it and not synced its name. */
 	async #ensureLogDirectory(dataDir: string): Promise<void> {
 		const { io } = this.#options;
+		if (this.#isDry) return;
 		if (!(await io.stat(logDirectory(dataDir)))) await io.makeDir(logDirectory(dataDir));
 		await io.syncDir(dataDir);
 	}
@@ -222,10 +240,10 @@ class VolumeOpening {
 	#assertOurs(dataDir: string, storeId: Uint8Array): void {
 		const ours = hexOf(this.#identity.storeId);
 		if (hexOf(storeId) === ours) return;
-		throw new PerigeeError(
-			'VOLUME_CONFLICT',
-			`${dataDir} belongs to store ${hexOf(storeId)}; the store in ${this.#options.dataDir} is ${ours}`,
-		);
+		const first = this.#options.dataDir;
+		const here =
+			this.#identity.storeId === NO_STORE ? `there is none in ${first} yet` : `the store in ${first} is ${ours}`;
+		throw new PerigeeError('VOLUME_CONFLICT', `${dataDir} belongs to store ${hexOf(storeId)}; ${here}`);
 	}
 }
 

@@ -24,22 +24,18 @@ export async function assertCanListen(io: StorageIo, config: Config): Promise<vo
 	await assertFree(parseListenAddress(config.grpc), 'grpc', mayBeInUse);
 }
 
-/** That the data directory may be written, or that it can be made. Errors: CONFIG_INVALID. */
-export function assertDataDir(dataDir: string): void {
+/** That a data directory may be written, or that it can be made. `setting`: the one that names it. Errors: CONFIG_INVALID. */
+export function assertDataDir(dataDir: string, setting: 'dataDir' | 'storage.dataDirs'): void {
+	const refused = (why: string): PerigeeError =>
+		refusal([setting], `the data directory ${dataDir} cannot be used (${why}); choose another with --data-dir`);
 	let nearest = dataDir;
 	try {
 		while (statSync(nearest, { throwIfNoEntry: false }) === undefined) nearest = dirname(nearest);
-		if (!statSync(nearest).isDirectory()) throw cannotBeUsed(dataDir, `${nearest} is no directory`);
+		if (!statSync(nearest).isDirectory()) throw refused(`${nearest} is no directory`);
 		accessSync(nearest, constants.R_OK | constants.W_OK | constants.X_OK);
 	} catch (error) {
-		throw error instanceof PerigeeError
-			? error
-			: cannotBeUsed(dataDir, `${nearest}: ${codeOf(error) ?? String(error)}`);
+		throw error instanceof PerigeeError ? error : refused(`${nearest}: ${codeOf(error) ?? String(error)}`);
 	}
-}
-
-function cannotBeUsed(dataDir: string, why: string): PerigeeError {
-	return refusal(['dataDir'], `the data directory ${dataDir} cannot be used (${why}); choose another with --data-dir`);
 }
 
 /** Makes the data directory if it is missing. Errors: CONFIG_INVALID when it cannot be made. */

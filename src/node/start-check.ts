@@ -4,6 +4,7 @@ import { PerigeeError } from '../errors.js';
 import type { StorageIo } from '../io/storage-io.js';
 import { refuseUnfitDirectories } from '../log-layer/format-guard.js';
 import { logChecksums } from '../log-layer/log-checksums.js';
+import { refuseForeignVolumes } from '../log-layer/volumes.js';
 import * as addon from '../native/addon.js';
 import type { FileModules } from './access.js';
 import { assertCanListen, assertDataDir } from './data-dir.js';
@@ -14,12 +15,13 @@ export async function checkStart(io: StorageIo, modules: FileModules): Promise<D
 	const { config } = modules;
 	const { dataDir, storage } = config;
 	assertKernel();
-	assertDataDir(dataDir);
+	assertDataDir(dataDir, 'dataDir');
 	const doors = await openDoors(modules);
 	try {
-		await about(['dataDir', 'storage.dataDirs'], () =>
-			refuseUnfitDirectories({ io, checksums: logChecksums, dataDir, dataDirs: storage.dataDirs }),
-		);
+		const directories = { io, checksums: logChecksums, dataDir, dataDirs: storage.dataDirs };
+		await about(['dataDir', 'storage.dataDirs'], () => refuseUnfitDirectories(directories));
+		const unused = await about(['storage.dataDirs'], () => refuseForeignVolumes(directories));
+		for (const directory of unused) assertDataDir(directory, 'storage.dataDirs');
 		await assertCanListen(io, config);
 		return doors;
 	} catch (error) {

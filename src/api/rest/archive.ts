@@ -37,14 +37,15 @@ async function sendFileOrArchive(
 	response: ServerResponse,
 	file: StoredFile,
 ): Promise<void> {
-	const { archive, links, verify } = request.query;
+	const { archive, links, verify, proof } = request.query;
 	if (archive === undefined) {
 		if (links !== undefined) throw new PerigeeError('BAD_REQUEST', 'links goes with archive=tar.');
 		await sendContent(context, request, response, file);
 		return;
 	}
 	if (archive !== 'tar') throw new PerigeeError('BAD_REQUEST', 'archive is tar.');
-	if (verify !== undefined) throw new PerigeeError('BAD_REQUEST', 'verify does not go with archive.');
+	if (verify !== undefined || proof !== undefined)
+		throw new PerigeeError('BAD_REQUEST', 'verify and proof do not go with archive.');
 	const rule = linkRuleOf(links);
 	refuseDeleted(file);
 	await sendArchive(context, request, response, file, rule);

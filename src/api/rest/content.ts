@@ -90,6 +90,7 @@ export async function sendContent(
 ): Promise<void> {
 	const { headers, method } = request.raw;
 	const etag = `"${file.root}"`;
+	const isVerified = wantsVerified(request.query['verify']);
 	refuseDeleted(file);
 	if (wantsRangeProof(request.query)) {
 		await sendRangeProof(context, request, response, file);
@@ -101,7 +102,6 @@ export async function sendContent(
 		sendHead(response, contentHead(context, file, etag, typeOf(file), file.sizeBytes));
 		return;
 	}
-	const isVerified = wantsVerified(request.query['verify']);
 	const ranges = rangesOf(headers, file.sizeBytes, etag);
 	const source = (range: ByteRange): AsyncIterable<FilePiece> =>
 		isVerified ? verifiedPieces(context.store, file, range) : context.store.read(file, range.from, range.to);

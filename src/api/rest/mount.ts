@@ -13,6 +13,8 @@ import { sendProblem, withExtras } from './problem.js';
 
 const METHODS: readonly HttpMethod[] = ['GET', 'HEAD', 'PUT', 'POST', 'PATCH', 'DELETE', 'OPTIONS'];
 
+const SHOWN_CHARACTERS = 200;
+
 /** Mounts all endpoints, and problem JSON for whatever does not reach one. */
 export async function mount<C extends ServerContext>(
 	app: FastifyInstance,
@@ -130,13 +132,19 @@ function fail(context: ServerContext, request: FastifyRequest, response: ServerR
 }
 
 function unroutable(app: FastifyInstance, request: FastifyRequest): PerigeeError {
+	const { method } = request;
 	const path = request.url.split('?')[0] ?? '';
-	const allowed = METHODS.filter((method) => app.findRoute({ method, url: path }) !== null);
-	if (allowed.length === 0) return new PerigeeError('NOT_FOUND', `Nothing answers at ${path.slice(0, 200)}.`);
-	return withExtras(
-		new PerigeeError('METHOD_NOT_ALLOWED', `${request.method} is not allowed here; ${allowed.join(', ')} are.`),
-		{ headers: ['Allow', allowed.join(', ')] },
-	);
+	const takes = (asked: string, url: string): boolean => app.findRoute({ method: asked as HttpMethod, url }) !== null;
+	// A slash too many or too few at the end is easily overlooked.
+	const twin = path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
+	const hint = twin !== '' && takes(method, twin) ? ` ${method} is taken at ${twin.slice(0, SHOWN_CHARACTERS)}.` : '';
+	const allowed = METHODS.filter((each) => takes(each, path));
+	if (allowed.length === 0)
+		return new PerigeeError('NOT_FOUND', `Nothing answers at ${path.slice(0, SHOWN_CHARACTERS)}.${hint}`);
+	const list = `${allowed.join(', ')} ${allowed.length === 1 ? 'is' : 'are'}`;
+	return withExtras(new PerigeeError('METHOD_NOT_ALLOWED', `${method} is not allowed here; ${list}.${hint}`), {
+		headers: ['Allow', allowed.join(', ')],
+	});
 }
 
 /** Fastify's own errors carry a status. */

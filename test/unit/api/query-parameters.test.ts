@@ -54,3 +54,26 @@ test('an empty query and a percent-encoded question mark are nothing to refuse',
 	assert.equal((await ask(rest, `/v1/files/${root}?`)).status, 200);
 	assert.equal((await ask(rest, `/v1/files/${root}/info`)).json['name'], 'what?');
 });
+
+test('a parameter with a wrong value is refused whatever else the request says', async (t) => {
+	const rest = await startRest(t);
+	const root = await put(rest, Buffer.from('hello'));
+	const url = `/v1/files/${root}`;
+	for (const query of ['verify=x', 'proof=x', 'links=skip', 'archive=tar&proof=range', 'archive=tar&verify=merkle'])
+		for (const [method, headers] of [
+			['GET', {}],
+			['HEAD', {}],
+			['GET', { 'If-None-Match': `"${root}"` }],
+		] as const)
+			assert.equal((await ask(rest, `${url}?${query}`, { method, headers })).status, 400, `${method} ${query}`);
+});
+
+test('a slash too many or too few at the end of an address is told', async (t) => {
+	const rest = await startRest(t);
+	const detailOf = async (method: string, path: string): Promise<string> =>
+		String((await ask(rest, path, { method, headers: { 'Content-Length': 0 } })).json['detail']);
+	assert.match(await detailOf('POST', '/v1/tus'), /^Nothing answers at \/v1\/tus\. POST is taken at \/v1\/tus\/\.$/);
+	assert.match(await detailOf('PUT', '/v1/upload'), /not allowed here; POST is\. PUT is taken at \/v1\/upload\/\.$/);
+	assert.match(await detailOf('GET', '/v1/flow/'), /GET is taken at \/v1\/flow\.$/);
+	assert.match(await detailOf('GET', '/nowhere/'), /^Nothing answers at \/nowhere\/\.$/);
+});

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { SETTINGS } from '../../../src/config/schema.js';
-import { runCli, startNode, temporaryDirectory } from '../../support/processes.js';
+import { runCli, startJsonNode, startNode, temporaryDirectory } from '../../support/processes.js';
 import { placePair } from '../../support/tls-files.js';
 
 describe('perigee config', () => {
@@ -95,6 +95,8 @@ describe('perigee config', () => {
 				/perigee\.toml:3: the file in tls\.key holds no private key without a passphrase/,
 			],
 			[`dataDir = "${toml}/data"\n`, /:1: the data directory .* cannot be used \(.*perigee\.toml/],
+			[`[storage]\ndataDirs = ["${toml}"]\n`, /perigee\.toml:2: .*perigee\.toml cannot be used: ENOTDIR/],
+			[`[storage]\ndataDirs = ["${toml}/x"]\n`, /perigee\.toml:2: .*cannot be used/],
 			['[storage]\ndataDirs = ["/b", "/b"]\n', /perigee\.toml:2: storage\.dataDirs: a data directory is named twice/],
 		] as const) {
 			writeFileSync(toml, text);
@@ -107,14 +109,41 @@ describe('perigee config', () => {
 			};
 			const [checked, started] = await Promise.all([runCli(['config', 'check'], { env }), runCli(['start'], { env })]);
 			assert.match(checked.stderr, expected, text);
-			assert.deepEqual([checked.code, checked.stdout.toString()], [2, ''], text);
-			assert.deepEqual([started.code, started.stderr], [2, checked.stderr], text);
+			assert.deepEqual([checked.code, checked.stdout.toString()], [/VOLUME/.test(checked.stderr) ? 1 : 2, ''], text);
+			assert.deepEqual([started.code, started.stderr], [checked.code, checked.stderr], text);
 			assert.ok(!existsSync(at('data')));
 		}
 		const flagged = await runCli(['config', 'check', '--http', '0.0.0.0:0'], { env: { PERIGEE_DATA_DIR: at('data') } });
 		assert.match(flagged.stderr, /perigee: --http: http is 0\.0\.0\.0:0, where/);
 		const env = { PERIGEE_SIMD: 'nonsense', PERIGEE_HTTP: '127.0.0.1:0' };
 		assert.equal((await runCli(['config', 'check'], { env })).code, 2);
+	});
+
+	it('check refuses disks of another store, and changes neither', async (t) => {
+		const home = temporaryDirectory(t);
+		const [first, further, other] = ['first', 'further', 'other'].map((name) => join(home, name)) as [
+			string,
+			string,
+			string,
+		];
+		const of = (...directories: string[]): string[] => directories.flatMap((directory) => ['--data-dir', directory]);
+		for (const directories of [[first, further], [other]]) {
+			const node = await startJsonNode(t, directories[0] as string, of(...directories.slice(1)));
+			await node.end('SIGTERM');
+		}
+		const before = readdirSync(home, { recursive: true }).sort();
+		const check = (...directories: string[]) =>
+			runCli(['config', 'check', '--http', '127.0.0.1:0', ...of(...directories)]);
+		assert.equal((await check(first, further)).code, 0);
+		assert.equal((await check(first, further, join(home, 'new'))).code, 0);
+		for (const [directories, expected] of [
+			[[other, further], /^perigee: --data-dir: .*further belongs to store [0-9a-f]+; the store in .*other is/],
+			[[first, other], /^perigee: --data-dir: .*other is the first data directory of a store of its own/],
+			[[further], /^perigee: --data-dir: .*further is volume 1 of store/],
+			[[join(home, 'new'), further], /^perigee: --data-dir: .*new holds no store, and .*further is volume 1/],
+		] as const)
+			assert.match((await check(...directories)).stderr, expected);
+		assert.deepEqual(readdirSync(home, { recursive: true }).sort(), before);
 	});
 
 	it('check takes the addresses of the node that runs, and what a start takes it leaves as it was', async (t) => {
