@@ -15,7 +15,12 @@ export interface ErrorRule {
 }
 
 export const ERRORS = {
-	BAD_REQUEST: rule(400, 'The request cannot be understood', false, 'Compare the request with docs/api.md.'),
+	BAD_REQUEST: rule(
+		400,
+		'The request cannot be understood',
+		false,
+		'Compare the request with docs/api.md, over gRPC with docs/grpc.md.',
+	),
 	EMPTY_FILE: rule(400, 'An empty file has no data root', false, 'Send at least one byte.'),
 	BAD_ROOT: rule(400, 'This is not a data root', false, 'A data root is 0x and 64 hexadecimal digits.'),
 	BAD_NAME: rule(
@@ -165,7 +170,7 @@ export const ERRORS = {
 		416,
 		'The range lies outside the file',
 		false,
-		'Content-Range of this answer tells the size.',
+		'The text tells the size, over HTTP Content-Range does too.',
 	),
 	BODY_TOO_LARGE: rule(
 		413,
@@ -195,7 +200,7 @@ export const ERRORS = {
 		409,
 		'The upload does not stand where the request says',
 		false,
-		'Ask with HEAD how far it has come and go on from there.',
+		'Ask with HEAD how far it has come and go on from there. One that is complete is a file: DELETE /v1/files/{root} deletes it.',
 	),
 	CHECKSUM_MISMATCH: rule(
 		460,
@@ -208,7 +213,7 @@ export const ERRORS = {
 		415,
 		'This address takes the bytes of an upload',
 		false,
-		'Send them as application/offset+octet-stream.',
+		'Send them with Content-Type: application/offset+octet-stream.',
 	),
 	UPLOAD_TAKEN_OVER: rule(
 		409,

@@ -14,12 +14,12 @@ import type { DownloadHeaderMessage, DownloadPart, DownloadRequestMessage } from
 
 export type DownloadCall = ServerWritableStream<DownloadRequestMessage, DownloadPart> & { readonly metadata: Metadata };
 
-/** Resolves when the client's side has taken everything. Errors: those of the store, CLIENT_GONE, RANGE_NOT_SATISFIABLE. */
+/** Resolves when the client's side has taken everything. Errors: those of the store, BAD_REQUEST, CLIENT_GONE, RANGE_NOT_SATISFIABLE. */
 export async function download(context: GrpcContext, call: DownloadCall): Promise<void> {
 	const file = await namedFile(context.store, call.request);
 	refuseDeleted(file);
 	const range = rangeOf(call.request, file.sizeBytes);
-	const isVerified = call.request.verify === 'VERIFY_MERKLE';
+	const isVerified = wantsVerified(call.request.verify);
 	const answers = new AnswerMessages<DownloadPart>(call, context.calls.of(call), context.downloads);
 	const read = (from: number): Promise<Buffer[]> | undefined =>
 		from < range.to ? chunksOf(context, file, { from, to: endOfStretch(from, range.to) }, isVerified) : undefined;
@@ -70,6 +70,13 @@ async function chunksOf(
 /** Stretches end at multiples of their length: then each is one read. */
 function endOfStretch(from: number, end: number): number {
 	return Math.min(end, (Math.floor(from / LIMITS.grpcReadBytes) + 1) * LIMITS.grpcReadBytes);
+}
+
+/** A rule that a later client knows must not pass for a weaker one. Errors: BAD_REQUEST. */
+function wantsVerified(verify: DownloadRequestMessage['verify']): boolean {
+	if (verify === 'VERIFY_MERKLE') return true;
+	if (verify === 'VERIFY_CHECKSUM') return false;
+	throw new PerigeeError('BAD_REQUEST', `verify ${verify} is not known here.`);
 }
 
 /** Errors: RANGE_NOT_SATISFIABLE. */

@@ -20,7 +20,8 @@ export interface FileNameMessage {
 export interface DownloadRequestMessage extends FileNameMessage {
 	readonly offset: U64Text;
 	readonly length: U64Text;
-	readonly verify: string;
+	/** A number when it is none of those that the protocol names. */
+	readonly verify: string | number;
 }
 
 /** Numbers beyond 2^53 are written from decimal text. */

@@ -24,6 +24,7 @@ export interface TusChecksum {
 	readonly digest: Buffer;
 }
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const WHOLE = /^(?:0|[1-9][0-9]{0,15})$/;
 const KEY = /^[\x21-\x2b\x2d-\x7e]+$/;
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
@@ -41,6 +42,9 @@ export function wholeHeader(headers: IncomingHttpHeaders, name: string): number 
 
 /** Upload-Length or Upload-Defer-Length of a new upload; undefined: the length comes later. Errors: BAD_REQUEST, EMPTY_FILE. */
 export function newLength(headers: IncomingHttpHeaders): number | undefined {
+	// A part of something larger would become a file of its own.
+	if (headers['upload-concat'] !== undefined)
+		throw new PerigeeError('BAD_REQUEST', 'Upload-Concat is not spoken here: Tus-Extension names what is.');
 	const length = wholeHeader(headers, 'upload-length');
 	const deferred = headers['upload-defer-length'];
 	if (deferred !== undefined && deferred !== '1') throw new PerigeeError('BAD_REQUEST', 'Upload-Defer-Length is 1.');
@@ -58,7 +62,7 @@ export function parseMetadata(header: string | undefined): TusMetadata {
 	const metadata = header ?? '';
 	if (metadata.length > LIMITS.resumableMetadataBytes)
 		throw new PerigeeError('BAD_REQUEST', `Upload-Metadata has more than ${LIMITS.resumableMetadataBytes} bytes.`);
-	const values = new Map<string, string>();
+	const values = new Map<string, Buffer>();
 	for (const pair of metadata === '' ? [] : metadata.split(',')) {
 		const [key = '', value = '', ...more] = pair.trim().split(' ');
 		if (!KEY.test(key) || !BASE64.test(value) || more.length > 0 || values.has(key))
@@ -66,15 +70,23 @@ export function parseMetadata(header: string | undefined): TusMetadata {
 				'BAD_REQUEST',
 				'Upload-Metadata is a list of "key base64", separated by commas, each key once.',
 			);
-		values.set(key, Buffer.from(value, 'base64').toString('utf8'));
+		values.set(key, Buffer.from(value, 'base64'));
 	}
-	const name = checkName(values.get('filename') ?? values.get('name') ?? '');
-	const contentType = cleanMediaType(values.get('filetype') ?? values.get('type') ?? '');
-	const rootText = values.get('root');
+	const name = checkName(nameIn(values.get('filename') ?? values.get('name')));
+	const contentType = cleanMediaType((values.get('filetype') ?? values.get('type') ?? '').toString());
+	const rootText = values.get('root')?.toString();
 	const expectedRoot = rootText === undefined ? undefined : parseDataRoot(rootText);
 	if (rootText !== undefined && expectedRoot === undefined)
 		throw new PerigeeError('BAD_ROOT', 'root in Upload-Metadata is not a data root.');
 	return { name, contentType, metadata, ...(expectedRoot === undefined ? {} : { expectedRoot }) };
+}
+
+function nameIn(bytes: Buffer | undefined): string {
+	try {
+		return bytes === undefined ? '' : UTF8.decode(bytes);
+	} catch (error) {
+		throw new PerigeeError('BAD_NAME', 'The name in Upload-Metadata is not UTF-8.', { cause: error });
+	}
 }
 
 /** Upload-Checksum: an algorithm and a digest in base64. Errors: BAD_CHECKSUM. */

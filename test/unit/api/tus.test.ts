@@ -257,6 +257,16 @@ describe('tus at /v1/tus/', () => {
 				'BAD_REQUEST',
 			],
 			[
+				() => tus(rest, 'POST', '/v1/tus/', { headers: { 'Upload-Length': '9', 'Upload-Metadata': 'filename a/Y=' } }),
+				400,
+				'BAD_NAME',
+			],
+			[
+				() => tus(rest, 'POST', '/v1/tus/', { headers: { 'Upload-Length': '9', 'Upload-Concat': 'partial' } }),
+				400,
+				'BAD_REQUEST',
+			],
+			[
 				() => tus(rest, 'POST', '/v1/tus/', { headers: { 'Upload-Length': '9', 'Upload-Metadata': 'root YQ==' } }),
 				400,
 				'BAD_ROOT',
