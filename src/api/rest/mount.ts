@@ -134,7 +134,7 @@ function fail(context: ServerContext, request: FastifyRequest, response: ServerR
 function unroutable(app: FastifyInstance, request: FastifyRequest): PerigeeError {
 	const { method } = request;
 	const path = request.url.split('?')[0] ?? '';
-	const takes = (asked: string, url: string): boolean => app.findRoute({ method: asked as HttpMethod, url }) !== null;
+	const takes = (asked: string, url: string): boolean => app.findRoute({ method: asked, url }) !== null;
 	// A slash too many or too few at the end is easily overlooked.
 	const twin = path.endsWith('/') ? path.slice(0, -1) : `${path}/`;
 	const hint = twin !== '' && takes(method, twin) ? ` ${method} is taken at ${twin.slice(0, SHOWN_CHARACTERS)}.` : '';
