@@ -116,7 +116,10 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>, valu
 function readFile(path: string, values: Values): void {
 	let text: string;
 	try {
-		if (statSync(path).size > LIMITS.configFileBytes) fail(`${path}: larger than ${LIMITS.configFileBytes} bytes`);
+		const stats = statSync(path);
+		// Their ends may never come; a pipe has somebody who writes it.
+		if (stats.isCharacterDevice() || stats.isBlockDevice()) fail(`${path}: is a device`);
+		if (stats.size > LIMITS.configFileBytes) fail(`${path}: larger than ${LIMITS.configFileBytes} bytes`);
 		text = readFileSync(path, 'utf8');
 	} catch (error) {
 		if (error instanceof PerigeeError) throw error;

@@ -4,11 +4,13 @@ import { PerigeeError } from '../errors.js';
 import type { Clock } from './clock.js';
 import { call, codeOf } from './system-call.js';
 
-/** The bytes of a file; undefined when there is none. Errors: CONFIG_INVALID when it cannot be read or is larger. */
+/** The bytes of a file; undefined when there is none. Errors: CONFIG_INVALID when it cannot be read, is larger, or is a device or pipe, which might never end. */
 export async function readSmallFile(path: string, maxBytes: number): Promise<Buffer | undefined> {
 	try {
-		const { size } = await call<fs.Stats>((done) => fs.stat(path, done));
-		if (size > maxBytes) throw new PerigeeError('CONFIG_INVALID', `${path}: larger than ${maxBytes} bytes`);
+		const stats = await call<fs.Stats>((done) => fs.stat(path, done));
+		if (!stats.isFile() && !stats.isDirectory())
+			throw new PerigeeError('CONFIG_INVALID', `${path}: is no ordinary file`);
+		if (stats.size > maxBytes) throw new PerigeeError('CONFIG_INVALID', `${path}: larger than ${maxBytes} bytes`);
 		return await call<Buffer>((done) => fs.readFile(path, done));
 	} catch (error) {
 		if (error instanceof PerigeeError) throw error;

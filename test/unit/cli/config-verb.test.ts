@@ -94,6 +94,7 @@ describe('perigee config', () => {
 				tls('cert.pem', 'nonsense.pem'),
 				/perigee\.toml:3: the file in tls\.key holds no private key without a passphrase/,
 			],
+			['[tls]\ncert = "/dev/zero"\nkey = "/dev/zero"\n', /perigee\.toml:2: \/dev\/zero: is no ordinary file/],
 			[`dataDir = "${toml}/data"\n`, /:1: the data directory .* cannot be used \(.*perigee\.toml/],
 			[`[storage]\ndataDirs = ["${toml}"]\n`, /perigee\.toml:2: .*perigee\.toml cannot be used: ENOTDIR/],
 			[`[storage]\ndataDirs = ["${toml}/x"]\n`, /perigee\.toml:2: .*cannot be used/],

@@ -158,6 +158,10 @@ test('broken TOML and files that cannot be read are told with their place', (t) 
 		messageOf(() => loadConfig({ file: '/nonexistent.toml' })),
 		/^\/nonexistent\.toml: cannot be read \(ENOENT\)$/,
 	);
+	assert.match(
+		messageOf(() => loadConfig({ file: '/dev/zero' })),
+		/^\/dev\/zero: is a device$/,
+	);
 });
 
 test('a misspelt environment variable stops the start; variables of others do not', () => {
