@@ -83,6 +83,12 @@ export const ERRORS = {
 		false,
 		'Check the address, and the root or the sequence number in it: docs/api.md has all addresses, perigee root <file> computes a root.',
 	),
+	NOT_JSON: rule(
+		415,
+		'Calls of JSON-RPC are JSON',
+		false,
+		'Send Content-Type: application/json. Files go to /v1/upload/{name} (docs/api.md).',
+	),
 	NOT_MULTIPART: rule(
 		415,
 		'This address takes multipart/form-data',

@@ -82,6 +82,16 @@ export const LIMITS = {
 	grpcIdleMs: 300_000,
 	/** How often the health that somebody watches is looked at. */
 	grpcHealthLookMs: 1_000,
+	/** Bytes of the body of a call of JSON-RPC, and of all that are in memory at once; further ones wait. */
+	rpcBodyBytes: 100 * 1024 * 1024,
+	rpcBodiesBytes: 160 * 1024 * 1024,
+	/** Bytes of its answer. */
+	rpcAnswerBytes: 10 * 1024 * 1024,
+	/** Values of a body, and how deep they lie: a body full of segments has some thirty thousand. */
+	rpcValues: 200_000,
+	rpcDepth: 32,
+	/** Flow roots that were told and can be asked about later. */
+	rpcFlowRoots: 4096,
 	/** Files, other fields and bytes of a field of one multipart form. */
 	multipartFiles: 1000,
 	multipartFields: 100,

@@ -23,6 +23,7 @@ import { REST_ENDPOINTS } from './rest/endpoints.js';
 import { answerFailure, frameworkError, mount } from './rest/mount.js';
 import { RouteMeter } from './rest/route-meter.js';
 import { UploadWatch } from './rest/upload-watch.js';
+import { rpcEndpoint } from './rpc/endpoint.js';
 import type { TlsPair } from './tls-pair.js';
 
 export interface HttpServerOptions {
@@ -88,7 +89,10 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		uploads: new UploadWatch({ idleTimeoutMs, minBytesPerSecond, clock: modules.clock }),
 		directories: new DirectoryReader(modules.store),
 	};
-	return serve({ listen: options.listen, setting: 'http', graceMs: options.graceMs }, modules, context, REST_ENDPOINTS);
+	return serve({ listen: options.listen, setting: 'http', graceMs: options.graceMs }, modules, context, [
+		...REST_ENDPOINTS,
+		rpcEndpoint(context),
+	]);
 }
 
 interface ListenOptions {

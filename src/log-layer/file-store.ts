@@ -9,7 +9,8 @@ import { ContentBinding, type ContentBindingParts } from './content-binding.js';
 import { FileDeletion, givenUp } from './file-deletion.js';
 import { FileLookup } from './file-lookup.js';
 import { FileProofs } from './file-proofs.js';
-import { flowRootOf, proveSector, type FlowProofParts } from './flow-proofs.js';
+import { flowRootOf, flowSegmentRoot, proveSector, type FlowProofParts } from './flow-proofs.js';
+import { flowSegmentData } from './flow-segment-data.js';
 import { flowSegmentAt, type FlowSegment } from './flow-segments.js';
 import type { FlowExtent } from './flow-tree.js';
 import { healthReasons } from './health.js';
@@ -26,6 +27,7 @@ import type {
 	FilePiece,
 	FileStore,
 	FlowInfo,
+	NetworkInfo,
 	HealthReason,
 	SectorProof,
 	FileList,
@@ -181,6 +183,21 @@ export class LogFileStore implements FileStore {
 	flow(): FlowInfo {
 		const { root, lengthSectors, submissions } = this.#parts.settlement.flow();
 		return { root, lengthSectors, submissions };
+	}
+
+	network(): NetworkInfo {
+		const { chainId, flowAddress } = this.#parts.settlement.identity();
+		const { blockNumber, blockHash } = this.#parts.settlement.flow();
+		return { chainId, flowAddress, blockNumber, blockHash };
+	}
+
+	async flowSegmentRoot(index: bigint): Promise<Uint8Array | undefined> {
+		return flowSegmentRoot(this.#proofs, await this.#extent(), index);
+	}
+
+	async flowSegmentData(index: bigint): Promise<readonly Uint8Array[]> {
+		const extent = await this.#extent();
+		return flowSegmentData(await this.flowSegment(index), extent.lengthSectors, this.#reader);
 	}
 
 	async sectorProof(sector: SectorIndex, atSeq?: TxSeq): Promise<SectorProof> {

@@ -59,6 +59,19 @@ export async function flowRootOf(view: View, extent: FlowExtent): Promise<Uint8A
 	return root;
 }
 
+/** As FileStore.flowSegmentRoot. */
+export async function flowSegmentRoot(
+	parts: FlowProofParts,
+	extent: FlowExtent,
+	index: bigint,
+): Promise<Uint8Array | undefined> {
+	const segments = (extent.lengthSectors + BigInt(SEGMENT_SECTORS) - 1n) / BigInt(SEGMENT_SECTORS);
+	if (index < 0n || index >= segments)
+		throw new PerigeeError('NOT_FOUND', `the flow has ${segments} segments, ${index} is not one of them`);
+	const height = segments === 1n ? flowHeight(extent.lengthSectors) : SEGMENT_HEIGHT;
+	return new FlowTree(parts.view, extent, new SegmentLeaves(parts).inside).hash(height, index);
+}
+
 async function sectorData(parts: FlowProofParts, extent: FlowExtent, sector: bigint): Promise<Uint8Array> {
 	if (sector === 0n) return new Uint8Array(HASH_BYTES);
 	const data = new Uint8Array(SECTOR_BYTES);

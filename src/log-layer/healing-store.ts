@@ -280,6 +280,18 @@ class HealingFiles implements FileStore {
 		return this.#healing.store().files.flow();
 	}
 
+	network(): ReturnType<FileStore['network']> {
+		return this.#healing.store().files.network();
+	}
+
+	flowSegmentRoot(index: bigint): ReturnType<FileStore['flowSegmentRoot']> {
+		return this.#healing.use((store) => store.files.flowSegmentRoot(index));
+	}
+
+	flowSegmentData(index: bigint): ReturnType<FileStore['flowSegmentData']> {
+		return this.#healing.use((store) => store.files.flowSegmentData(index));
+	}
+
 	sectorProof(sector: SectorIndex, atSeq?: TxSeq): ReturnType<FileStore['sectorProof']> {
 		return this.#healing.use((store) => store.files.sectorProof(sector, atSeq));
 	}

@@ -166,6 +166,16 @@ export interface FlowInfo {
 	readonly submissions: number;
 }
 
+/** Who orders the flow, and how far this node follows. */
+export interface NetworkInfo {
+	readonly chainId: bigint;
+	/** 20 bytes. */
+	readonly flowAddress: Uint8Array;
+	/** The last (ledger) block that counts here, and its hash of 32 bytes. */
+	readonly blockNumber: number;
+	readonly blockHash: Uint8Array;
+}
+
 export interface SectorProof extends FileProof {
 	readonly sector: SectorIndex;
 	/** 256 bytes, or 32 for sector 0 of the flow, which is an opaque leaf. */
@@ -210,6 +220,17 @@ export interface FileStore {
 	 */
 	dropSegments(root: DataRoot, first: number, count: number): Promise<void>;
 	flow(): FlowInfo;
+	network(): NetworkInfo;
+	/**
+	 * Root of flow segment `index`: of its 1,024 sectors, zeros where the flow has ended; of the whole flow while it has no more than one.
+	 * Undefined when it needs data that is not held here. Errors: NOT_FOUND.
+	 */
+	flowSegmentRoot(index: bigint): Promise<Uint8Array | undefined>;
+	/**
+	 * What is known of flow segment `index`, in stretches without holes, up to the end of the flow; sector 0 of the flow, which has no bytes, is
+	 * left out. Errors: NOT_FOUND, DATA_DAMAGED.
+	 */
+	flowSegmentData(index: bigint): Promise<readonly Uint8Array[]>;
 	/** Proof of one sector of the flow against the flow root after submission `atSeq` (default: now). Errors: NOT_FOUND, GONE, NOT_HELD. */
 	sectorProof(sector: SectorIndex, atSeq?: TxSeq): Promise<SectorProof>;
 	/** Everything an operator should know; empty when healthy. */

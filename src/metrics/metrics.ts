@@ -54,6 +54,16 @@ export const METRICS = {
 		SECONDS,
 	),
 	grpcConnections: gauge('grpc_connections', 'Open gRPC connections.', []),
+	rpcRequests: counter('rpc_requests_total', 'Calls of JSON-RPC by method and outcome: ok, or the code of the error.', [
+		'method',
+		'outcome',
+	]),
+	rpcSeconds: histogram(
+		'rpc_request_seconds',
+		'Time that a method of JSON-RPC took, without its body.',
+		['method'],
+		SECONDS,
+	),
 	errors: counter('errors_total', 'Answers that carried an error, by code (docs/errors.md).', ['code']),
 	tokens: gauge('tokens', 'Tokens that the node knows.', []),
 	tlsExpiresSeconds: gauge(

@@ -90,6 +90,8 @@ export interface FlowState {
 	readonly submissions: number;
 	readonly context: EpochContext;
 	readonly blockNumber: number;
+	/** 32 bytes. */
+	readonly blockHash: Uint8Array;
 	/** Hash of the driver's whole state, 32 bytes; same journal → same hash. */
 	readonly stateHash: Uint8Array;
 	/** Price of one sector in the settlement's smallest unit. */

@@ -9,6 +9,7 @@ import type {
 	FileStore,
 	FileList,
 	FlowInfo,
+	NetworkInfo,
 	ListOptions,
 	HealthReason,
 	SectorProof,
@@ -243,6 +244,25 @@ export class MemoryFileStore implements FileStore {
 			lengthSectors: BigInt(this.#files.at(-1)?.lengthAfter ?? 1),
 			submissions: this.#files.length,
 		};
+	}
+
+	network(): NetworkInfo {
+		const blockNumber = this.#files.length;
+		return { chainId: 1n, flowAddress: new Uint8Array(20), blockNumber, blockHash: new Uint8Array(HASH_BYTES) };
+	}
+
+	async flowSegmentRoot(index: bigint): Promise<Uint8Array> {
+		const leaves = this.#flowLeaves(this.#files.length);
+		const at = Number(index) * SEGMENT_SECTORS * HASH_BYTES;
+		return treeRoot(leaves.subarray(at, at + SEGMENT_SECTORS * HASH_BYTES));
+	}
+
+	async flowSegmentData(index: bigint): Promise<readonly Uint8Array[]> {
+		const from = Number(index) * SEGMENT_SECTORS;
+		const to = Math.min(from + SEGMENT_SECTORS, Number(this.flow().lengthSectors));
+		const sectors: Buffer[] = [];
+		for (let sector = Math.max(from, 1); sector < to; sector++) sectors.push(this.#sector(sector));
+		return [Buffer.concat(sectors)];
 	}
 
 	async sectorProof(sector: SectorIndex, atSeq?: TxSeq): Promise<SectorProof> {

@@ -1,10 +1,9 @@
 import type { ServerResponse } from 'node:http';
+import { base64Length, writeBase64 } from '../base64.js';
 
 /** State of the node, true only now. */
 export const NO_STORE = ['Cache-Control', 'no-store'];
 
-/** Bytes turned into base64 at once; a multiple of 3. What comes of them is a short text, which the young generation takes. */
-const BASE64_STEP_BYTES = 48 * 1024;
 const BASE64_END = Buffer.from('"}\n');
 
 /** Sends a JSON body in one write. `headers` is a flat list of names and values. */
@@ -32,13 +31,9 @@ export function sendJsonWithBytes(
 	headers: readonly string[],
 ): void {
 	const begin = Buffer.from(`${JSON.stringify(value).slice(0, -1)},${JSON.stringify(name)}:"`);
-	const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-	const body = Buffer.allocUnsafe(begin.length + Math.ceil(source.length / 3) * 4 + BASE64_END.length);
+	const body = Buffer.allocUnsafe(begin.length + base64Length(bytes.length) + BASE64_END.length);
 	body.set(begin);
-	let at = begin.length;
-	for (let from = 0; from < source.length; from += BASE64_STEP_BYTES)
-		at += body.write(source.toString('base64', from, Math.min(from + BASE64_STEP_BYTES, source.length)), at, 'latin1');
-	body.set(BASE64_END, at);
+	body.set(BASE64_END, writeBase64(bytes, body, begin.length));
 	writeHead(response, 200, body.length, headers);
 	response.end(body);
 }

@@ -70,9 +70,22 @@ export function sendProblem(
 	const { retryAfterSeconds } = ERRORS[error.code] as { readonly retryAfterSeconds?: number };
 	if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(retryAfterSeconds));
 	if (error.extras?.headers !== undefined) headers.push(...error.extras.headers);
+	sendRefusal(request, response, { status: problem.status, headers, body }, clock);
+}
+
+/** Sends an answer to a request whose body may be unread: it is read on for a while so that the client sees the answer. */
+export function sendRefusal(
+	request: IncomingMessage,
+	response: ServerResponse,
+	{
+		status,
+		headers,
+		body,
+	}: { readonly status: number; readonly headers: readonly string[]; readonly body: Uint8Array },
+	clock: Clock,
+): void {
 	const unread = hasBody(request) && !request.complete;
-	if (unread) headers.push('Connection', 'close');
-	response.writeHead(problem.status, headers);
+	response.writeHead(status, unread ? [...headers, 'Connection', 'close'] : [...headers]);
 	if (!unread || request.headers.expect !== undefined) {
 		response.end(body);
 		return;

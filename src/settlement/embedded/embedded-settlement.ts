@@ -125,6 +125,7 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 			submissions: state.submissions,
 			context: state.context,
 			blockNumber: state.blockNumber,
+			blockHash: state.blockHash,
 			stateHash: state.stateHash,
 			pricePerSector: state.pricePerSector,
 		};

@@ -1,0 +1,96 @@
+/** The endpoint of JSON-RPC: POST / with a JSON body, answered as spec log-layer §4.1 says. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PerigeeError } from '../../errors.js';
+import { LIMITS } from '../../limits.js';
+import { define } from '../rest/definitions.js';
+import type { Endpoint, RestContext } from '../rest/endpoint.js';
+import { sendContinue, sendRefusal } from '../rest/problem.js';
+import { receiveBody } from '../rest/receive-body.js';
+import { BodyBudget } from './body-budget.js';
+import { FlowRoots } from './flow-roots.js';
+import type { RpcContext } from './method.js';
+import { PUBLIC_METHODS } from './methods/index.js';
+import { answerBody, bodyTooBig, lengthOf, type CallObserver, type Runner } from './protocol.js';
+import { RPC_CODES, RpcError } from './rpc-error.js';
+
+const RPC = define({
+	methods: ['POST'],
+	url: '/',
+	scope: 'read',
+	summary: 'JSON-RPC 2.0 of 0G Storage (docs/rpc.md).',
+	answers: { 200: { description: 'An answer, or a list of answers.', contentType: 'application/json' } },
+});
+
+/** One server's JSON-RPC. */
+export function rpcEndpoint(context: RestContext): Endpoint {
+	const { store } = context;
+	const rpc: RpcContext = { store, flowRoots: new FlowRoots() };
+	const budget = new BodyBudget(LIMITS.rpcBodiesBytes);
+	const run: Runner = async (name, params) => {
+		const handle = Object.hasOwn(PUBLIC_METHODS, name) ? PUBLIC_METHODS[name] : undefined;
+		if (!handle) throw new RpcError(RPC_CODES.methodNotFound, 'Method not found');
+		const end = context.metrics.rpcSeconds.startTimer({ method: name });
+		try {
+			return await handle(rpc, params);
+		} finally {
+			end();
+		}
+	};
+	const observe = observer(context);
+	return {
+		definition: RPC,
+		anyBody: true,
+		async handle(_context, { raw }, response) {
+			refuseOtherTypes(raw);
+			const announced = raw.headers['content-length'];
+			if (Number(announced ?? 0) > LIMITS.rpcBodyBytes) {
+				const body = Buffer.concat(bodyTooBig());
+				sendRefusal(raw, response, { status: 413, headers: headersOf(body.length), body }, context.clock);
+				return;
+			}
+			const bytes = announced === undefined ? LIMITS.rpcBodyBytes : Number(announced);
+			await budget.take(bytes);
+			try {
+				sendContinue(raw, response);
+				const body = await bodyOf(context, raw);
+				if (body.length === 0) send(response, 400, await answerBody(body, run, observe));
+				else send(response, 200, await answerBody(body, run, observe));
+			} finally {
+				budget.give(bytes);
+			}
+		},
+	};
+}
+
+function observer({ metrics, log }: RestContext): CallObserver {
+	return (name, error, cause) => {
+		const method = Object.hasOwn(PUBLIC_METHODS, name) ? name : 'unknown';
+		metrics.rpcRequests.inc({ method, outcome: error === undefined ? 'ok' : String(error.code) });
+		if (error?.code === RPC_CODES.internal && !(cause instanceof RpcError))
+			log.error({ method, err: cause }, error.data ?? error.message);
+	};
+}
+
+function refuseOtherTypes({ headers }: IncomingMessage): void {
+	const type = headers['content-type'] ?? '';
+	if (!/^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(type)) throw new PerigeeError('NOT_JSON');
+}
+
+async function bodyOf({ uploads }: RestContext, request: IncomingMessage): Promise<Buffer> {
+	const chunks: Uint8Array[] = [];
+	const sink = { write: (chunk: Uint8Array) => void chunks.push(chunk) };
+	await receiveBody(request, sink, { maxBytes: LIMITS.rpcBodyBytes, watch: uploads });
+	const [only] = chunks;
+	return only && chunks.length === 1 ? Buffer.from(only.buffer, only.byteOffset, only.length) : Buffer.concat(chunks);
+}
+
+function send(response: ServerResponse, status: number, parts: readonly Buffer[]): void {
+	const bytes = lengthOf(parts);
+	response.writeHead(status, headersOf(bytes));
+	response.end(parts.length === 1 ? parts[0] : Buffer.concat(parts, bytes));
+}
+
+function headersOf(bytes: number): string[] {
+	const type = ['Content-Type', 'application/json; charset=utf-8', 'X-Content-Type-Options', 'nosniff'];
+	return [...type, 'Content-Length', String(bytes)];
+}

@@ -1,0 +1,40 @@
+/** Files as 0G clients see them (spec log-layer §2.6, §3.3, §4.3). */
+import type { FileStore, StoredFile } from '../../log-layer/types.js';
+import { hexOf, type DataRoot, type TxSeq } from '../../units.js';
+import type { JsonOut } from './json-writer.js';
+
+/** The file of a sequence number; undefined also for one that no flow has reached. */
+export async function fileOfSeq(store: FileStore, seq: bigint): Promise<StoredFile | undefined> {
+	return seq > Number.MAX_SAFE_INTEGER ? undefined : store.fileBySeq(Number(seq) as TxSeq);
+}
+
+/** The file of a root. A pruned one is found by its sequence number alone. */
+export async function fileOfRoot(store: FileStore, root: DataRoot): Promise<StoredFile | undefined> {
+	const file = await store.fileByRoot(root);
+	return file?.deleted ? undefined : file;
+}
+
+/** A transaction record. */
+function transactionOf(file: StoredFile): JsonOut {
+	return {
+		streamIds: [],
+		data: [],
+		dataMerkleRoot: file.root,
+		merkleNodes: file.nodes.map(({ height, root }) => [height + 1, hexOf(root)]),
+		startEntryIndex: file.startSector,
+		size: file.sizeBytes,
+		seq: file.txSeq,
+	};
+}
+
+/** FileInfo; null for a file that is not known. */
+export function fileInfoOf(file: StoredFile | undefined): JsonOut {
+	if (!file) return null;
+	return {
+		tx: transactionOf(file),
+		finalized: file.finalized,
+		isCached: false,
+		uploadedSegNum: file.finalized || file.deleted ? file.segments : 0,
+		pruned: file.deleted,
+	};
+}

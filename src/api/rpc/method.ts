@@ -1,0 +1,19 @@
+/** A method of JSON-RPC, and what all of them are given. */
+import type { FileStore } from '../../log-layer/types.js';
+import type { FlowRoots } from './flow-roots.js';
+import type { JsonOut } from './json-writer.js';
+import type { Params } from './params.js';
+
+/** What a method may use. */
+export interface RpcContext {
+	readonly store: FileStore;
+	readonly flowRoots: FlowRoots;
+}
+
+export interface RpcMethod {
+	/** Errors: RpcError; any other becomes `Internal error`. */
+	readonly handle: (context: RpcContext, params: Params) => Promise<JsonOut> | JsonOut;
+}
+
+/** By name. */
+export type RpcMethods = Readonly<Record<string, RpcMethod['handle']>>;

@@ -1,0 +1,7 @@
+/** All methods of the public listener. */
+import type { RpcMethods } from '../method.js';
+import { DOWNLOAD_METHODS } from './downloads.js';
+import { FILE_METHODS } from './files.js';
+import { FLOW_METHODS } from './flow.js';
+
+export const PUBLIC_METHODS: RpcMethods = { ...FLOW_METHODS, ...FILE_METHODS, ...DOWNLOAD_METHODS };
