@@ -1,6 +1,6 @@
 /** JSON-RPC over a real store: everything that reads, and the protocol around it (spec log-layer §4, §9; test/vectors/rpc-observed.json). */
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { fileRoot, verifyFlowProof } from '../../../../src/native/addon.js';
 import { proofRefusal } from '../../../../src/native/segment-proof.js';
 import { bytesOfHex, hexOf, type DataRoot } from '../../../../src/units.js';
@@ -10,6 +10,8 @@ import { call, observed, post, result, type RpcAnswer } from '../../../support/r
 import { put, type TestStore, useTestStores } from '../../../support/test-store.js';
 
 const stores = useTestStores();
+const servers: ServedStore[] = [];
+after(() => Promise.all(servers.map(({ server }) => server.close())));
 const ZERO = `0x${'00'.repeat(32)}`;
 
 interface Proof {
@@ -19,7 +21,9 @@ interface Proof {
 
 async function opened(): Promise<{ store: TestStore; rest: ServedStore }> {
 	const store = await stores.open();
-	return { store, rest: await serve(store.files) };
+	const rest = await serve(store.files);
+	servers.push(rest);
+	return { store, rest };
 }
 
 describe('an empty node answers as the reference did', () => {
