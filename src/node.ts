@@ -19,7 +19,7 @@ import { HealingStore } from './log-layer/healing-store.js';
 import { openStore, type StoreOptions, type StoreObserver } from './log-layer/store.js';
 import { logDirectory } from './log-layer/volumes.js';
 import { makeFirstDataDir, NODE_FILE } from './node/data-dir.js';
-import { makeEmbedded } from './node/embedded.js';
+import { settlementMaker } from './node/settlement.js';
 import type { FileModules } from './node/access.js';
 import { startListeners } from './node/listeners.js';
 import { startTrimming } from './node/memory-trim.js';
@@ -190,7 +190,7 @@ async function buildStore(
 				}),
 			destroy: destroyRocks,
 		},
-		makeSettlement: (journal) => makeEmbedded(config, journal, { metrics, log }),
+		makeSettlement: await settlementMaker(config, { metrics, log }),
 		ring,
 		pool,
 		observer: {

@@ -75,7 +75,17 @@ function withPaths(config: Config): Config {
 
 /** What is wrong between settings, each of which could be used by itself. */
 function objectionTo(config: Config): PerigeeError | undefined {
-	const { tls, dataDir, storage } = config;
+	const { tls, dataDir, storage, chain } = config;
+	if (chain.endpoints.length > 0 !== (chain.flowAddress !== ''))
+		return refusal(
+			['chain.endpoints', 'chain.flowAddress'],
+			'chain.endpoints and chain.flowAddress go together: set both to follow a chain, or none',
+		);
+	if (chain.flowAddress !== '' && !/^0x[0-9a-f]{40}$/i.test(chain.flowAddress))
+		return refusal(
+			['chain.flowAddress'],
+			`chain.flowAddress: "${chain.flowAddress}" is no address: 0x and 40 hexadecimal digits`,
+		);
 	if ((tls.cert === '') !== (tls.key === ''))
 		return refusal(['tls.cert', 'tls.key'], 'tls.cert and tls.key go together: set both or none');
 	if (new Set([dataDir, ...storage.dataDirs]).size <= storage.dataDirs.length)
@@ -189,13 +199,14 @@ function lineOf(text: string, key: string): number {
 function valueOf(setting: Setting, text: string | readonly string[]): SettingValue {
 	if (typeof text !== 'string') return text;
 	if (setting.kind === 'paths') return text.split(':');
-	if (setting.kind === 'origins') return text.split(',').map((origin) => origin.trim());
+	if (setting.kind === 'origins' || setting.kind === 'urls') return text.split(',').map((origin) => origin.trim());
 	return setting.kind === 'integer' && /^-?[0-9][0-9_]*$/.test(text) ? Number(text.replaceAll('_', '')) : text;
 }
 
 function checked(setting: Setting, value: unknown, place: string): SettingValue {
 	if (setting.kind === 'paths') return checkedPaths(value, place);
 	if (setting.kind === 'origins') return checkedOrigins(value, place);
+	if (setting.kind === 'urls') return checkedUrls(value, place);
 	const shown = typeof value === 'string' ? `"${value}"` : isTable(value) ? 'a section' : String(value);
 	if (setting.kind === 'integer') {
 		const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = setting;
@@ -236,6 +247,14 @@ function checkedOrigins(value: unknown, place: string): readonly string[] {
 	for (const origin of value as unknown[])
 		if (!isOrigin(origin) && !(origin === '*' && value.length === 1))
 			fail(`${place}: ${String(origin)} is not the origin of a page, like https://example.org, nor * alone`);
+	return value as readonly string[];
+}
+
+function checkedUrls(value: unknown, place: string): readonly string[] {
+	if (!Array.isArray(value)) fail(`${place}: ${String(value)} is not a list of addresses`);
+	for (const url of value as unknown[])
+		if (typeof url !== 'string' || !/^https?:\/\//.test(url) || !URL.canParse(url))
+			fail(`${place}: ${String(url)} is not the address of an endpoint, like http://127.0.0.1:8545`);
 	return value as readonly string[];
 }
 

@@ -194,6 +194,35 @@ export const CONFIG_SCHEMA = Type.Object(
 			},
 			strict,
 		),
+		chain: Type.Object(
+			{
+				endpoints: Type.Array(Type.String(), {
+					default: [],
+					format: 'url',
+					description:
+						'JSON-RPC endpoints of the chain whose flow contract this node follows, in the order of preference. None: it has an embedded settlement of its own. Fixed once a data directory exists.',
+				}),
+				flowAddress: Type.String({
+					default: '',
+					description: 'Address of the flow contract: 0x and 40 digits. Fixed once a data directory exists.',
+				}),
+				startBlock: integer(
+					0,
+					0,
+					Number.MAX_SAFE_INTEGER,
+					'The first block that may hold a submission: where the contract was deployed. Fixed once a data directory exists.',
+				),
+				confirmations: integer(3, 0, 10_000, 'Blocks behind the newest one that do not count yet.'),
+				pollMs: integer(500, 10, 3_600_000, 'Time between two looks at the head of the chain.'),
+				pageBlocks: integer(
+					999,
+					1,
+					1_000_000,
+					'Blocks that are asked for at once while catching up; less where an endpoint refuses.',
+				),
+			},
+			strict,
+		),
 		embedded: Type.Object(
 			{
 				blockIntervalMs: integer(
@@ -229,8 +258,8 @@ export interface Setting {
 	readonly variable: string;
 	/** `--data-dir` where the command line has one. */
 	readonly flag?: string;
-	/** `origins`: of web pages; `paths`: of directories; both lists. */
-	readonly kind: 'string' | 'integer' | 'choice' | 'paths' | 'origins';
+	/** `origins`: of web pages; `paths`: of directories; `urls`: of endpoints; all of them lists. */
+	readonly kind: 'string' | 'integer' | 'choice' | 'paths' | 'origins' | 'urls';
 	readonly fallback: SettingValue;
 	readonly description: string;
 	readonly minimum?: number;
@@ -289,6 +318,6 @@ function settingOf(key: string, node: SchemaNode): Setting {
 
 function kindOf({ anyOf, type, format }: SchemaNode): Setting['kind'] {
 	if (anyOf !== undefined) return 'choice';
-	if (type === 'array') return format === 'origin' ? 'origins' : 'paths';
+	if (type === 'array') return format === 'origin' ? 'origins' : format === 'url' ? 'urls' : 'paths';
 	return type === 'integer' ? 'integer' : 'string';
 }

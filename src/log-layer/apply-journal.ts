@@ -5,6 +5,7 @@ import type { JournalItem } from '../settlement/journal.js';
 import type { DeletionRecord, UploadRecord } from '../settlement/journal-records.js';
 import type { PlacedSubmission } from '../settlement/settlement.js';
 import type { FlowId, TxSeq } from '../units.js';
+import { applyRevert } from './apply-revert.js';
 import type { FlowEdge } from './flow-tree.js';
 import type { LiveBytes } from './live-bytes.js';
 import type { PendingObjects } from './pending-objects.js';
@@ -49,7 +50,7 @@ export async function applyJournalItems(
 			const applying = applySubmission(turn, submission, makers.of(submission), edge);
 			if (applying) await applying;
 		} else if (item.event.kind === 'revertedTo') {
-			throw new PerigeeError('FORMAT_UNKNOWN', 'no settlement of this version takes submissions back');
+			await applyRevert(turn, item.event, edge, pending);
 		}
 		const relief = turn.relieve();
 		if (relief) await relief;

@@ -11,6 +11,10 @@ import { firstEndingBehind, submissionsIn, type RowReader } from './submissions.
 
 const SEGMENT_HEIGHT = Math.log2(SEGMENT_SECTORS);
 const STORED_EVERY = 4;
+/** Heights whose complete subtrees have rows, if several submissions make them up. */
+export const STORED_HEIGHTS: readonly number[] = Array.from({ length: 64 }, (_, height) => height).filter(
+	isStoredHeight,
+);
 /** Sector 0 of every flow is an opaque leaf of 32 zero bytes. */
 const FIRST_LEAF = new Uint8Array(HASH_BYTES);
 
@@ -153,12 +157,24 @@ export class FlowEdge {
 	#lengthSectors: bigint;
 	#submissions: number;
 	/** Complete subtrees that make up the flow, largest first. */
-	readonly #nodes: { height: number; hash: Uint8Array }[];
+	#nodes: { height: number; hash: Uint8Array }[];
 
 	private constructor(extent: FlowExtent, nodes: { height: number; hash: Uint8Array }[]) {
 		this.#lengthSectors = extent.lengthSectors;
 		this.#submissions = extent.submissions;
 		this.#nodes = nodes;
+	}
+
+	/** Goes to another extent, whose flow is made of these subtrees: their roots, largest first, one for each binary digit of the length. */
+	reset(extent: FlowExtent, frontier: Uint8Array): void {
+		this.#lengthSectors = extent.lengthSectors;
+		this.#submissions = extent.submissions;
+		this.#nodes = nodesOf(extent.lengthSectors, frontier);
+	}
+
+	/** As `reset` takes them. */
+	get frontier(): Uint8Array {
+		return Buffer.concat(this.#nodes.map(({ hash }) => hash));
 	}
 
 	/** The edge of an extent whose submissions all have rows. */
@@ -211,6 +227,16 @@ export class FlowEdge {
 				complete.push({ ...merged, index: (this.#lengthSectors >> BigInt(merged.height)) - 1n });
 		}
 	}
+}
+
+function nodesOf(lengthSectors: bigint, frontier: Uint8Array): { height: number; hash: Uint8Array }[] {
+	const nodes: { height: number; hash: Uint8Array }[] = [];
+	for (let height = lengthSectors.toString(2).length - 1; height >= 0; height--) {
+		if (((lengthSectors >> BigInt(height)) & 1n) === 0n) continue;
+		const at = nodes.length * HASH_BYTES;
+		nodes.push({ height, hash: frontier.subarray(at, at + HASH_BYTES) });
+	}
+	return nodes;
 }
 
 /** Height of the largest aligned subtree that starts at `from` and ends at or before `to`. */

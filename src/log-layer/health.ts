@@ -2,6 +2,7 @@
 import type { AppendLog } from '../append-log/append-log.js';
 import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
+import type { Settlement } from '../settlement/settlement.js';
 import { lossReasons, type Losses } from './losses.js';
 import { waitingReasons } from './retirement.js';
 import type { HealthReason } from './types.js';
@@ -15,9 +16,18 @@ export interface HealthParts {
 	readonly losses: Losses;
 	/** Emptied log files that have waited for long for somebody who holds on to them. */
 	readonly overdueFiles: () => number;
+	readonly settlement: Pick<Settlement, 'trouble'>;
 }
 
-export function healthReasons({ log, disk, damage, view, losses, overdueFiles }: HealthParts): HealthReason[] {
+export function healthReasons({
+	log,
+	disk,
+	damage,
+	view,
+	losses,
+	overdueFiles,
+	settlement,
+}: HealthParts): HealthReason[] {
 	const reasons: HealthReason[] = [];
 	if (log.failure)
 		reasons.push({ code: 'READ_ONLY', message: `writing stopped: ${log.failure.message}`, ready: false });
@@ -34,6 +44,9 @@ export function healthReasons({ log, disk, damage, view, losses, overdueFiles }:
 			ready: true,
 		});
 	reasons.push(...logReasons(damage), ...lossReasons(losses), ...waitingReasons(overdueFiles()));
+	const trouble = settlement.trouble?.();
+	// What is stored can be read all the same.
+	if (trouble) reasons.push({ code: trouble.code, message: trouble.message, ready: !trouble.isFinal });
 	if (view.damage)
 		reasons.push({
 			code: 'VIEW_DAMAGED',

@@ -8,6 +8,7 @@ import type { Lsn } from '../units.js';
 import { applyJournalItems } from './apply-journal.js';
 import { applyPayloadRecords } from './apply-payload.js';
 import type { Checkpoint } from './checkpoint.js';
+import { flowHistory } from './flow-history.js';
 import { FlowEdge } from './flow-tree.js';
 import { LiveBytes } from './live-bytes.js';
 import { FileLedger, retiredFiles, type KnownFiles } from './losses.js';
@@ -43,6 +44,8 @@ export class StoreCore {
 	#log: AppendLog | undefined;
 	#checkpointId: number;
 	#bytesSince = 0;
+	/** The settlement has taken submissions back since the last checkpoint. */
+	#hasReverted = false;
 	/** The replay began with an empty view: it counts each row once. */
 	readonly #isViewEmpty: boolean;
 
@@ -79,12 +82,15 @@ export class StoreCore {
 		this.purge = new Purge(this.view, this.live, (error) => options.observer.housekeepingFailed(error));
 		this.journal = new Journal({
 			write: (records) => this.#openLog().write('journal', records),
-			sink: (items) =>
-				this.view.change((turn) =>
+			sink: async (items) => {
+				await this.view.change((turn) =>
 					applyJournalItems(turn, items, { edge: this.#edge, pending: this.pending, live: this.live }),
-				),
+				);
+				// A replay from before it would meet rows of what came later.
+				if (items.some((item) => 'event' in item && item.event.kind === 'revertedTo')) this.#hasReverted = true;
+			},
 		});
-		this.settlement = options.makeSettlement(this.journal);
+		this.settlement = options.makeSettlement(this.journal, (flowId) => flowHistory(this.view, flowId));
 	}
 
 	static async open(
@@ -102,12 +108,11 @@ export class StoreCore {
 				throw new ViewDamagedError(`the view stands at checkpoint ${id}, not at ${checkpoint.id}`);
 			core.journal.restoreState({ end: checkpoint.lanes.journal, state: checkpoint.journalState });
 		}
-		const { lengthSectors, submissions } = core.settlement.flow();
-		core.#edge = await FlowEdge.at(kv, {
-			flowId: core.settlement.identity().flowId,
-			lengthSectors,
-			submissions,
-		});
+		const { lengthSectors, submissions, frontier } = core.settlement.flow();
+		const { flowId } = core.settlement.identity();
+		core.#edge = await FlowEdge.at(kv, { flowId, lengthSectors, submissions });
+		if (!Buffer.from(frontier).equals(core.#edge.frontier))
+			throw new ViewDamagedError('the flow of the view is not that of the checkpoint');
 		return core;
 	}
 
@@ -133,7 +138,8 @@ export class StoreCore {
 		this.applied[lane] = end;
 		this.ledger.took(lane, end);
 		this.#bytesSince += before?.fileNo === end.fileNo ? end.offset - before.offset : end.offset;
-		if (this.#bytesSince >= LIMITS.checkpointLogBytes) this.onMuchLog();
+		if (this.#bytesSince >= LIMITS.checkpointLogBytes || this.#hasReverted) this.onMuchLog();
+		this.#hasReverted = false;
 	};
 
 	async #applyPayload(lane: Lane, records: readonly LogRecord[]): Promise<void> {

@@ -14,9 +14,10 @@ import type { StorageIo } from '../io/storage-io.js';
 import { LIMITS } from '../limits.js';
 import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
+import type { FlowHistory } from '../settlement/flow/flow-history.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
-import type { Lsn } from '../units.js';
+import type { FlowId, Lsn } from '../units.js';
 import { Ballast } from './ballast.js';
 import { dropCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
 import type { Compaction, CompactionObserver } from './compaction.js';
@@ -90,7 +91,7 @@ export interface StoreOptions {
 	readonly randomness: Randomness;
 	/** Engine of the view; `destroy` removes its directory. */
 	readonly kv: { open(directory: string): Promise<KvEngine>; destroy(directory: string): Promise<void> };
-	readonly makeSettlement: (journal: Journal) => SettlementDriver;
+	readonly makeSettlement: (journal: Journal, historyOf: (flowId: FlowId) => FlowHistory) => SettlementDriver;
 	readonly ring: SlabRing;
 	readonly pool: HashPool;
 	readonly observer: StoreObserver;

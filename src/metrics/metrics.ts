@@ -175,6 +175,12 @@ export const METRICS = {
 
 	submissions: gauge('submissions', 'Submissions of the settlement.', []),
 	flowLengthSectors: gauge('flow_length_sectors', 'Length of the flow in sectors.', []),
+	chainHead: gauge('chain_head_block', 'Number of the newest block of the chain that is followed.', []),
+	chainSubmissions: counter('chain_submissions_total', 'Submissions taken from the chain.', []),
+	chainReverted: counter('chain_reverted_submissions_total', 'Submissions that the chain has taken back.', []),
+	chainTrouble: gauge('chain_trouble', '1 while following the chain does not go on, by reason (docs/operations.md).', [
+		'code',
+	]),
 	ledgerBlocks: counter('ledger_blocks_total', 'Ledger blocks that this process has closed, empty ones included.', []),
 	ledgerBlock: gauge('ledger_block', 'Number of the latest ledger block.', []),
 	diskFreeBytes: gauge(

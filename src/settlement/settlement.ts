@@ -56,8 +56,14 @@ export interface EpochContext {
 /** Ordered facts of one settlement. Consumers must take them in order and exactly once per replay. */
 export type SettlementEvent =
 	| { readonly kind: 'submission'; readonly submission: PlacedSubmission }
-	/** All submissions with txSeq >= fromSeq are gone. */
-	| { readonly kind: 'revertedTo'; readonly flowId: FlowId; readonly fromSeq: TxSeq }
+	/** All submissions with txSeq >= fromSeq are gone; length in sectors and frontier are those of the flow without them. */
+	| {
+			readonly kind: 'revertedTo';
+			readonly flowId: FlowId;
+			readonly fromSeq: TxSeq;
+			readonly flowLength: bigint;
+			readonly frontier: Uint8Array;
+	  }
 	/** A new epoch: the sectors [rangeStart, context.flowLength) are sealed under context.digest. */
 	| {
 			readonly kind: 'epoch';
@@ -88,14 +94,13 @@ export interface FlowState {
 	/** 32 bytes. */
 	readonly root: Uint8Array;
 	readonly submissions: number;
-	readonly context: EpochContext;
+	/** Roots of the complete subtrees of the flow, largest first, one for each binary digit of the length. */
+	readonly frontier: Uint8Array;
+	/** Hash of the driver's whole state, 32 bytes; same journal → same hash. */
+	readonly stateHash: Uint8Array;
 	readonly blockNumber: number;
 	/** 32 bytes. */
 	readonly blockHash: Uint8Array;
-	/** Hash of the driver's whole state, 32 bytes; same journal → same hash. */
-	readonly stateHash: Uint8Array;
-	/** Price of one sector in the settlement's smallest unit. */
-	readonly pricePerSector: bigint;
 }
 
 /** What a miner asks its settlement (spec pora-and-contracts §2.2, §3.8). */
@@ -114,6 +119,15 @@ export interface MiningSettlement {
 	workerContext(minerId: Uint8Array): Promise<WorkerContext>;
 }
 
+/** Why a settlement does not go on. */
+export interface SettlementTrouble {
+	/** Stable word. */
+	readonly code: string;
+	readonly message: string;
+	/** It will not go on by itself. */
+	readonly isFinal: boolean;
+}
+
 export interface Settlement {
 	/** Absent when the driver takes no proofs. */
 	readonly mining?: MiningSettlement;
@@ -125,6 +139,8 @@ export interface Settlement {
 	 * Errors: SUBMISSION_INVALID, BAD_NAME, OVERLOADED, DISK_FULL, READ_ONLY, SHUTTING_DOWN.
 	 */
 	submit(submission: Submission, upload?: UploadName): Promise<PlacedSubmission>;
+	/** Why it does not go on following what it follows; undefined when it does. */
+	trouble?(): SettlementTrouble | undefined;
 	/** Stops taking submissions and waits for those under way. */
 	close(): Promise<void>;
 }

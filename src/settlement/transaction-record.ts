@@ -3,7 +3,7 @@
  */
 import { ByteWriter } from '../bytes.js';
 import { HASH_BYTES } from '../units.js';
-import type { LedgerHashing } from './embedded/hashing.js';
+import type { FlowHashing } from './flow/hashing.js';
 import type { SubmissionNode } from './settlement.js';
 
 /** What the record says of a submission; `streamIds` and `data` are always empty. */
@@ -36,6 +36,6 @@ export function encodeTransactionRecord(record: TransactionRecord): Uint8Array {
 }
 
 /** Keccak-256 of the record, 32 bytes. */
-export function transactionHash(record: TransactionRecord, hashing: Pick<LedgerHashing, 'keccak256'>): Uint8Array {
+export function transactionHash(record: TransactionRecord, hashing: Pick<FlowHashing, 'keccak256'>): Uint8Array {
 	return hashing.keccak256(encodeTransactionRecord(record));
 }

@@ -1,7 +1,7 @@
 /** Checks a store against what its clients know. */
 import { checkProof } from './proofs.js';
 import * as addon from '../../src/native/addon.js';
-import { FlowDraft } from '../../src/settlement/embedded/flow-draft.js';
+import { FlowDraft } from '../../src/settlement/flow/flow-draft.js';
 import { PerigeeError } from '../../src/errors.js';
 import type { Store } from '../../src/log-layer/store.js';
 import type { StoredFile } from '../../src/log-layer/types.js';

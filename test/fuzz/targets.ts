@@ -43,6 +43,7 @@ import {
 } from '../../src/settlement/journal-records.js';
 import { type FlowId, type Lsn, parseDataRoot, type TxSeq } from '../../src/units.js';
 import { bytes, type FuzzTarget, PLACE, ROOT, text } from './inputs.js';
+import { CHAIN_TARGETS } from './chain-targets.js';
 import { RPC_TARGETS } from './rpc-targets.js';
 import { UPLOAD_TARGETS } from './upload-targets.js';
 
@@ -211,6 +212,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
 	bytes('row of a submission', [Buffer.concat([Buffer.of(1, 2, 3, 4), HASH, HASH])], (input) =>
 		decodeSubmissionRow(1 as FlowId, 2 as TxSeq, input),
 	),
+	...CHAIN_TARGETS,
 	...RPC_TARGETS,
 	...UPLOAD_TARGETS,
 ];

@@ -2,7 +2,7 @@
 import { applyJournalItems } from '../../src/log-layer/apply-journal.js';
 import { FlowEdge, type FlowExtent } from '../../src/log-layer/flow-tree.js';
 import * as addon from '../../src/native/addon.js';
-import { FlowDraft } from '../../src/settlement/embedded/flow-draft.js';
+import { FlowDraft } from '../../src/settlement/flow/flow-draft.js';
 import type { PlacedSubmission, SubmissionNode } from '../../src/settlement/settlement.js';
 import { type FlowId, type Lsn, rootFromBytes, type TxSeq } from '../../src/units.js';
 import { LossyKv } from './lossy-kv.js';

@@ -13,7 +13,7 @@ import type { StorageIo } from '../../src/io/storage-io.js';
 import { laneOf, objectDeleted } from '../../src/log-layer/records.js';
 import { decodeRootRow, rowKeys } from '../../src/log-layer/rows.js';
 import type { ScrubSettings } from '../../src/log-layer/scrub.js';
-import { openStore, type Store, type StoreObserver } from '../../src/log-layer/store.js';
+import { openStore, type Store, type StoreObserver, type StoreOptions } from '../../src/log-layer/store.js';
 import type { UploadOptions, UploadResult } from '../../src/log-layer/types.js';
 import * as addon from '../../src/native/addon.js';
 import { HashPool } from '../../src/native/hash-pool.js';
@@ -39,6 +39,8 @@ export interface TestStoreOptions {
 	readonly onViewDamage?: () => void;
 	/** Default: without rests. */
 	readonly scrub?: ScrubSettings;
+	/** Default: an embedded ledger. */
+	readonly makeSettlement?: StoreOptions['makeSettlement'];
 	/** Default: time stands still, so that nothing happens by itself. */
 	readonly clock?: Clock;
 	/** How the engine of the view is opened, where it differs from the usual small one. */
@@ -151,17 +153,19 @@ export async function openTestStore(
 			},
 			destroy: destroyRocks,
 		},
-		makeSettlement: (journal) =>
-			new EmbeddedSettlement({
-				journal,
-				clock,
-				hashing: addon,
-				genesis: createGenesis(
-					{ chainId: 1n, blocksPerEpoch: 10, blockIntervalMs: 10_000, pricePerSector: 0n },
+		makeSettlement:
+			options.makeSettlement ??
+			((journal) =>
+				new EmbeddedSettlement({
+					journal,
 					clock,
-					randomness,
-				),
-			}),
+					hashing: addon,
+					genesis: createGenesis(
+						{ chainId: 1n, blocksPerEpoch: 10, blockIntervalMs: 10_000, pricePerSector: 0n },
+						clock,
+						randomness,
+					),
+				})),
 		reserveBytes: options.reserveBytes ?? 1,
 		maxFileBytes: options.maxFileBytes ?? 2 ** 40,
 		compactionTranquility: 0,

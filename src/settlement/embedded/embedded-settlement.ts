@@ -13,6 +13,7 @@ import { ByteWriter } from '../../bytes.js';
 import type { Journal, JournalDriver } from '../journal.js';
 import { checkUploadName, type SettingRecord, type UploadRecord } from '../journal-records.js';
 import type {
+	EpochContext,
 	FlowState,
 	PlacedSubmission,
 	Settlement,
@@ -22,11 +23,11 @@ import type {
 	UploadName,
 } from '../settlement.js';
 import { type ChoiceDifference, differentChoices, flowAddressOf, type LedgerGenesis } from './genesis.js';
-import type { LedgerHashing } from './hashing.js';
+import type { FlowHashing } from '../flow/hashing.js';
 import { type BlockDraft, Ledger, maxEmptyBlocks, type Transition } from './ledger.js';
 import { submissionBytes } from './ledger-entry.js';
 import { decodeState, encodeState, initialState, type LedgerState } from './ledger-state.js';
-import { checkSubmission } from './submission-rules.js';
+import { checkSubmission } from '../flow/submission-rules.js';
 
 /** The flow id of the embedded settlement. */
 const EMBEDDED_FLOW = 0 as FlowId;
@@ -49,12 +50,19 @@ export interface LedgerObserver {
 export interface EmbeddedSettlementOptions {
 	readonly journal: Journal;
 	readonly clock: Clock;
-	readonly hashing: LedgerHashing;
+	readonly hashing: FlowHashing;
 	/** Used when the journal holds none. */
 	readonly genesis: LedgerGenesis;
 	readonly observer?: LedgerObserver;
 	/** Idle time after which an entry covers it (default 30 minutes; at least one block interval). */
 	readonly idleEntryMs?: number;
+}
+
+/** The flow with what the ledger knows of it. */
+export interface EmbeddedFlow extends FlowState {
+	readonly context: EpochContext;
+	/** Of one sector, in the ledger's smallest unit. */
+	readonly pricePerSector: bigint;
 }
 
 interface Waiting {
@@ -117,12 +125,13 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 		return identity;
 	}
 
-	flow(): FlowState {
+	flow(): EmbeddedFlow {
 		const state = this.#confirmed ?? initialState(this.#options.genesis, this.#options.hashing);
 		return {
 			lengthSectors: state.flowLength,
 			root: state.flowRoot,
 			submissions: state.submissions,
+			frontier: state.frontier,
 			context: state.context,
 			blockNumber: state.blockNumber,
 			blockHash: state.blockHash,

@@ -5,7 +5,7 @@
 import { HASH_BYTES } from '../../units.js';
 import { ByteWriter } from '../../bytes.js';
 import type { EpochContext } from '../settlement.js';
-import { EMPTY_HASH, type LedgerHashing } from './hashing.js';
+import { EMPTY_HASH, type FlowHashing } from '../flow/hashing.js';
 
 /** Roots that the history keeps. */
 export const HISTORY_ROOTS = 1000;
@@ -24,12 +24,7 @@ export interface RootHistory {
 export const EMPTY_HISTORY: RootHistory = { inserted: 0, roots: new Uint8Array(0), digest: EMPTY_HASH };
 
 /** The history with `root` put in `times` times (all epochs of one entry have the same root). */
-export function insertRoots(
-	history: RootHistory,
-	root: Uint8Array,
-	times: number,
-	hashing: LedgerHashing,
-): RootHistory {
+export function insertRoots(history: RootHistory, root: Uint8Array, times: number, hashing: FlowHashing): RootHistory {
 	if (times === 0) return history;
 	const inserted = history.inserted + times;
 	const roots = new Uint8Array(Math.min(inserted, HISTORY_ROOTS) * HASH_BYTES);
@@ -51,7 +46,7 @@ export function makeContext(
 	mineStart: number,
 	blockDigest: Uint8Array,
 	flow: { readonly root: Uint8Array; readonly length: bigint },
-	hashing: LedgerHashing,
+	hashing: FlowHashing,
 ): EpochContext {
 	const words = new Uint8Array(3 * HASH_BYTES);
 	words.set(blockDigest, 0);
@@ -62,6 +57,6 @@ export function makeContext(
 }
 
 /** Hash of the empty block `number` of a run that follows the block with hash `anchor`: K(0x02 || anchor || number u64). */
-export function emptyBlockHash(anchor: Uint8Array, number: number, hashing: LedgerHashing): Uint8Array {
+export function emptyBlockHash(anchor: Uint8Array, number: number, hashing: FlowHashing): Uint8Array {
 	return hashing.keccak256(new ByteWriter(41).u8(2).raw(anchor).u64(number).toBytes());
 }

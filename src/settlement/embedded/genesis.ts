@@ -4,7 +4,7 @@ import type { Randomness } from '../../io/randomness.js';
 import { HASH_BYTES } from '../../units.js';
 import type { ByteReader, ByteWriter } from '../../bytes.js';
 import { ByteWriter as Writer } from '../../bytes.js';
-import type { LedgerHashing } from './hashing.js';
+import type { FlowHashing } from '../flow/hashing.js';
 
 export interface LedgerGenesis {
 	/** What clients see as the chain id; at most 2^53 - 1, since they read it as a JSON number. */
@@ -82,13 +82,13 @@ export function readGenesis(reader: ByteReader): LedgerGenesis {
 }
 
 /** Hash of the genesis block: K(0x00 || genesis). */
-export function genesisHash(genesis: LedgerGenesis, hashing: LedgerHashing): Uint8Array {
+export function genesisHash(genesis: LedgerGenesis, hashing: FlowHashing): Uint8Array {
 	const writer = new Writer(1 + GENESIS_BYTES).u8(0);
 	writeGenesis(writer, genesis);
 	return hashing.keccak256(writer.toBytes());
 }
 
 /** The address that stands for the flow's contract: the last 20 bytes of the genesis hash. */
-export function flowAddressOf(genesis: LedgerGenesis, hashing: LedgerHashing): Uint8Array {
+export function flowAddressOf(genesis: LedgerGenesis, hashing: FlowHashing): Uint8Array {
 	return genesisHash(genesis, hashing).slice(HASH_BYTES - FLOW_ADDRESS_BYTES);
 }

@@ -13,7 +13,7 @@ import { ByteReader, ByteWriter } from '../../bytes.js';
 import { LEDGER_ENTRY_BYTES } from '../journal-records.js';
 import type { Submission, SubmissionNode } from '../settlement.js';
 import { GENESIS_BYTES, type LedgerGenesis, readGenesis, writeGenesis } from './genesis.js';
-import { MAX_NODES, SUBMITTER_BYTES } from './submission-rules.js';
+import { MAX_NODES, SUBMITTER_BYTES } from '../flow/submission-rules.js';
 
 const ENTRY_VERSION = 1;
 const KIND_GENESIS = 0;

@@ -4,7 +4,7 @@ import { ByteReader, ByteWriter } from '../../bytes.js';
 import type { EpochContext } from '../settlement.js';
 import { EMPTY_HISTORY, firstContext, HISTORY_ROOTS, type RootHistory } from './epochs.js';
 import { genesisHash, type LedgerGenesis, readGenesis, writeGenesis } from './genesis.js';
-import type { LedgerHashing } from './hashing.js';
+import type { FlowHashing } from '../flow/hashing.js';
 
 /** Version of the state's bytes. */
 const STATE_VERSION = 1;
@@ -36,14 +36,14 @@ export interface LedgerState {
 export type UnhashedState = Omit<LedgerState, 'stateHash'>;
 
 /** The state with its hash. */
-export function hashState(state: UnhashedState, hashing: LedgerHashing): LedgerState {
+export function hashState(state: UnhashedState, hashing: FlowHashing): LedgerState {
 	const writer = new ByteWriter(1024);
 	writeFixedPart(writer, state);
 	return { ...state, stateHash: hashing.keccak256(writer.toBytes()) };
 }
 
 /** The state right after genesis: sector 0 of the flow is 32 zero bytes, and nothing else is there. */
-export function initialState(genesis: LedgerGenesis, hashing: LedgerHashing): LedgerState {
+export function initialState(genesis: LedgerGenesis, hashing: FlowHashing): LedgerState {
 	const zero = new Uint8Array(HASH_BYTES);
 	const state: UnhashedState = {
 		genesis,
@@ -70,7 +70,7 @@ export function encodeState(state: LedgerState): Uint8Array {
 }
 
 /** Reads a state; everything that can be recomputed is. Errors: FORMAT_UNKNOWN. */
-export function decodeState(bytes: Uint8Array, hashing: LedgerHashing): LedgerState {
+export function decodeState(bytes: Uint8Array, hashing: FlowHashing): LedgerState {
 	// A copy: the state outlives the buffer it came in.
 	const reader = new ByteReader(bytes.slice(), 'the saved state of the ledger');
 	const version = reader.u8('version');

@@ -9,8 +9,8 @@ import { ByteWriter } from '../../bytes.js';
 import type { EpochContext, PlacedSubmission, SettlementEvent, Submission } from '../settlement.js';
 import { emptyBlockHash, insertRoots, makeContext, type RootHistory } from './epochs.js';
 import type { LedgerGenesis } from './genesis.js';
-import { FlowDraft } from './flow-draft.js';
-import type { LedgerHashing } from './hashing.js';
+import { FlowDraft } from '../flow/flow-draft.js';
+import type { FlowHashing } from '../flow/hashing.js';
 import {
 	type BlockInputs,
 	decodeEntry,
@@ -21,8 +21,8 @@ import {
 	writeSubmission,
 } from './ledger-entry.js';
 import { hashState, initialState, type LedgerState } from './ledger-state.js';
-import { PlacedInBlock } from './placed-in-block.js';
-import { checkRoom, checkSubmission, foldRoots } from './submission-rules.js';
+import { OrderedSubmission } from '../flow/placed-submission.js';
+import { checkRoom, checkSubmission, foldRoots } from '../flow/submission-rules.js';
 
 /** What an entry does. */
 export interface Transition {
@@ -35,9 +35,9 @@ export interface Transition {
 /** The machine of one flow. It holds no state. */
 export class Ledger {
 	readonly flowId: FlowId;
-	readonly hashing: LedgerHashing;
+	readonly hashing: FlowHashing;
 
-	constructor(flowId: FlowId, hashing: LedgerHashing) {
+	constructor(flowId: FlowId, hashing: FlowHashing) {
 		this.flowId = flowId;
 		this.hashing = hashing;
 	}
@@ -138,7 +138,7 @@ export class BlockDraft {
 		checkRoom(nodes, lengthBefore);
 		const dataRoot = rootFromBytes(foldRoots(nodes, hashing));
 		this.#flow.append(nodes);
-		const placed = new PlacedInBlock(hashing, submission, {
+		const placed = new OrderedSubmission(hashing, submission, {
 			flowId,
 			txSeq: (this.#before.submissions + this.#placed.length) as TxSeq,
 			dataRoot,

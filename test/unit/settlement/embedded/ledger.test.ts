@@ -5,7 +5,7 @@ import { keccak_256 } from '@noble/hashes/sha3.js';
 import fc from 'fast-check';
 import { PerigeeError } from '../../../../src/errors.js';
 import { makeContext } from '../../../../src/settlement/embedded/epochs.js';
-import { EMPTY_HASH } from '../../../../src/settlement/embedded/hashing.js';
+import { EMPTY_HASH } from '../../../../src/settlement/flow/hashing.js';
 import { Ledger, type Transition } from '../../../../src/settlement/embedded/ledger.js';
 import { decodeState, encodeState, type LedgerState } from '../../../../src/settlement/embedded/ledger-state.js';
 import type { PlacedSubmission, Submission } from '../../../../src/settlement/settlement.js';

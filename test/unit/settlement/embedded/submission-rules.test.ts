@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PerigeeError } from '../../../../src/errors.js';
 import { LIMITS } from '../../../../src/limits.js';
-import { checkRoom, checkSubmission, foldRoots } from '../../../../src/settlement/embedded/submission-rules.js';
+import { checkRoom, checkSubmission, foldRoots } from '../../../../src/settlement/flow/submission-rules.js';
 import type { Submission } from '../../../../src/settlement/settlement.js';
 import { hashing, pair, submissionOf } from '../support.js';
 

@@ -1,7 +1,7 @@
-/** The flow while a block places its submissions: its bytes are those that LedgerHashing.flowAppend brings up to date. */
+/** The flow while a block places its submissions: its bytes are those that FlowHashing.flowAppend brings up to date. */
 import { HASH_BYTES, type SectorIndex } from '../../units.js';
 import type { SubmissionNode } from '../settlement.js';
-import type { LedgerHashing } from './hashing.js';
+import type { FlowHashing } from './hashing.js';
 import { MAX_NODES } from './submission-rules.js';
 
 const LENGTH_AT = 8;
@@ -13,10 +13,10 @@ const HEIGHTS = Buffer.alloc(MAX_NODES);
 const ROOTS = Buffer.alloc(MAX_NODES * HASH_BYTES);
 
 export class FlowDraft {
-	readonly #hashing: LedgerHashing;
+	readonly #hashing: FlowHashing;
 	readonly #bytes: Buffer;
 
-	constructor(hashing: LedgerHashing, length: bigint, frontier: Uint8Array) {
+	constructor(hashing: FlowHashing, length: bigint, frontier: Uint8Array) {
 		this.#hashing = hashing;
 		this.#bytes = Buffer.alloc(FRONTIER_AT + MAX_FRONTIER * HASH_BYTES);
 		this.#bytes.writeBigUInt64LE(length, LENGTH_AT);

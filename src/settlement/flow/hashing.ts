@@ -1,5 +1,5 @@
-/** The hashing that the ledger needs of the native addon; tests put an independent one in its place. */
-export interface LedgerHashing {
+/** The hashing that a settlement needs of the native addon; tests put an independent one in its place. */
+export interface FlowHashing {
 	/** Keccak-256, 32 bytes. */
 	keccak256(data: Uint8Array): Uint8Array;
 	/** Keccak-256 of two hashes after each other. */

@@ -3,7 +3,7 @@ import { PerigeeError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
 import { HASH_BYTES, SECTOR_BYTES } from '../../units.js';
 import type { Submission, SubmissionNode } from '../settlement.js';
-import type { LedgerHashing } from './hashing.js';
+import type { FlowHashing } from './hashing.js';
 
 /** Bytes of an address. */
 export const SUBMITTER_BYTES = 20;
@@ -84,7 +84,7 @@ function lowerSectors(nodes: readonly SubmissionNode[], sectors: bigint): bigint
 }
 
 /** Root of the file: right fold of the node roots (spec log-layer §1.4). */
-export function foldRoots(nodes: readonly SubmissionNode[], hashing: LedgerHashing): Uint8Array {
+export function foldRoots(nodes: readonly SubmissionNode[], hashing: FlowHashing): Uint8Array {
 	const last = nodes.at(-1);
 	if (!last) throw new Error('a submission without nodes was not refused');
 	let root = last.root;

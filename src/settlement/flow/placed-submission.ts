@@ -1,7 +1,7 @@
 /** A submission that a block has placed. What few ask for is computed when it is asked for. */
 import type { DataRoot, FlowId, SectorIndex, TxSeq } from '../../units.js';
 import type { PlacedSubmission, Submission, SubmissionNode } from '../settlement.js';
-import type { LedgerHashing } from './hashing.js';
+import type { FlowHashing } from './hashing.js';
 
 export interface BlockPlace {
 	readonly flowId: FlowId;
@@ -16,7 +16,7 @@ export interface BlockPlace {
 	readonly frontier: Uint8Array;
 }
 
-export class PlacedInBlock implements PlacedSubmission {
+export class OrderedSubmission implements PlacedSubmission {
 	readonly lengthBytes: bigint;
 	readonly tags: Uint8Array;
 	readonly nodes: readonly SubmissionNode[];
@@ -29,10 +29,10 @@ export class PlacedInBlock implements PlacedSubmission {
 	readonly lengthAfter: bigint;
 	readonly timeMs: number;
 	readonly blockNumber: number;
-	readonly #hashing: LedgerHashing;
+	readonly #hashing: FlowHashing;
 	readonly #frontier: Uint8Array;
 
-	constructor(hashing: LedgerHashing, submission: Submission, place: BlockPlace) {
+	constructor(hashing: FlowHashing, submission: Submission, place: BlockPlace) {
 		this.lengthBytes = submission.lengthBytes;
 		this.tags = submission.tags;
 		this.nodes = submission.nodes;

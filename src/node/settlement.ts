@@ -1,0 +1,21 @@
+/** Which settlement a node has: one of its own, or the chain that the configuration names. */
+import type { Logger } from 'pino';
+import type { Config } from '../config/schema.js';
+import type { StoreOptions } from '../log-layer/store.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { makeEmbedded } from './embedded.js';
+
+export interface SettlementModules {
+	readonly metrics: Metrics;
+	readonly log: Logger;
+}
+
+/** What follows a chain is loaded only where there is one. */
+export async function settlementMaker(
+	config: Config,
+	modules: SettlementModules,
+): Promise<StoreOptions['makeSettlement']> {
+	if (config.chain.endpoints.length === 0) return (journal) => makeEmbedded(config, journal, modules);
+	const { makeEvm } = await import('./evm.js');
+	return (journal, historyOf) => makeEvm(config, journal, historyOf, modules);
+}

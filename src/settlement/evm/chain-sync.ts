@@ -1,0 +1,301 @@
+/**
+ * Follows the chain (spec pora-and-contracts §6): page by page while it is far ahead, block by block near its head, where the chain of parent
+ * hashes is checked, and back again where the chain has taken blocks back. Nothing that an endpoint says is believed because it said it: sequence
+ * numbers must follow each other, logs must belong to their blocks, and the contract's own count and flow roots are compared.
+ *
+ * It never stops without saying why: `trouble` tells what it waits for.
+ */
+import { deferred, type Deferred } from '../../deferred.js';
+import type { Clock } from '../../io/clock.js';
+import { hexOf } from '../../units.js';
+import {
+	ChainError,
+	RangeTooLargeError,
+	type ChainReader,
+	type FoundSubmission,
+	type LinkedBlock,
+} from './chain-reader.js';
+import type { ChainBlock } from './chain-submission.js';
+import type { SettlementTrouble } from '../settlement.js';
+import { ChainMismatchError } from './evm-flow.js';
+import type { ChainFollower, EvmSettlement } from './evm-settlement.js';
+import { lastCommonPoint } from './fork-point.js';
+import { RecentBlocks } from './recent-blocks.js';
+
+export interface ChainSyncSettings {
+	/** Blocks behind the newest one that are left alone. */
+	readonly confirmations: number;
+	readonly pollMs: number;
+	/** Blocks of one page while catching up. */
+	readonly pageBlocks: number;
+}
+
+/** Codes: CHAIN_UNREACHABLE, CHAIN_BEHIND, CHAIN_GAP, CHAIN_MISMATCH, CHAIN_NOT_STORED. */
+export type SyncTrouble = SettlementTrouble;
+
+export interface ChainSyncObserver {
+	/** Blocks were taken, with so many submissions. */
+	advanced(blocks: number, submissions: number): void;
+	/** So many submissions were taken back. */
+	reverted(submissions: number, block: number): void;
+	/** A new reason not to go on; undefined: it goes on again. */
+	trouble(trouble: SyncTrouble | undefined): void;
+}
+
+/** Near the head each block is looked at. */
+const WATCHED_BLOCKS = 32;
+/** Every so many submissions the contract's flow root is compared, and whenever the head is reached. */
+const ROOT_EVERY = 500;
+const LONGEST_PAUSE_MS = 30_000;
+const FIRST_ASK_MS = 30_000;
+
+export class ChainSync implements ChainFollower {
+	readonly #reader: ChainReader;
+	readonly #clock: Clock;
+	readonly #settings: ChainSyncSettings;
+	readonly #observer: ChainSyncObserver;
+	readonly #recent = new RecentBlocks();
+	#settlement!: EvmSettlement;
+	#pageBlocks: number;
+	#head: number | undefined;
+	#trouble: SyncTrouble | undefined;
+	/** Submissions whose flow root was compared. */
+	#compared = 0;
+	/** The block from which a page was read again after a gap. */
+	#rereadFrom: number | undefined;
+	#isClosing = false;
+	#wake: Deferred<void> | undefined;
+	#running: Promise<void> = Promise.resolve();
+
+	constructor(reader: ChainReader, clock: Clock, settings: ChainSyncSettings, observer: ChainSyncObserver) {
+		this.#reader = reader;
+		this.#clock = clock;
+		this.#settings = settings;
+		this.#observer = observer;
+		this.#pageBlocks = settings.pageBlocks;
+	}
+
+	/** What keeps it from going on. */
+	get trouble(): SyncTrouble | undefined {
+		return this.#trouble;
+	}
+
+	/** Number of the chain's newest block, once it was asked. */
+	get head(): number | undefined {
+		return this.#head;
+	}
+
+	async chainId(): Promise<bigint> {
+		const untilMs = this.#clock.monotonicMs() + FIRST_ASK_MS;
+		for (;;) {
+			try {
+				return await this.#reader.chainId();
+			} catch (error) {
+				if (this.#clock.monotonicMs() > untilMs) throw error;
+				await this.#pause(this.#settings.pollMs);
+			}
+		}
+	}
+
+	start(settlement: EvmSettlement): void {
+		this.#settlement = settlement;
+		this.#compared = settlement.state.submissions;
+		this.#running = this.#run();
+	}
+
+	async close(): Promise<void> {
+		this.#isClosing = true;
+		this.#wake?.resolve();
+		await this.#running;
+		this.#reader.close();
+	}
+
+	async #run(): Promise<void> {
+		for (let failures = 0; !this.#isClosing; ) {
+			let pauseMs = this.#settings.pollMs;
+			try {
+				if (await this.#step()) pauseMs = 0;
+				failures = 0;
+			} catch (error) {
+				this.#tell(troubleOf(error));
+				if (this.#trouble?.isFinal) return;
+				pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2 ** Math.min(failures++, 10));
+			}
+			if (pauseMs > 0) await this.#pause(pauseMs);
+		}
+	}
+
+	/** One page, or what stands in its way. True: there is more to do at once. */
+	async #step(): Promise<boolean> {
+		const head = await this.#reader.head();
+		this.#head = head;
+		const { block } = this.#settlement.state;
+		if (!(await this.#isOnChain(block, head))) return true;
+		const last = head - this.#settings.confirmations;
+		const from = block.number + 1;
+		if (from > last) {
+			if (last < block.number - this.#settings.confirmations - WATCHED_BLOCKS)
+				throw new BehindError(`the endpoint is at block ${head}, this node at ${block.number}`);
+			await this.#compareRoot();
+			this.#tell(undefined);
+			return false;
+		}
+		const isWatched = last - from < WATCHED_BLOCKS;
+		const to = isWatched ? last : Math.min(last - WATCHED_BLOCKS, from + this.#pageBlocks - 1);
+		await (isWatched ? this.#watch(block, from, to) : this.#catchUp(from, to));
+		if (this.#settlement.state.submissions - this.#compared >= ROOT_EVERY) await this.#compareRoot();
+		return true;
+	}
+
+	/** Far from the head: pages of logs, and the hash of the last block of each. */
+	async #catchUp(from: number, to: number): Promise<void> {
+		let found: readonly FoundSubmission[];
+		try {
+			found = await this.#reader.submissions(from, to);
+		} catch (error) {
+			if (!(error instanceof RangeTooLargeError) || this.#pageBlocks <= 1) throw error;
+			this.#pageBlocks = Math.max(1, Math.floor(this.#pageBlocks / 2));
+			return;
+		}
+		const end = await this.#blockAt(to);
+		await this.#take(found, end, to + 1 - from);
+		this.#pageBlocks = Math.min(this.#settings.pageBlocks, this.#pageBlocks * 2);
+	}
+
+	/** Near the head: every block, linked to the one before it. */
+	async #watch(before: ChainBlock, from: number, to: number): Promise<void> {
+		const blocks = await this.#linkedBlocks(before, from, to);
+		const last = blocks.at(-1);
+		if (!last) return;
+		const found = await this.#reader.submissions(from, last.number);
+		const hashes = new Map(blocks.map(({ number, hash }) => [number, hash]));
+		for (const { blockNumber, blockHash, txSeq } of found) {
+			if (Buffer.compare(hashes.get(blockNumber) ?? NO_HASH, blockHash) !== 0)
+				throw new ChainError(`submission ${txSeq} is in another block ${blockNumber} than the endpoint shows`);
+		}
+		const count = await this.#reader.submissionCount(last.number);
+		const expected = Math.max(this.#settlement.state.submissions, (found.at(-1)?.txSeq ?? -1) + 1);
+		if (count !== undefined && count !== expected)
+			throw new ChainError(`the contract has ${count} submissions at block ${last.number}, the logs show ${expected}`);
+		await this.#take(found, last, blocks.length);
+		for (const block of blocks) this.#recent.add(block);
+	}
+
+	/** Blocks as far as they are there and follow each other. */
+	async #linkedBlocks(before: ChainBlock, from: number, to: number): Promise<readonly LinkedBlock[]> {
+		const numbers = Array.from({ length: to + 1 - from }, (_, index) => from + index);
+		const asked = await Promise.all(numbers.map((number) => this.#reader.block(number)));
+		const blocks: LinkedBlock[] = [];
+		for (const block of asked) {
+			const parent = blocks.at(-1) ?? before;
+			const isFirst = isUnknown(parent);
+			if (!block || (!isFirst && Buffer.compare(block.parentHash, parent.hash) !== 0)) break;
+			blocks.push(block);
+		}
+		if (blocks.length === 0)
+			throw new BehindError(`block ${from} does not follow block ${before.number}, or is not there yet`);
+		return blocks;
+	}
+
+	/** Takes what is new; what is missing in between is read again. */
+	async #take(found: readonly FoundSubmission[], upTo: ChainBlock, blocks: number): Promise<void> {
+		const { submissions } = this.#settlement.state;
+		const fresh = found.filter(({ txSeq }) => txSeq >= submissions);
+		const gap = fresh.findIndex(({ txSeq }, index) => txSeq !== submissions + index);
+		if (gap >= 0) return await this.#reread(submissions + gap, fresh[gap]?.txSeq ?? 0);
+		await this.#settlement.extend(fresh, upTo);
+		this.#rereadFrom = undefined;
+		this.#observer.advanced(blocks, fresh.length);
+		this.#tell(undefined);
+	}
+
+	/** Endpoints that lag, or are several behind one address, leave logs out: it goes back to where the last submission was. */
+	async #reread(missing: number, seen: number): Promise<void> {
+		const { submissions, genesis } = this.#settlement.state;
+		const last = submissions === 0 ? undefined : await this.#settlement.history.submission(submissions - 1);
+		const number = last ? last.blockNumber : genesis.startBlock - 1;
+		const isAgain = this.#rereadFrom === number;
+		this.#rereadFrom = number;
+		await this.#settlement.revert(submissions, await this.#blockOrBeginning(number));
+		this.#recent.clear();
+		if (isAgain)
+			throw new GapError(`submission ${seen} is there and ${missing} is not; read again from block ${number}`);
+	}
+
+	/** Whether the last block is on the chain still. False: it went back to one that is. */
+	async #isOnChain(block: ChainBlock, head: number): Promise<boolean> {
+		if (isUnknown(block) || block.number > head) return true;
+		const now = await this.#blockAt(block.number);
+		if (Buffer.compare(now.hash, block.hash) === 0) return true;
+		const before = this.#settlement.state.submissions;
+		const { submissions, upTo } = await lastCommonPoint(this.#reader, this.#settlement, this.#recent);
+		this.#recent.cut(upTo.number);
+		await this.#settlement.revert(submissions, upTo);
+		this.#compared = Math.min(this.#compared, submissions);
+		this.#observer.reverted(before - submissions, upTo.number);
+		return false;
+	}
+
+	async #compareRoot(): Promise<void> {
+		const { submissions, flowRoot } = this.#settlement.state;
+		if (submissions === this.#compared || submissions === 0) return;
+		const root = await this.#reader.flowRootAfter(submissions - 1);
+		if (root && Buffer.compare(root, flowRoot) !== 0)
+			throw new ChainMismatchError(
+				`after submission ${submissions - 1} the contract's flow root is ${hexOf(root)}, here it is ${hexOf(flowRoot)}`,
+			);
+		this.#compared = submissions;
+	}
+
+	async #blockAt(number: number): Promise<LinkedBlock> {
+		const block = await this.#reader.block(number);
+		if (block) return block;
+		throw new BehindError(`the endpoint does not have block ${number} (yet)`);
+	}
+
+	/** Before the first block that may hold a submission nothing is known. */
+	async #blockOrBeginning(number: number): Promise<ChainBlock> {
+		const { startBlock } = this.#settlement.state.genesis;
+		return number < startBlock
+			? { number: Math.max(0, startBlock - 1), hash: NO_HASH, timeMs: 0 }
+			: this.#blockAt(number);
+	}
+
+	#tell(trouble: SyncTrouble | undefined): void {
+		if (trouble?.message === this.#trouble?.message) return;
+		this.#trouble = trouble;
+		this.#observer.trouble(trouble);
+	}
+
+	async #pause(pauseMs: number): Promise<void> {
+		if (this.#isClosing) return;
+		const wake = deferred();
+		this.#wake = wake;
+		const cancel = this.#clock.schedule(pauseMs, () => wake.resolve());
+		await wake.promise;
+		cancel();
+		this.#wake = undefined;
+	}
+}
+
+const NO_HASH = new Uint8Array(32);
+
+/** At the beginning, before any block was looked at. */
+function isUnknown({ hash }: ChainBlock): boolean {
+	return Buffer.compare(hash, NO_HASH) === 0;
+}
+
+/** An endpoint that has less than this node. */
+class BehindError extends ChainError {}
+
+/** A submission that no answer shows. */
+class GapError extends ChainError {}
+
+function troubleOf(error: unknown): SyncTrouble {
+	const { message } = error as Error;
+	if (error instanceof ChainMismatchError) return { code: 'CHAIN_MISMATCH', message, isFinal: true };
+	if (error instanceof GapError) return { code: 'CHAIN_GAP', message, isFinal: false };
+	if (error instanceof BehindError) return { code: 'CHAIN_BEHIND', message, isFinal: false };
+	if (error instanceof ChainError) return { code: 'CHAIN_UNREACHABLE', message, isFinal: false };
+	return { code: 'CHAIN_NOT_STORED', message, isFinal: false };
+}

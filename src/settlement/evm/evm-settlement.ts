@@ -1,0 +1,200 @@
+/**
+ * The settlement of a node that follows the Flow contract of a chain. It is the one that writes what the chain says into the journal; what it asks
+ * the chain, and when, is the business of chain-sync.ts.
+ *
+ * Promises: submissions are taken in their order, each once, and only where the contract's place for them is the one that the rules give. What was
+ * taken back is gone from journal order, flow and view alike, also across restarts.
+ */
+import { PerigeeError } from '../../errors.js';
+import { ByteWriter } from '../../bytes.js';
+import { hexOf, rootFromBytes, type DataRoot, type FlowId } from '../../units.js';
+import { foldRoots } from '../flow/submission-rules.js';
+import type { FlowHashing } from '../flow/hashing.js';
+import type { FlowHistory } from '../flow/flow-history.js';
+import type { Journal, JournalDriver } from '../journal.js';
+import type { SettingRecord } from '../journal-records.js';
+import type {
+	FlowState,
+	PlacedSubmission,
+	Settlement,
+	SettlementEvent,
+	SettlementIdentity,
+	SettlementTrouble,
+} from '../settlement.js';
+import type { ChainBlock, ChainSubmission } from './chain-submission.js';
+import type { EvmGenesis } from './evm-entry.js';
+import { EvmFlow, type EvmTransition } from './evm-flow.js';
+import { decodeEvmState, encodeEvmState, initialEvmState, type EvmState } from './evm-state.js';
+
+/** The flow id of a chain; that of the embedded settlement is 0. */
+const EVM_FLOW = 1 as FlowId;
+/** Until the chain was asked for the first time. */
+const UNKNOWN_CHAIN = 0n;
+
+/** Blocks without a submission that a restart may look at again, rather than an entry of the journal for each. */
+const UNWRITTEN_BLOCKS = 10_000;
+
+/** Follows the chain for a settlement. */
+export interface ChainFollower {
+	/** The chain's id, asked once, when a data directory is new. Errors: ChainError. */
+	chainId(): Promise<bigint>;
+	/** What keeps it from going on. */
+	readonly trouble: SettlementTrouble | undefined;
+	start(settlement: EvmSettlement): void;
+	/** Asks nothing more and waits for what is under way. */
+	close(): Promise<void>;
+}
+
+export interface EvmSettlementOptions {
+	readonly journal: Journal;
+	readonly hashing: FlowHashing;
+	/** What the view knows of a flow. */
+	readonly historyOf: (flowId: FlowId) => FlowHistory;
+	/** 20 bytes. */
+	readonly flowAddress: Uint8Array;
+	readonly startBlock: number;
+	readonly follower: ChainFollower;
+}
+
+export class EvmSettlement implements Settlement, JournalDriver {
+	readonly flowId = EVM_FLOW;
+	readonly #options: EvmSettlementOptions;
+	readonly #flow: EvmFlow;
+	/** What was ordered before. */
+	readonly history: FlowHistory;
+	/** After the last entry that the journal handed over; undefined: there was none. */
+	#taken: EvmState | undefined;
+	/** The same as of the last `confirm`. */
+	#confirmed: EvmState | undefined;
+	/** The last block that was looked at, while nothing behind the last entry had a submission. */
+	#seen: ChainBlock | undefined;
+	/** What this process has worked out and handed to the journal. */
+	#inFlight: EvmTransition | undefined;
+
+	/** Registers itself with the journal. Restore and replay come next, then `start`. */
+	constructor(options: EvmSettlementOptions) {
+		this.#options = options;
+		this.#flow = new EvmFlow(EVM_FLOW, options.hashing);
+		this.history = options.historyOf(EVM_FLOW);
+		options.journal.register(this);
+	}
+
+	/** Begins to follow the chain. Call it after the replay. Errors: CONFIG_INVALID when the directory follows another flow; ChainError. */
+	async start(): Promise<void> {
+		const { flowAddress, startBlock, follower } = this.#options;
+		if (!this.#confirmed) {
+			const genesis = { chainId: await follower.chainId(), flowAddress, startBlock };
+			await this.#commit(this.#flow.begin(genesis), [flowSetting(genesis)]);
+		}
+		const { genesis } = this.state;
+		if (Buffer.compare(genesis.flowAddress, flowAddress) !== 0)
+			throw new PerigeeError(
+				'CONFIG_INVALID',
+				`this data directory follows the flow ${hexOf(genesis.flowAddress)}, the configuration names ${hexOf(flowAddress)}`,
+			);
+		follower.start(this);
+	}
+
+	/** As far as it is durable and in the view; blocks without submissions count before they are written down. */
+	get state(): EvmState {
+		const { flowAddress, startBlock } = this.#options;
+		const state = this.#confirmed ?? initialEvmState({ chainId: UNKNOWN_CHAIN, flowAddress, startBlock });
+		return this.#seen ? { ...state, block: this.#seen } : state;
+	}
+
+	/** The data root of what the chain shows. */
+	readonly rootOf = ({ nodes }: ChainSubmission): DataRoot => rootFromBytes(foldRoots(nodes, this.#options.hashing));
+
+	identity(): SettlementIdentity {
+		const { chainId, flowAddress } = this.state.genesis;
+		return { flowId: EVM_FLOW, driver: 'evm', chainId, flowAddress };
+	}
+
+	flow(): FlowState {
+		const { state } = this;
+		return {
+			lengthSectors: state.flowLength,
+			root: state.flowRoot,
+			submissions: state.submissions,
+			frontier: state.frontier,
+			blockNumber: state.block.number,
+			blockHash: state.block.hash,
+			stateHash: this.#options.hashing.keccak256(this.saveState()),
+		};
+	}
+
+	trouble(): SettlementTrouble | undefined {
+		return this.#options.follower.trouble;
+	}
+
+	submit(): Promise<PlacedSubmission> {
+		const reason = 'this node follows a chain and has no key to pay for a submission there';
+		return Promise.reject(new PerigeeError('NOT_SUBMITTABLE', reason));
+	}
+
+	/**
+	 * Takes submissions that follow those that are known, and all of the blocks up to `upTo`. Resolves when they are durable and in the view.
+	 * Errors: ChainMismatchError, and those of the journal.
+	 */
+	async extend(submissions: readonly ChainSubmission[], upTo: ChainBlock): Promise<void> {
+		const known = this.#confirmed?.block.number ?? 0;
+		if (submissions.length === 0 && upTo.number - known < UNWRITTEN_BLOCKS) {
+			this.#seen = upTo;
+			return;
+		}
+		let rest = submissions;
+		do {
+			const { taken, ...transition } = this.#flow.blocks(this.state, rest, upTo);
+			await this.#commit(transition, []);
+			rest = rest.slice(taken);
+		} while (rest.length > 0);
+	}
+
+	/** Goes back to the first `submissions` and to a block that counts. Errors: those of the journal and the view. */
+	async revert(submissions: number, upTo: ChainBlock): Promise<void> {
+		const last = submissions === 0 ? undefined : await this.history.submission(submissions - 1);
+		if (submissions > 0 && !last) throw new Error(`submission ${submissions - 1} is not known`);
+		const flowLength = last?.lengthAfter ?? 1n;
+		const frontier = await this.history.frontier(submissions, flowLength);
+		await this.#commit(this.#flow.revert(this.state, { submissions, flowLength, frontier }, upTo), []);
+	}
+
+	async close(): Promise<void> {
+		await this.#options.follower.close();
+	}
+
+	take(entry: Uint8Array): readonly SettlementEvent[] {
+		// A live entry was worked out before it was written.
+		const own = this.#inFlight && Buffer.compare(this.#inFlight.entry, entry) === 0 ? this.#inFlight : undefined;
+		const transition = own ?? this.#flow.apply(this.#taken, entry);
+		this.#taken = transition.state;
+		return transition.events;
+	}
+
+	confirm(): void {
+		this.#confirmed = this.#taken;
+	}
+
+	saveState(): Uint8Array {
+		return this.#confirmed ? encodeEvmState(this.#confirmed) : new Uint8Array(0);
+	}
+
+	restoreState(saved: Uint8Array): void {
+		this.#taken = saved.length > 0 ? decodeEvmState(saved, this.#options.hashing) : undefined;
+		this.#confirmed = this.#taken;
+	}
+
+	async #commit(transition: EvmTransition, settings: readonly SettingRecord[]): Promise<void> {
+		this.#inFlight = transition;
+		try {
+			await this.#options.journal.append({ entry: { flowId: EVM_FLOW, entry: transition.entry }, settings });
+			this.#seen = undefined;
+		} finally {
+			this.#inFlight = undefined;
+		}
+	}
+}
+
+function flowSetting({ chainId, flowAddress }: EvmGenesis): SettingRecord {
+	return { key: `flow/${EVM_FLOW}`, value: new ByteWriter(28).u64(chainId).raw(flowAddress).toBytes() };
+}

@@ -1,0 +1,225 @@
+/** A chain of its own for tests: anvil, with the real FixedPriceFlow and FixedPrice contracts, whose code the official SDK ships. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { FixedPriceFlow__factory } from '@0gfoundation/0g-ts-sdk';
+import {
+	createTestClient,
+	createWalletClient,
+	type Hex,
+	http,
+	keccak256,
+	parseAbi,
+	publicActions,
+	type TestClient,
+	toHex,
+	type PublicActions,
+	type WalletClient,
+	zeroAddress,
+} from 'viem';
+import { mnemonicToAccount, type HDAccount } from 'viem/accounts';
+import { foundry } from 'viem/chains';
+import { fileRoot } from '../../src/native/addon.js';
+import { hexOf } from '../../src/units.js';
+
+/** Of anvil's accounts, which are the same everywhere and worth nothing. */
+const MNEMONIC = 'test test test test test test test test test test test junk';
+/** Epochs are no business of these tests. */
+const BLOCKS_PER_EPOCH = 1_000_000_000n;
+const PRICE = 3n;
+
+type Client = TestClient<'anvil'> & PublicActions;
+
+export interface TestChain {
+	readonly url: string;
+	readonly client: Client;
+	readonly flowAddress: Hex;
+	/** Sectors cost so much each. */
+	readonly price: bigint;
+	/** Pays for contents, all in one transaction, mined at once. Answers the block. */
+	submit(contents: readonly Uint8Array[]): Promise<number>;
+	/** Block of the chain with so many submissions of made-up roots, `perTransaction` in each. */
+	fill(submissions: number, perTransaction: number): Promise<void>;
+	mine(blocks: number): Promise<void>;
+	/** Undoes the last blocks; what is mined next stands in their place. */
+	rollBack(blocks: number): Promise<void>;
+	stop(): Promise<void>;
+}
+
+const require = createRequire(import.meta.url);
+const MARKET_ABI = parseAbi(['constructor()', 'function initialize(uint256 price, address flow, address reward)']);
+/** A contract that takes every call, and does nothing: where the market passes fees on to. */
+const REWARD = '0x00000000000000000000000000000000000000aa';
+const STOP = '0x00';
+
+/** The SDK has the market's code, and exports it not. */
+function marketBytecode(): Hex {
+	const file = join(
+		dirname(require.resolve('@0gfoundation/0g-ts-sdk')),
+		'contracts/market/factories/FixedPrice__factory.js',
+	);
+	return (require(file) as { readonly FixedPrice__factory: { readonly bytecode: Hex } }).FixedPrice__factory.bytecode;
+}
+
+/** The program of this platform's package. */
+function anvilProgram(): string {
+	const platform = `${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
+	const manifest = require.resolve(`@foundry-rs/anvil-${platform}/package.json`, {
+		paths: [dirname(require.resolve('@foundry-rs/anvil/package.json'))],
+	});
+	return join(dirname(manifest), 'bin', process.platform === 'win32' ? 'anvil.exe' : 'anvil');
+}
+
+/** A chain that mines when it is told to. */
+export async function startChain(): Promise<TestChain> {
+	const args = ['--port', '0', '--no-mining', '--hardfork', 'prague', '--disable-code-size-limit'];
+	args.push('--timestamp', String(Math.floor(Date.now() / 1000)), '--order', 'fifo', '--gas-limit', '1000000000');
+	const child = spawn(anvilProgram(), args, { stdio: ['ignore', 'pipe', 'ignore'] });
+	const url = await listening(child);
+	const account = mnemonicToAccount(MNEMONIC);
+	const transport = http(url, { timeout: 60_000 });
+	const client = createTestClient({ mode: 'anvil', chain: foundry, transport, pollingInterval: 5 }).extend(
+		publicActions,
+	);
+	const wallet = createWalletClient({ account, chain: foundry, transport });
+	const { flow, market } = await deployContracts(client, wallet, account);
+	return new Anvil({ url, child, client, wallet, account, flow, market });
+}
+
+async function listening(child: ChildProcess): Promise<string> {
+	if (!child.stdout) throw new Error('anvil has no output');
+	const lines = createInterface({ input: child.stdout });
+	for await (const line of lines) {
+		const port = /^Listening on 127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+		if (port === undefined) continue;
+		child.stdout.resume();
+		return `http://127.0.0.1:${port}`;
+	}
+	throw new Error('anvil ended before it listened');
+}
+
+async function deployContracts(
+	client: Client,
+	wallet: WalletClient,
+	account: HDAccount,
+): Promise<{ readonly flow: Hex; readonly market: Hex }> {
+	const base = { account, chain: foundry };
+	await client.setCode({ address: REWARD, bytecode: STOP });
+	const market = { abi: MARKET_ABI, bytecode: marketBytecode(), args: [] } as const;
+	const flow = { abi: FixedPriceFlow__factory.abi, bytecode: FixedPriceFlow__factory.bytecode, args: [0n] } as const;
+	const hashes = [
+		await wallet.deployContract({ ...base, ...market }),
+		await wallet.deployContract({ ...base, ...flow }),
+	];
+	await client.mine({ blocks: 1 });
+	const receipts = await Promise.all(hashes.map((hash) => client.waitForTransactionReceipt({ hash })));
+	const [marketAddress, flowAddress] = receipts.map(({ contractAddress }) => contractAddress ?? zeroAddress);
+	if (marketAddress === undefined || flowAddress === undefined) throw new Error('the contracts were not deployed');
+	await wallet.writeContract({
+		...base,
+		address: marketAddress,
+		abi: market.abi,
+		functionName: 'initialize',
+		args: [PRICE, flowAddress, REWARD],
+	});
+	await wallet.writeContract({
+		...base,
+		address: flowAddress,
+		abi: flow.abi,
+		functionName: 'initialize',
+		args: [marketAddress, BLOCKS_PER_EPOCH],
+	});
+	await client.mine({ blocks: 1 });
+	return { flow: flowAddress, market: marketAddress };
+}
+
+interface AnvilParts {
+	readonly url: string;
+	readonly child: ChildProcess;
+	readonly client: Client;
+	readonly wallet: WalletClient;
+	readonly account: HDAccount;
+	readonly flow: Hex;
+	readonly market: Hex;
+}
+
+interface SubmissionArgument {
+	readonly data: { length: bigint; tags: Hex; nodes: { root: Hex; height: bigint }[] };
+	readonly submitter: Hex;
+}
+
+class Anvil implements TestChain {
+	readonly url: string;
+	readonly client: Client;
+	readonly flowAddress: Hex;
+	readonly price = PRICE;
+	readonly #parts: AnvilParts;
+	#made = 0;
+
+	constructor(parts: AnvilParts) {
+		this.#parts = parts;
+		this.url = parts.url;
+		this.client = parts.client;
+		this.flowAddress = parts.flow;
+	}
+
+	async submit(contents: readonly Uint8Array[]): Promise<number> {
+		const submissions = contents.map((content) => {
+			const nodes = fileRoot(content).nodes.map(({ root, height }) => ({
+				root: hexOf(root) as Hex,
+				height: BigInt(height),
+			}));
+			return this.#argument(BigInt(content.length), nodes);
+		});
+		return await this.#send(submissions);
+	}
+
+	async fill(submissions: number, perTransaction: number): Promise<void> {
+		for (let left = submissions; left > 0; left -= perTransaction) {
+			const batch = Array.from({ length: Math.min(left, perTransaction) }, () =>
+				this.#argument(256n, [{ root: keccak256(toHex(this.#made++)), height: 0n }]),
+			);
+			await this.#send(batch);
+		}
+	}
+
+	async mine(blocks: number): Promise<void> {
+		await this.client.mine({ blocks });
+	}
+
+	async rollBack(blocks: number): Promise<void> {
+		await this.client.request({ method: 'anvil_rollback', params: [blocks] } as never);
+	}
+
+	async stop(): Promise<void> {
+		const { child } = this.#parts;
+		const ended = once(child, 'exit');
+		child.kill('SIGKILL');
+		await ended;
+	}
+
+	#argument(length: bigint, nodes: SubmissionArgument['data']['nodes']): SubmissionArgument {
+		return { data: { length, tags: '0x', nodes }, submitter: this.#parts.account.address };
+	}
+
+	async #send(submissions: readonly SubmissionArgument[]): Promise<number> {
+		const { wallet, account } = this.#parts;
+		const sectors = submissions.flatMap(({ data }) => data.nodes).reduce((sum, { height }) => sum + (1n << height), 0n);
+		const hash = await wallet.writeContract({
+			account,
+			chain: foundry,
+			address: this.flowAddress,
+			abi: FixedPriceFlow__factory.abi,
+			functionName: 'batchSubmit',
+			args: [[...submissions]],
+			value: sectors * PRICE,
+			gas: 900_000_000n,
+		});
+		await this.client.mine({ blocks: 1 });
+		const { status, blockNumber } = await this.client.waitForTransactionReceipt({ hash });
+		if (status !== 'success') throw new Error('the submission was reverted');
+		return Number(blockNumber);
+	}
+}

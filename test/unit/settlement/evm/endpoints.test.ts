@@ -1,0 +1,177 @@
+/** Endpoints that fail, lag, or do not tell all: nothing is skipped, and it is always said what is waited for. */
+import assert from 'node:assert/strict';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { fileRoot } from '../../../../src/native/addon.js';
+import { type ChainReader, RangeTooLargeError } from '../../../../src/settlement/evm/chain-reader.js';
+import { hexOf, type DataRoot, type TxSeq } from '../../../../src/units.js';
+import { startChain, type TestChain } from '../../../support/chain.js';
+import { caughtUp, openChainStore, until, type ChainStore } from '../../../support/chain-store.js';
+import { Prng } from '../../../support/prng.js';
+import { put, readBack, useTestStores } from '../../../support/test-store.js';
+
+const stores = useTestStores();
+const BLOCKS = 40;
+
+/** Answers every request with a page for people. */
+async function webPage(): Promise<{ readonly server: Server; readonly url: string }> {
+	const server = createServer((request, response) => {
+		request.resume();
+		response.writeHead(429, { 'Content-Type': 'text/html' }).end('<html>Too many requests</html>');
+	});
+	await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+	return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+/** A reader with some of its answers bent. */
+function bent(reader: ChainReader, bends: Partial<ChainReader>): ChainReader {
+	const names = ['chainId', 'head', 'block', 'submissions', 'submissionCount', 'flowRootAfter', 'close'] as const;
+	const plain = Object.fromEntries(names.map((name) => [name, reader[name].bind(reader)]));
+	return { ...plain, ...bends } as unknown as ChainReader;
+}
+
+describe('a chain of forty submissions', () => {
+	let chain: TestChain;
+	before(async () => {
+		chain = await startChain();
+		for (let block = 0; block < BLOCKS; block++) await chain.fill(1, 1);
+		await chain.mine(50);
+	});
+	after(() => chain.stop());
+
+	async function assertWhole(store: ChainStore): Promise<void> {
+		await until('all submissions', () => store.settlement.flow().submissions === BLOCKS);
+		await caughtUp(store, chain);
+		const data: `0x${string}` = `0x6d7ad0fc${(BLOCKS - 1).toString(16).padStart(64, '0')}`;
+		const known = await chain.client.call({ to: chain.flowAddress, data });
+		assert.equal(hexOf(store.settlement.flow().root), known.data);
+	}
+
+	it('is followed past endpoints that are dead or answer with web pages', async () => {
+		const page = await webPage();
+		const store = await openChainStore(stores, chain, { endpoints: ['http://127.0.0.1:9', page.url, chain.url] });
+		await assertWhole(store);
+		await store.close();
+		page.server.close();
+	});
+
+	it('is followed where ranges are refused until they are small', async () => {
+		const sizes: number[] = [];
+		const store = await openChainStore(stores, chain, {
+			wrapReader: (reader) =>
+				bent(reader, {
+					async submissions(from, to) {
+						sizes.push(to + 1 - from);
+						if (to - from >= 5) throw new RangeTooLargeError('exceeds the max limit of 5');
+						return reader.submissions(from, to);
+					},
+				}),
+		});
+		await until('a part', () => sizes.some((size) => size <= 5));
+		await until('most of it', () => store.settlement.flow().submissions > 20);
+		await store.close();
+	});
+
+	it('is read again where logs were left out, and no submission is skipped', async () => {
+		let left = 0;
+		const store = await openChainStore(stores, chain, {
+			pageBlocks: 10,
+			wrapReader: (reader) =>
+				bent(reader, {
+					async submissions(from, to) {
+						const found = await reader.submissions(from, to);
+						// An endpoint that lags behind its head, for a while.
+						if (left >= 4 || !found.some(({ txSeq }) => txSeq > 15)) return found;
+						left++;
+						return found.filter(({ txSeq }) => txSeq < 15 || txSeq > 17);
+					},
+				}),
+		});
+		await assertWhole(store);
+		assert.equal(left, 4);
+		assert.ok(store.troubles.some((trouble) => trouble?.code === 'CHAIN_GAP'));
+		assert.equal(store.troubles.at(-1), undefined, 'it went on again');
+		await store.close();
+	});
+
+	it('is not believed where the newest logs are missing', async () => {
+		let isLagging = true;
+		const store = await openChainStore(stores, chain, {
+			pageBlocks: 1000,
+			wrapReader: (reader) =>
+				bent(reader, {
+					async submissions(from, to) {
+						const found = await reader.submissions(from, to);
+						return isLagging ? found.filter(({ txSeq }) => txSeq < BLOCKS) : found;
+					},
+				}),
+		});
+		await assertWhole(store);
+		await chain.fill(1, 1);
+		await until('trouble', () => store.sync.trouble !== undefined);
+		assert.match(store.sync.trouble?.message ?? '', /the contract has 41 submissions .* the logs show 40/);
+		assert.equal(store.settlement.flow().submissions, BLOCKS);
+		assert.ok(store.files.health().some(({ code, ready }) => code === 'CHAIN_UNREACHABLE' && ready));
+		isLagging = false;
+		await until('the submission', () => store.settlement.flow().submissions === BLOCKS + 1);
+		assert.equal(store.sync.trouble, undefined);
+		await store.close();
+	});
+
+	it('ends to be followed when its flow root is another one; reads go on', async () => {
+		const store = await openChainStore(stores, chain, {
+			wrapReader: (reader) => bent(reader, { flowRootAfter: async () => new Uint8Array(32).fill(1) }),
+		});
+		await until('trouble', () => store.sync.trouble !== undefined);
+		assert.equal(store.sync.trouble?.code, 'CHAIN_MISMATCH');
+		assert.ok(store.files.health().some(({ code, ready }) => code === 'CHAIN_MISMATCH' && !ready));
+		assert.equal((await store.files.fileBySeq(3 as TxSeq))?.txSeq, 3);
+		await store.close();
+	});
+});
+
+describe('content of a node that follows a chain', () => {
+	let chain: TestChain;
+	before(async () => {
+		chain = await startChain();
+	});
+	after(() => chain.stop());
+	const prng = new Prng(9);
+
+	it('becomes a file under the submission that the chain shows', async () => {
+		const store = await openChainStore(stores, chain);
+		for (const content of [prng.bytes(1000), prng.bytes(900_000)]) {
+			const block = await chain.submit([content]);
+			await until('its submission', () => store.settlement.flow().blockNumber >= block);
+			const { submissions } = store.settlement.flow();
+			const { txSeq, existed } = await put(store, content, { name: 'paid elsewhere' });
+			assert.deepEqual([txSeq, existed], [submissions - 1, false]);
+			assert.equal((await store.files.fileBySeq(txSeq))?.finalized, true);
+			assert.ok(Buffer.from(await readBack(store, { txSeq })).equals(content));
+		}
+		await store.close();
+	});
+
+	it('that comes first is kept, and a file as soon as the chain shows it, also under a submission that comes again', async () => {
+		const store = await openChainStore(stores, chain);
+		await caughtUp(store, chain);
+		for (const content of [prng.bytes(1000), prng.bytes(900_000)]) {
+			await assert.rejects(put(store, content), { code: 'NOT_SUBMITTABLE' });
+			const root = hexOf(fileRoot(content).root) as DataRoot;
+			assert.equal(await store.files.fileByRoot(root), undefined);
+			await chain.submit([content]);
+			await until('the file', async () => (await store.files.fileByRoot(root))?.finalized === true);
+			const first = (await store.files.fileByRoot(root))?.txSeq as TxSeq;
+			assert.ok(Buffer.from(await readBack(store, { txSeq: first })).equals(content));
+			// Its block is taken back; another submission stands in its place, and then it comes again.
+			await chain.rollBack(1);
+			await chain.submit([prng.bytes(100)]);
+			await chain.submit([content]);
+			await until('the file again', async () => (await store.files.fileByRoot(root))?.txSeq === first + 1);
+			assert.equal((await store.files.fileByRoot(root))?.finalized, true);
+			assert.ok(Buffer.from(await readBack(store, { txSeq: (first + 1) as TxSeq })).equals(content));
+		}
+		await store.close();
+	});
+});
