@@ -42,6 +42,7 @@ import {
 	encodeUpload,
 } from '../../src/settlement/journal-records.js';
 import { type FlowId, type Lsn, parseDataRoot, type TxSeq } from '../../src/units.js';
+import { ADDON_TARGETS } from './addon-targets.js';
 import { bytes, type FuzzTarget, PLACE, ROOT, text } from './inputs.js';
 import { UPLOAD_TARGETS } from './upload-targets.js';
 
@@ -211,4 +212,5 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
 		decodeSubmissionRow(1 as FlowId, 2 as TxSeq, input),
 	),
 	...UPLOAD_TARGETS,
+	...ADDON_TARGETS,
 ];
