@@ -5,7 +5,7 @@ use crate::common::Numbers;
 use perigee_native::file::Geometry;
 use perigee_native::keccak::hash_pair;
 use perigee_native::merkle::{Proof, perfect_root, perfect_siblings, tree_proof, tree_root, zero_hash};
-use perigee_native::proof::{check_file_proof, check_flow_proof};
+use perigee_native::proof::{Refusal, check_file_proof, check_flow_proof};
 use perigee_native::{Hash, Simd};
 
 /// What a proof claims: the leaf at `index` of what has `size` (a file's bytes, a flow's sectors) and this root.
@@ -103,6 +103,9 @@ fn a_file_proof_is_taken_if_and_only_if_it_is_right() {
         let Ok(verdict) = check(&claim) else { return assert_eq!(claim.size, 0) };
         let geometry = Geometry::of(claim.size).unwrap();
         assert_eq!(verdict.is_ok(), is_right(&claim, &geometry, check_padding), "{verdict:?}");
+        if claim.proof.path.len() > 64 {
+            assert_eq!(verdict, Err(Refusal::Shape), "nobody hashes that far");
+        }
         if verdict.is_ok() && claim.root == *root && geometry.segments_padded == leaves.len() as u64 {
             assert_eq!(claim.leaf, leaves[claim.index as usize]);
         }
