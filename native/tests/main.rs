@@ -6,5 +6,6 @@ mod checksum;
 mod common;
 mod file;
 mod flow;
+mod fuzz;
 mod keccak;
 mod lock;

@@ -1,4 +1,7 @@
 /** The rows of the reliability table: each runs one unit of work for a seed, and counts. */
+import { tryNativeTargets } from '../fuzz/native.js';
+import { type FuzzOutcome, tryTargets } from '../fuzz/run.js';
+import { FUZZ_TARGETS } from '../fuzz/targets.js';
 import { Prng } from '../support/prng.js';
 import type { CallKind } from '../support/simulated-io.js';
 import { FAULT_CODES, runDiskFull, runNthFault } from './faults.js';
@@ -70,6 +73,10 @@ const FAULTS_OF_A_KIND = 200;
 export const FREQUENT_KINDS: ReadonlySet<CallKind> = new Set(['fdatasync', 'writev', 'read']);
 const KILLS_OF_A_RUN = 10;
 const SOAK_MINUTES = 30;
+const INPUTS_OF_EACH = 'inputs of each target';
+const INPUTS = 10_000_000;
+const INPUTS_OF_A_SEED = 500_000;
+const MOST_FUZZ_BYTES = 512 * 2 ** 20;
 const PROCESS_FLIPS_OF_A_COPY = 6;
 /** In one copy of a directory. */
 const FLIPS_OF_A_COPY = 25;
@@ -90,6 +97,8 @@ export function allRows(): readonly Row[] {
 		processFlipRow(),
 		killRow(),
 		soakRow(),
+		fuzzRow(),
+		nativeFuzzRow(),
 	];
 }
 
@@ -288,4 +297,30 @@ function soakRow(): Row {
 			return { counts: { minutes, ...counts }, notes };
 		},
 	};
+}
+
+function fuzzRow(): Row {
+	return {
+		name: 'fuzz',
+		what: 'parsers of what comes from outside or from disks, and the edge to the native code: answers or refusals with a code, bounded memory',
+		goals: [{ count: INPUTS_OF_EACH, least: INPUTS }],
+		share: 4,
+		run: async (seed, { signal }) => fuzzed(await tryTargets(FUZZ_TARGETS, INPUTS_OF_A_SEED, seed, signal)),
+	};
+}
+
+function nativeFuzzRow(): Row {
+	return {
+		name: 'fuzz-native',
+		what: 'proofs, trees, flow states, checksums and checked reads of the native code, under cargo: exactly what is right is taken, bounded memory',
+		goals: [{ count: INPUTS_OF_EACH, least: INPUTS }],
+		share: 2,
+		run: async (seed, { signal }) => fuzzed(await tryNativeTargets(INPUTS_OF_A_SEED, seed, signal)),
+	};
+}
+
+function fuzzed({ inputs, mostBytes }: FuzzOutcome): RowOutcome {
+	if (mostBytes > MOST_FUZZ_BYTES) throw new Violation(`${mostBytes} bytes of memory, at most ${MOST_FUZZ_BYTES}`);
+	const notes = [`The process of the last seed took ${Math.ceil(mostBytes / 2 ** 20)} MiB of memory at most.`];
+	return { counts: { [INPUTS_OF_EACH]: Math.min(...Object.values(inputs)) }, named: inputs, notes };
 }

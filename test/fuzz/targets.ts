@@ -42,6 +42,7 @@ import {
 	encodeUpload,
 } from '../../src/settlement/journal-records.js';
 import { type FlowId, type Lsn, parseDataRoot, type TxSeq } from '../../src/units.js';
+import { ADDON_TARGETS } from './addon-targets.js';
 import { bytes, type FuzzTarget, PLACE, ROOT, text } from './inputs.js';
 import { CHAIN_TARGETS } from './chain-targets.js';
 import { RPC_TARGETS } from './rpc-targets.js';
@@ -215,4 +216,5 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
 	...CHAIN_TARGETS,
 	...RPC_TARGETS,
 	...UPLOAD_TARGETS,
+	...ADDON_TARGETS,
 ];

@@ -163,7 +163,11 @@ export class RawConnection {
 	async until(text: string): Promise<string> {
 		while (!this.#received.includes(text)) {
 			if (this.socket.destroyed) throw new Error(`closed after ${JSON.stringify(this.#received)}`);
-			await Promise.race([once(this.socket, 'more'), once(this.socket, 'close')]);
+			const isOver = new AbortController();
+			const { signal } = isOver;
+			const events = ['more', 'close'].map((event) => once(this.socket, event, { signal }).catch(() => undefined));
+			await Promise.race(events);
+			isOver.abort(); // the other one goes on listening otherwise
 		}
 		return this.#received;
 	}

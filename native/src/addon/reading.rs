@@ -38,8 +38,12 @@ impl Task for ReadRight {
     ts_args_type = "fd: number, position: number, into: Uint8Array, expectedLe: Uint8Array",
     ts_return_type = "Promise<boolean>"
 )]
-pub fn read_right(fd: Arg, position: i64, into: Uint8Array, expected_le: Arg) -> Result<AsyncTask<ReadRight>> {
-    let position = u64::try_from(position).map_err(|_| Error(format!("position: {position} is negative")))?;
+pub fn read_right(fd: Arg, position: Arg, into: Uint8Array, expected_le: Arg) -> Result<AsyncTask<ReadRight>> {
+    let position = position.number("position")?;
+    // Memory that is gone looks empty too, and "all of nothing is right" would be taken for an answer.
+    if into.is_empty() {
+        return Err(Error("into: the array is empty, or its memory is gone".into()).into());
+    }
     let (expected, rest) = expected_le.bytes("expectedLe")?.as_chunks();
     require_whole(rest.len(), "expectedLe")?;
     let expected = expected.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
