@@ -25,6 +25,8 @@ export interface BenchSizes {
 	/** Of the load that deletes half of what it uploads. */
 	readonly churnSeconds: number;
 	readonly churnBytesPerSecond: number;
+	/** Made on a chain before a node takes them. */
+	readonly chainSubmissions: number;
 }
 
 export const FULL_SIZES: BenchSizes = {
@@ -44,6 +46,7 @@ export const FULL_SIZES: BenchSizes = {
 	scaleLoggedFiles: 64 * 300,
 	churnSeconds: 120,
 	churnBytesPerSecond: 32 * MIB,
+	chainSubmissions: 60_000,
 };
 
 const QUICK: BenchSizes = {
@@ -63,6 +66,7 @@ const QUICK: BenchSizes = {
 	scaleLoggedFiles: 64 * 30,
 	churnSeconds: 30,
 	churnBytesPerSecond: 16 * MIB,
+	chainSubmissions: 6000,
 };
 
 export interface BenchOptions {

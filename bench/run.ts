@@ -12,6 +12,7 @@ import { kernelRows } from './rows/kernels.js';
 import { fileRows } from './rows/files.js';
 import { grpcRows } from './rows/grpc.js';
 import { tusRows } from './rows/tus.js';
+import { chainRow } from './rows/chain.js';
 import { ledgerRow } from './rows/ledger.js';
 import { processRows } from './rows/process.js';
 import { compactionRow } from './rows/compaction.js';
@@ -24,6 +25,7 @@ const ROWS: readonly Row[] = [
 	...grpcRows,
 	...processRows,
 	ledgerRow,
+	chainRow,
 	...scaleRows,
 	compactionRow,
 ];

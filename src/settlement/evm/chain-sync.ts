@@ -46,6 +46,8 @@ export interface ChainSyncObserver {
 const WATCHED_BLOCKS = 32;
 /** Every so many submissions the contract's flow root is compared, and whenever the head is reached. */
 const ROOT_EVERY = 500;
+/** After so many in a row a page is made smaller, whatever the endpoint says. */
+const PAGE_FAILURES = 3;
 const LONGEST_PAUSE_MS = 30_000;
 const FIRST_ASK_MS = 30_000;
 
@@ -57,6 +59,8 @@ export class ChainSync implements ChainFollower {
 	readonly #recent = new RecentBlocks();
 	#settlement!: EvmSettlement;
 	#pageBlocks: number;
+	/** Of the page that is asked for now. */
+	#pageFailures = 0;
 	#head: number | undefined;
 	#trouble: SyncTrouble | undefined;
 	/** Submissions whose flow root was compared. */
@@ -153,10 +157,14 @@ export class ChainSync implements ChainFollower {
 		try {
 			found = await this.#reader.submissions(from, to);
 		} catch (error) {
-			if (!(error instanceof RangeTooLargeError) || this.#pageBlocks <= 1) throw error;
+			// Endpoints have many words for a page that is too large: whatever fails again and again is asked for in smaller ones.
+			const isTooLarge = error instanceof RangeTooLargeError || ++this.#pageFailures >= PAGE_FAILURES;
+			if (!isTooLarge || this.#pageBlocks <= 1) throw error;
 			this.#pageBlocks = Math.max(1, Math.floor(this.#pageBlocks / 2));
+			this.#pageFailures = 0;
 			return;
 		}
+		this.#pageFailures = 0;
 		const end = await this.#blockAt(to);
 		await this.#take(found, end, to + 1 - from);
 		this.#pageBlocks = Math.min(this.#settings.pageBlocks, this.#pageBlocks * 2);

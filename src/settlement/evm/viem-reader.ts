@@ -34,7 +34,7 @@ const LEAST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
 /** What endpoints say when a range holds too much. */
 const TOO_LARGE =
-	/exceeds the max limit of|too large with more than|query returned more than|block range|range (?:is )?too (?:large|wide)|limit exceeded|response size/i;
+	/exceeds the max limit of|too large with more than|query returned more than|block range|range (?:is )?too (?:large|wide)|limit exceeded|response size|exceeded the size limit|too many (?:results|logs)/i;
 /** What endpoints say of state that they no longer have. */
 const NO_STATE =
 	/missing trie node|state .*not available|historical state|header not found|pruned|unknown block|BlockOutOfRange/i;

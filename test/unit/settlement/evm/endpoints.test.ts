@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { fileRoot } from '../../../../src/native/addon.js';
-import { type ChainReader, RangeTooLargeError } from '../../../../src/settlement/evm/chain-reader.js';
+import { ChainError, type ChainReader, RangeTooLargeError } from '../../../../src/settlement/evm/chain-reader.js';
 import { hexOf, type DataRoot, type TxSeq } from '../../../../src/units.js';
 import { startChain, type TestChain } from '../../../support/chain.js';
 import { caughtUp, openChainStore, until, type ChainStore } from '../../../support/chain-store.js';
@@ -56,22 +56,26 @@ describe('a chain of forty submissions', () => {
 		page.server.close();
 	});
 
-	it('is followed where ranges are refused until they are small', async () => {
-		const sizes: number[] = [];
-		const store = await openChainStore(stores, chain, {
-			wrapReader: (reader) =>
-				bent(reader, {
-					async submissions(from, to) {
-						sizes.push(to + 1 - from);
-						if (to - from >= 5) throw new RangeTooLargeError('exceeds the max limit of 5');
-						return reader.submissions(from, to);
-					},
-				}),
+	for (const refused of [
+		new RangeTooLargeError('exceeds the max limit of 5'),
+		new ChainError('words that nobody knows'),
+	])
+		it(`is followed where ranges are refused until they are small: ${refused.message}`, async () => {
+			const sizes: number[] = [];
+			const store = await openChainStore(stores, chain, {
+				wrapReader: (reader) =>
+					bent(reader, {
+						async submissions(from, to) {
+							sizes.push(to + 1 - from);
+							if (to - from >= 5) throw refused;
+							return reader.submissions(from, to);
+						},
+					}),
+			});
+			await until('a part', () => sizes.some((size) => size <= 5));
+			await until('most of it', () => store.settlement.flow().submissions > 20);
+			await store.close();
 		});
-		await until('a part', () => sizes.some((size) => size <= 5));
-		await until('most of it', () => store.settlement.flow().submissions > 20);
-		await store.close();
-	});
 
 	it('is read again where logs were left out, and no submission is skipped', async () => {
 		let left = 0;
