@@ -73,17 +73,25 @@ function anvilProgram(): string {
 }
 
 /** A chain that mines when it is told to. */
-export async function startChain(): Promise<TestChain> {
-	const args = ['--port', '0', '--no-mining', '--hardfork', 'prague', '--disable-code-size-limit'];
+export async function startChain(chainId: number = foundry.id): Promise<TestChain> {
+	const chain = { ...foundry, id: chainId };
+	const args = [
+		'--chain-id',
+		String(chainId),
+		'--port',
+		'0',
+		'--no-mining',
+		'--hardfork',
+		'prague',
+		'--disable-code-size-limit',
+	];
 	args.push('--timestamp', String(Math.floor(Date.now() / 1000)), '--order', 'fifo', '--gas-limit', '1000000000');
 	const child = spawn(anvilProgram(), args, { stdio: ['ignore', 'pipe', 'ignore'] });
 	const url = await listening(child);
 	const account = mnemonicToAccount(MNEMONIC);
 	const transport = http(url, { timeout: 60_000 });
-	const client = createTestClient({ mode: 'anvil', chain: foundry, transport, pollingInterval: 5 }).extend(
-		publicActions,
-	);
-	const wallet = createWalletClient({ account, chain: foundry, transport });
+	const client = createTestClient({ mode: 'anvil', chain, transport, pollingInterval: 5 }).extend(publicActions);
+	const wallet = createWalletClient({ account, chain, transport });
 	const { flow, market } = await deployContracts(client, wallet, account);
 	return new Anvil({ url, child, client, wallet, account, flow, market });
 }
@@ -105,7 +113,7 @@ async function deployContracts(
 	wallet: WalletClient,
 	account: HDAccount,
 ): Promise<{ readonly flow: Hex; readonly market: Hex }> {
-	const base = { account, chain: foundry };
+	const base = { account, chain: null };
 	await client.setCode({ address: REWARD, bytecode: STOP });
 	const market = { abi: MARKET_ABI, bytecode: marketBytecode(), args: [] } as const;
 	const flow = { abi: FixedPriceFlow__factory.abi, bytecode: FixedPriceFlow__factory.bytecode, args: [0n] } as const;
@@ -209,7 +217,7 @@ class Anvil implements TestChain {
 		const sectors = submissions.flatMap(({ data }) => data.nodes).reduce((sum, { height }) => sum + (1n << height), 0n);
 		const hash = await wallet.writeContract({
 			account,
-			chain: foundry,
+			chain: null,
 			address: this.flowAddress,
 			abi: FixedPriceFlow__factory.abi,
 			functionName: 'batchSubmit',

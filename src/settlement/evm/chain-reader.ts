@@ -14,6 +14,10 @@ export interface FoundSubmission extends ChainSubmission {
 /** Errors of all: ChainError. */
 export interface ChainReader {
 	chainId(): Promise<bigint>;
+	/** From now on only endpoints of this chain count. */
+	expect(chainId: bigint): void;
+	/** What each endpoint that answers has as the hash of a block; undefined: it does not have the block. */
+	opinions(number: number): Promise<readonly (Uint8Array | undefined)[]>;
 	/** Number of the newest block. */
 	head(): Promise<number>;
 	/** Number of the newest block that will not be taken back; undefined where the chain does not tell. */

@@ -104,6 +104,7 @@ export class ChainSync implements ChainFollower {
 	start(settlement: EvmSettlement): void {
 		this.#settlement = settlement;
 		this.#compared = settlement.state.submissions;
+		this.#reader.expect(settlement.state.genesis.chainId);
 		this.#running = this.#run();
 	}
 
@@ -235,6 +236,7 @@ export class ChainSync implements ChainFollower {
 		if (isUnknown(block) || block.number > head) return true;
 		const now = await this.#blockAt(block.number);
 		if (Buffer.compare(now.hash, block.hash) === 0) return true;
+		await this.#askAll(block);
 		const before = this.#settlement.state.submissions;
 		const { submissions, upTo } = await lastCommonPoint(this.#reader, this.#settlement, this.#recent);
 		this.#recent.cut(upTo.number);
@@ -242,6 +244,16 @@ export class ChainSync implements ChainFollower {
 		this.#compared = Math.min(this.#compared, submissions);
 		this.#observer.reverted(before - submissions, upTo.number);
 		return false;
+	}
+
+	/** One endpoint may be on a branch of its own: nothing is taken back while as many of them still have the block. Errors: ChainError. */
+	async #askAll(block: ChainBlock): Promise<void> {
+		const hashes = (await this.#reader.opinions(block.number)).filter((hash) => hash !== undefined);
+		const same = hashes.filter((hash) => Buffer.compare(hash, block.hash) === 0).length;
+		if (same > 0 && 2 * same >= hashes.length)
+			throw new ChainError(
+				`the endpoints disagree about block ${block.number}: ${same} of ${hashes.length} have the one that was taken`,
+			);
 	}
 
 	async #compareRoot(): Promise<void> {

@@ -79,11 +79,17 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		options.journal.register(this);
 	}
 
-	/** Begins to follow the chain. Call it after the replay. Errors: CONFIG_INVALID when the directory follows another flow; ChainError. */
+	/** Begins to follow the chain. Call it after the replay. Errors: CONFIG_INVALID when the directory follows another flow, or no endpoint answers a new one. */
 	async start(): Promise<void> {
 		const { flowAddress, startBlock, follower } = this.#options;
 		if (!this.#confirmed) {
-			const genesis = { chainId: await follower.chainId(), flowAddress, startBlock };
+			const chainId = await follower.chainId().catch((error: unknown) => {
+				const { message } = error as Error;
+				throw new PerigeeError('CONFIG_INVALID', `chain.endpoints: none tells the id of its chain (${message})`, {
+					cause: error,
+				});
+			});
+			const genesis = { chainId, flowAddress, startBlock };
 			await this.#commit(this.#flow.begin(genesis), [flowSetting(genesis)]);
 		}
 		const { genesis } = this.state;

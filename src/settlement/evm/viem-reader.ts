@@ -28,6 +28,8 @@ interface Endpoint {
 	/** Until when it is not asked first. */
 	avoidedUntilMs: number;
 	failures: number;
+	/** It was found to be of the chain that is expected; asked again after each failure. */
+	isOfChain: boolean;
 }
 
 const LEAST_PAUSE_MS = 500;
@@ -53,6 +55,7 @@ interface RpcBlock {
 export class ViemReader implements ChainReader {
 	readonly #options: ViemReaderOptions;
 	readonly #endpoints: readonly Endpoint[];
+	#chainId: bigint | undefined;
 
 	constructor(options: ViemReaderOptions) {
 		this.#options = options;
@@ -61,11 +64,26 @@ export class ViemReader implements ChainReader {
 			client: createPublicClient({ transport: http(url, { retryCount: 0, timeout: options.timeoutMs }) }),
 			avoidedUntilMs: 0,
 			failures: 0,
+			isOfChain: false,
 		}));
 	}
 
 	async chainId(): Promise<bigint> {
 		return BigInt(await this.#ask<Hex>('eth_chainId', []));
+	}
+
+	expect(chainId: bigint): void {
+		this.#chainId = chainId;
+	}
+
+	async opinions(number: number): Promise<readonly (Uint8Array | undefined)[]> {
+		const params = [numberToHex(number), false];
+		const asked = await Promise.allSettled(
+			this.#endpoints.map((endpoint) => this.#askOne<RpcBlock | null>(endpoint, 'eth_getBlockByNumber', params)),
+		);
+		return asked.flatMap((answer) =>
+			answer.status === 'rejected' ? [] : [answer.value?.hash ? hexToBytes(answer.value.hash) : undefined],
+		);
 	}
 
 	async head(): Promise<number> {
@@ -129,6 +147,16 @@ export class ViemReader implements ChainReader {
 		}
 	}
 
+	/** Errors: whatever viem says; an Error when the endpoint is of another chain. */
+	async #askOne<T>(endpoint: Endpoint, method: string, params: readonly unknown[]): Promise<T> {
+		if (this.#chainId !== undefined && !endpoint.isOfChain) {
+			const chainId = BigInt(await endpoint.client.request({ method: 'eth_chainId' }));
+			if (chainId !== this.#chainId) throw new Error(`it is of chain ${chainId}, this node follows ${this.#chainId}`);
+			endpoint.isOfChain = true;
+		}
+		return await endpoint.client.request({ method, params } as never);
+	}
+
 	/** Asks one endpoint after the other. Errors: ChainError, RangeTooLargeError. */
 	async #ask<T>(method: string, params: readonly unknown[]): Promise<T> {
 		const nowMs = this.#options.nowMs();
@@ -138,7 +166,7 @@ export class ViemReader implements ChainReader {
 		const reasons: string[] = [];
 		for (const endpoint of order) {
 			try {
-				const answer = await endpoint.client.request({ method, params } as never);
+				const answer = await this.#askOne<T>(endpoint, method, params);
 				endpoint.failures = 0;
 				endpoint.avoidedUntilMs = 0;
 				return answer;
@@ -148,6 +176,7 @@ export class ViemReader implements ChainReader {
 				reasons.push(`${hostOf(endpoint.url)}: ${reason}`);
 				// What the contract or the state refuses is not the endpoint's fault.
 				if (method === 'eth_call' && (NO_STATE.test(reason) || /revert/i.test(reason))) continue;
+				endpoint.isOfChain = false;
 				const pauseMs = Math.min(LONGEST_PAUSE_MS, LEAST_PAUSE_MS * 2 ** endpoint.failures);
 				endpoint.failures = Math.min(endpoint.failures + 1, 10);
 				endpoint.avoidedUntilMs = this.#options.nowMs() + pauseMs;

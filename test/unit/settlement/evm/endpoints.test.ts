@@ -26,7 +26,17 @@ async function webPage(): Promise<{ readonly server: Server; readonly url: strin
 
 /** A reader with some of its answers bent. */
 function bent(reader: ChainReader, bends: Partial<ChainReader>): ChainReader {
-	const names = ['chainId', 'head', 'block', 'submissions', 'submissionCount', 'flowRootAfter', 'close'] as const;
+	const names = [
+		'chainId',
+		'head',
+		'block',
+		'submissions',
+		'submissionCount',
+		'flowRootAfter',
+		'opinions',
+		'expect',
+		'close',
+	] as const;
 	const plain = Object.fromEntries(names.map((name) => [name, reader[name].bind(reader)]));
 	return { ...plain, ...bends } as unknown as ChainReader;
 }
@@ -96,6 +106,49 @@ describe('a chain of forty submissions', () => {
 		assert.equal(left, 4);
 		assert.ok(store.troubles.some((trouble) => trouble?.code === 'CHAIN_GAP'));
 		assert.equal(store.troubles.at(-1), undefined, 'it went on again');
+		await store.close();
+	});
+
+	it('is not mistaken for another one: an endpoint of another chain is passed over, and alone takes nothing back', async () => {
+		const other = await startChain(5);
+		await other.fill(3, 1);
+		await other.mine(100);
+		const dataDir = await stores.newDirectory();
+		let store = await openChainStore(stores, chain, {}, dataDir);
+		await assertWhole(store);
+		await store.close();
+		store = await openChainStore(stores, chain, { endpoints: [other.url, chain.url] }, dataDir);
+		await chain.mine(1);
+		await assertWhole(store);
+		await store.close();
+		store = await openChainStore(stores, chain, { endpoints: [other.url] }, dataDir);
+		await until('trouble', () => store.sync.trouble !== undefined);
+		assert.match(store.sync.trouble?.message ?? '', /it is of chain 5, this node follows 31337/);
+		assert.equal(store.settlement.flow().submissions, BLOCKS);
+		assert.deepEqual(store.reverts, []);
+		await store.close();
+		await other.stop();
+	});
+
+	it('keeps a block that half of the endpoints still have', async () => {
+		let isOdd = false;
+		const store = await openChainStore(stores, chain, {
+			wrapReader: (reader) =>
+				bent(reader, {
+					async block(number) {
+						const block = await reader.block(number);
+						return block && isOdd ? { ...block, hash: new Uint8Array(32).fill(3) } : block;
+					},
+					opinions: async (number) => [(await reader.block(number))?.hash, new Uint8Array(32).fill(3)],
+				}),
+		});
+		await assertWhole(store);
+		isOdd = true;
+		await until('trouble', () => store.sync.trouble !== undefined);
+		assert.match(store.sync.trouble?.message ?? '', /disagree about block \d+: 1 of 2 have/);
+		isOdd = false;
+		await until('its end', () => store.sync.trouble === undefined);
+		assert.deepEqual(store.reverts, []);
 		await store.close();
 	});
 
