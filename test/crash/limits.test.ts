@@ -68,7 +68,7 @@ it('with few file descriptors serves on, and answers what it cannot do now; the 
 	t.after(() => rm(home, { recursive: true }));
 	const dataDir = join(home, 'data');
 	const prng = new Prng(1);
-	let node = await startNode(t, [dataDir], 90);
+	let node = await startNode(t, [dataDir], 120);
 	const stored: Content[] = [];
 	for (const sizeBytes of [1000, 700_000, 40_000]) {
 		const content = makeContent(prng, sizeBytes);

@@ -16,6 +16,13 @@ import { put, readBack, type TestStore, useTestStores } from '../../support/test
 const stores = useTestStores();
 const ROLL_BYTES = 300_000;
 
+/** Changes a digit of the identity to another one: only the checksum tells. */
+async function otherDigit(path: string): Promise<void> {
+	const text = await readFile(path, 'latin1');
+	const at = text.indexOf('"storeId":"') + 20;
+	await writeFile(path, `${text.slice(0, at)}${text[at] === '0' ? '1' : '0'}${text.slice(at + 1)}`, 'latin1');
+}
+
 interface Disks {
 	readonly first: string;
 	readonly second: string;
@@ -281,7 +288,7 @@ describe('the directories of a store', () => {
 		let store = await open(disks);
 		const stored = await fill(store, 11);
 		await store.close();
-		for (const spoil of [unlink, (path: string) => flipBit(path, 30)]) {
+		for (const spoil of [unlink, otherDigit]) {
 			await spoil(join(disks.first, 'store.json'));
 			await spoil(join(disks.second, 'volume.json'));
 			store = await open(disks);
