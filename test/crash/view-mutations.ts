@@ -15,7 +15,7 @@ import type { Store } from '../../src/log-layer/store.js';
 import { SEGMENT_BYTES } from '../../src/units.js';
 import { Prng } from '../support/prng.js';
 import { dumpView, type TestStoreOptions } from '../support/test-store.js';
-import { type Acknowledged, makeContent, Oracle } from './oracle.js';
+import { type Acknowledged, type Content, makeContent, Oracle } from './oracle.js';
 import { type SimulatedMachine, toldNothing } from './simulated-machine.js';
 import { firstDifference } from './verify.js';
 import { Violation } from './violation.js';
@@ -259,14 +259,18 @@ const UPLOADS = 60;
 /** Checkpoints that may pass until a copy meets RocksDB in the middle of a flush. */
 const MOST_FLUSHES = 50;
 
-/** Uploads with a checkpoint on the way, and as many behind it. */
+/** Uploads with a checkpoint on the way, and as many behind it; in the end names alone, of which the flow knows nothing. */
 async function fill(store: Store, oracle: Oracle, prng: Prng): Promise<void> {
 	const machine = { io: { crashed: false } } as SimulatedMachine;
+	const again: Content[] = [];
 	for (let count = 0; count < UPLOADS; count++) {
 		const sizeBytes = count % 10 === 0 ? 5 * SEGMENT_BYTES + count : 1 + prng.below(3000);
-		await upload(machine, store, oracle, prng, makeContent(prng, sizeBytes));
+		const content = makeContent(prng, sizeBytes);
+		await upload(machine, store, oracle, prng, content);
 		if (count === UPLOADS / 2) await store.checkpoint();
+		if (count > UPLOADS / 2) again.push(content);
 	}
+	for (const content of again) await upload(machine, store, oracle, prng, content);
 }
 
 /** Gives an older copy the positions of the newer directory, which its clients know all of. */

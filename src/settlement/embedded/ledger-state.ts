@@ -2,6 +2,7 @@
 import { HASH_BYTES } from '../../units.js';
 import { ByteReader, ByteWriter } from '../../bytes.js';
 import type { EpochContext } from '../settlement.js';
+import { MAX_FLOW_SECTORS } from '../flow/submission-rules.js';
 import { EMPTY_HISTORY, firstContext, HISTORY_ROOTS, type RootHistory } from './epochs.js';
 import { genesisHash, type LedgerGenesis, readGenesis, writeGenesis } from './genesis.js';
 import type { FlowHashing } from '../flow/hashing.js';
@@ -81,7 +82,7 @@ export function decodeState(bytes: Uint8Array, hashing: FlowHashing): LedgerStat
 	const blockTimeMs = reader.safeU64('block time');
 	const submissions = reader.safeU64('submissions');
 	const flowLength = reader.u64('flow length');
-	if (flowLength < 1n) reader.fail('the flow has no sectors');
+	if (flowLength < 1n || flowLength > MAX_FLOW_SECTORS) reader.fail(`the flow has ${flowLength} sectors`);
 	const flowRoot = reader.bytes(HASH_BYTES, 'flow root');
 	const frontier = reader.bytes(countDigits(flowLength) * HASH_BYTES, 'frontier');
 	const context = readContext(reader);

@@ -7,7 +7,7 @@
  */
 import { ByteReader, ByteWriter } from '../../bytes.js';
 import { HASH_BYTES } from '../../units.js';
-import { MAX_NODES, SUBMITTER_BYTES } from '../flow/submission-rules.js';
+import { MAX_FLOW_SECTORS, MAX_NODES, SUBMITTER_BYTES } from '../flow/submission-rules.js';
 import { LEDGER_ENTRY_BYTES } from '../journal-records.js';
 import type { SubmissionNode } from '../settlement.js';
 import type { ChainBlock, ChainSubmission } from './chain-submission.js';
@@ -17,7 +17,6 @@ const KIND_GENESIS = 0;
 const KIND_BLOCKS = 1;
 const KIND_REVERT = 2;
 const BLOCKS_HEAD_BYTES = 2 + 8 + HASH_BYTES + 8 + 8 + 2 + HASH_BYTES;
-const MAX_FRONTIER = 64;
 
 /** Bytes that the submissions of one entry may take together, and the most of them. */
 export const ENTRY_SUBMISSION_BYTES = LEDGER_ENTRY_BYTES - BLOCKS_HEAD_BYTES;
@@ -155,7 +154,7 @@ function readRevert(reader: ByteReader): RevertEntry {
 	const submissions = reader.safeU64('submissions');
 	const flowLength = reader.u64('flow length');
 	const frontier = reader.bytes(reader.remaining, 'frontier');
-	if (frontier.length > MAX_FRONTIER * HASH_BYTES) reader.fail('its frontier is too long');
+	if (flowLength < 1n || flowLength > MAX_FLOW_SECTORS) reader.fail(`its flow has ${flowLength} sectors`);
 	return { kind: 'revert', upTo, submissions, flowLength, frontier };
 }
 

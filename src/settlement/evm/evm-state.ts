@@ -2,7 +2,7 @@
 import { ByteReader, ByteWriter } from '../../bytes.js';
 import { HASH_BYTES } from '../../units.js';
 import type { FlowHashing } from '../flow/hashing.js';
-import { SUBMITTER_BYTES } from '../flow/submission-rules.js';
+import { MAX_FLOW_SECTORS, SUBMITTER_BYTES } from '../flow/submission-rules.js';
 import type { ChainBlock } from './chain-submission.js';
 import { type EvmGenesis, readBlock, writeBlock } from './evm-entry.js';
 
@@ -49,7 +49,7 @@ export function decodeEvmState(bytes: Uint8Array, hashing: FlowHashing): EvmStat
 	const submissions = reader.safeU64('submissions');
 	const flowLength = reader.u64('flow length');
 	const frontier = reader.bytes(reader.remaining, 'frontier');
-	if (flowLength < 1n || frontier.length !== digitsOf(flowLength) * HASH_BYTES)
+	if (flowLength > MAX_FLOW_SECTORS || flowLength < 1n || frontier.length !== digitsOf(flowLength) * HASH_BYTES)
 		reader.fail('the frontier does not fit the flow');
 	return { genesis, block, submissions, flowLength, frontier, flowRoot: hashing.flowRoot(flowLength, frontier) };
 }

@@ -10,7 +10,7 @@ export const SUBMITTER_BYTES = 20;
 /** Most subtrees of a submission: their heights decrease strictly and differ by less than 4. */
 export const MAX_NODES = 4;
 /** Longest flow in sectors, so that its tree stays below 64 levels. */
-const MAX_FLOW_SECTORS = 1n << 63n;
+export const MAX_FLOW_SECTORS = 1n << 63n;
 const MAX_LENGTH_BYTES = 1n << 64n;
 const MAX_HEIGHT = 63;
 /** Heights of first and last node differ by less. */

@@ -56,15 +56,22 @@ test('flags win over the environment, the environment over the file, the file ov
 
 test('every setting can be set by its environment variable', () => {
 	for (const setting of SETTINGS) {
-		const other = setting.kind === 'origins' ? 'https://a.example, http://b.example:8080' : '127.0.0.1:7';
+		const isOfAddresses = setting.kind === 'origins' || setting.kind === 'urls';
+		const address = setting.key === 'chain.flowAddress' ? `0x${'5a'.repeat(20)}` : '127.0.0.1:7';
+		const other = isOfAddresses ? 'https://a.example, http://b.example:8080' : address;
 		const text = setting.choices?.[1] ?? (setting.kind === 'integer' ? String(setting.minimum) : other);
 		// One of the two alone is refused.
-		const pair = setting.key.startsWith('tls.') ? { PERIGEE_TLS_CERT: text, PERIGEE_TLS_KEY: text } : {};
+		const chain = { PERIGEE_CHAIN_ENDPOINTS: 'http://b.example', PERIGEE_CHAIN_FLOW_ADDRESS: `0x${'11'.repeat(20)}` };
+		const pair = setting.key.startsWith('tls.')
+			? { PERIGEE_TLS_CERT: text, PERIGEE_TLS_KEY: text }
+			: setting.key.startsWith('chain.')
+				? chain
+				: {};
 		const config = loadConfig({ env: { ...pair, [setting.variable]: text } });
 		const found = setting.key.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], config);
 		const wanted = ['dataDir', 'auth.tokensFile', 'tls.cert', 'tls.key'].includes(setting.key)
 			? resolve(text)
-			: setting.kind === 'origins'
+			: isOfAddresses
 				? ['https://a.example', 'http://b.example:8080']
 				: setting.kind === 'paths'
 					? [resolve('127.0.0.1'), resolve('7')]
