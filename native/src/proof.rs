@@ -77,13 +77,14 @@ fn check_position(geometry: &Geometry, index: u64, proof: &Proof, check_padding:
             return Err(Refusal::Position);
         }
         let half = left.next_power_of_two() / 2;
+        let sibling_position = if *is_left { position + half } else { position };
+        // Padding is less than the power of two that the file's length is rounded up to a multiple of (spec log-layer
+        // §1.2), so a subtree of nothing but padding is complete.
+        let zero = zero_hash(half.ilog2() as usize + 10).map_err(|_| Refusal::Position)?;
+        if check_padding && sibling_position >= geometry.segments && *sibling != zero {
+            padding = Err(Refusal::Padding);
+        }
         if *is_left {
-            // Padding is less than the power of two that the file's length is rounded up to a multiple of (spec log-layer
-            // §1.2), so a subtree of nothing but padding is complete.
-            let zero = zero_hash(half.ilog2() as usize + 10).map_err(|_| Refusal::Position)?;
-            if check_padding && position + half >= geometry.segments && *sibling != zero {
-                padding = Err(Refusal::Padding);
-            }
             left = half;
         } else {
             position += half;
@@ -92,6 +93,10 @@ fn check_position(geometry: &Geometry, index: u64, proof: &Proof, check_padding:
     }
     if left != 1 || position != index {
         return Err(Refusal::Position);
+    }
+    let zero = zero_hash(10).map_err(|_| Refusal::Position)?;
+    if check_padding && index >= geometry.segments && proof.lemma[0] != zero {
+        padding = Err(Refusal::Padding);
     }
     padding
 }
