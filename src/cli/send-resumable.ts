@@ -26,9 +26,7 @@ const PAUSES_MS = [200, 1000, 3000, 10_000];
 export async function sendResumable(client: NodeClient, file: LocalFile): Promise<UploadAnswer> {
 	const note = await UploadNote.of(client.name, file.source, [file.name, file.type ?? '']);
 	const upload = new ResumableSend(client, file, note);
-	const answer = await upload.run();
-	await note.remove();
-	return answer;
+	return await upload.run();
 }
 
 class ResumableSend {
@@ -70,6 +68,8 @@ class ResumableSend {
 			}
 		}
 		await this.#hashRest();
+		// The node has all of it: should it be other content than the file has now, the next run begins anew.
+		await this.#note.remove();
 		return this.#check(stored);
 	}
 

@@ -3,9 +3,10 @@
  * there. A note is a help, not a need: one that cannot be read or written costs sending from the beginning.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { makeDirectories } from './make-directories.js';
 
 const ADDRESS = /^\/v1\/tus\/[A-Za-z0-9_-]{32}$/;
 
@@ -31,7 +32,7 @@ export class UploadNote {
 	}
 
 	async write(address: string): Promise<void> {
-		await mkdir(join(this.#path, '..'), { recursive: true, mode: 0o700 }).catch(() => undefined);
+		await makeDirectories(dirname(this.#path), 0o700).catch(() => undefined);
 		// Whoever knows the address may send to it.
 		await writeFile(this.#path, `${address}\n`, { mode: 0o600 }).catch(() => undefined);
 	}
