@@ -15,6 +15,8 @@ export interface ChainStoreOptions extends TestStoreOptions {
 	readonly endpoints?: readonly string[];
 	readonly confirmations?: number;
 	readonly pageBlocks?: number;
+	/** Of one question. */
+	readonly timeoutMs?: number;
 	/** Puts something between the node and the chain. */
 	readonly wrapReader?: (reader: ChainReader) => ChainReader;
 }
@@ -39,7 +41,7 @@ export async function openChainStore(
 	const plain = new ViemReader({
 		endpoints: options.endpoints ?? [chain.url],
 		flowAddress: chain.flowAddress,
-		timeoutMs: 5000,
+		timeoutMs: options.timeoutMs ?? 5000,
 		nowMs: () => Date.now(),
 	});
 	const reader = options.wrapReader?.(plain) ?? plain;

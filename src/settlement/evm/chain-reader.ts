@@ -30,6 +30,7 @@ export interface ChainReader {
 	submissionCount(at: number): Promise<number | undefined>;
 	/** The contract's flow root after a submission; undefined when it does not tell. */
 	flowRootAfter(txSeq: number): Promise<Uint8Array | undefined>;
+	/** What was asked fails; nothing is asked any more. */
 	close(): void;
 }
 

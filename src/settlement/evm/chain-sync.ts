@@ -111,8 +111,8 @@ export class ChainSync implements ChainFollower {
 	async close(): Promise<void> {
 		this.#isClosing = true;
 		this.#wake?.resolve();
-		await this.#running;
 		this.#reader.close();
+		await this.#running;
 	}
 
 	async #run(): Promise<void> {
@@ -122,6 +122,7 @@ export class ChainSync implements ChainFollower {
 				if (await this.#step()) pauseMs = 0;
 				failures = 0;
 			} catch (error) {
+				if (this.#isClosing) return;
 				this.#tell(troubleOf(error));
 				if (this.#trouble?.isFinal) return;
 				pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2 ** Math.min(failures++, 10));

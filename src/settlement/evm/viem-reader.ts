@@ -2,6 +2,7 @@
  * Asks the endpoints of a chain with viem. An endpoint that fails is left for a while and the next one is asked, so that one that is down, limits
  * its rate or answers with a web page stops nothing; when none answers, the error names each with its reason.
  */
+import { setMaxListeners } from 'node:events';
 import { createPublicClient, hexToBytes, http, numberToHex, type Hex, type PublicClient } from 'viem';
 import {
 	ChainError,
@@ -55,10 +56,13 @@ interface RpcBlock {
 export class ViemReader implements ChainReader {
 	readonly #options: ViemReaderOptions;
 	readonly #endpoints: readonly Endpoint[];
+	readonly #closed = new AbortController();
 	#chainId: bigint | undefined;
 
 	constructor(options: ViemReaderOptions) {
 		this.#options = options;
+		// Each question on its way listens; near the head there are as many as blocks.
+		setMaxListeners(0, this.#closed.signal);
 		this.#endpoints = options.endpoints.map((url) => ({
 			url,
 			client: createPublicClient({ transport: http(url, { retryCount: 0, timeout: options.timeoutMs }) }),
@@ -132,7 +136,7 @@ export class ViemReader implements ChainReader {
 	}
 
 	close(): void {
-		// Requests on their way end by themselves; nothing is kept open between them.
+		this.#closed.abort();
 	}
 
 	/** A call of the contract; undefined when it has no such function, or the endpoint not that state. */
@@ -150,11 +154,23 @@ export class ViemReader implements ChainReader {
 	/** Errors: whatever viem says; an Error when the endpoint is of another chain. */
 	async #askOne<T>(endpoint: Endpoint, method: string, params: readonly unknown[]): Promise<T> {
 		if (this.#chainId !== undefined && !endpoint.isOfChain) {
-			const chainId = BigInt(await endpoint.client.request({ method: 'eth_chainId' }));
+			const chainId = BigInt(await this.#unlessClosed(endpoint.client.request({ method: 'eth_chainId' })));
 			if (chainId !== this.#chainId) throw new Error(`it is of chain ${chainId}, this node follows ${this.#chainId}`);
 			endpoint.isOfChain = true;
 		}
-		return await endpoint.client.request({ method, params } as never);
+		return await this.#unlessClosed<T>(endpoint.client.request({ method, params } as never));
+	}
+
+	/** Who stops does not wait for an endpoint that is silent. Errors: ChainError, and those of the request. */
+	#unlessClosed<T>(request: Promise<T>): Promise<T> {
+		const { signal } = this.#closed;
+		return new Promise((resolve, reject) => {
+			const stop = (): void => reject(new ChainError('the node stops'));
+			if (signal.aborted) stop();
+			signal.addEventListener('abort', stop, { once: true });
+			const settled = (): void => signal.removeEventListener('abort', stop);
+			request.then(resolve, reject).finally(settled);
+		});
 	}
 
 	/** Asks one endpoint after the other. Errors: ChainError, RangeTooLargeError. */

@@ -1,7 +1,7 @@
 /** Endpoints that fail, lag, or do not tell all: nothing is skipped, and it is always said what is waited for. */
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { fileRoot } from '../../../../src/native/addon.js';
 import { ChainError, type ChainReader, RangeTooLargeError } from '../../../../src/settlement/evm/chain-reader.js';
@@ -86,6 +86,23 @@ describe('a chain of forty submissions', () => {
 			await until('most of it', () => store.settlement.flow().submissions > 20);
 			await store.close();
 		});
+
+	it('is left at once by a node that stops, however silent its endpoint is', async () => {
+		const sockets: Socket[] = [];
+		const silent = createTcpServer((socket) => void sockets.push(socket));
+		await new Promise<void>((resolve) => void silent.listen(0, '127.0.0.1', resolve));
+		const dataDir = await stores.newDirectory();
+		let store = await openChainStore(stores, chain, {}, dataDir);
+		await assertWhole(store);
+		await store.close();
+		const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+		store = await openChainStore(stores, chain, { endpoints: [url], timeoutMs: 600_000 }, dataDir);
+		await until('a question', () => sockets.length > 0);
+		await store.close();
+		assert.deepEqual(store.troubles, []);
+		for (const socket of sockets) socket.destroy();
+		silent.close();
+	});
 
 	it('is read again where logs were left out, and no submission is skipped', async () => {
 		let left = 0;
