@@ -38,7 +38,8 @@ export async function upload(files: readonly string[], options: UploadVerbOption
 
 async function uploadOne(target: Target, file: string, options: UploadVerbOptions): Promise<UploadResult> {
 	const isInput = file === '-';
-	const sizeBytes = isInput ? undefined : await sizeOfFile(file);
+	// Pipes have no size.
+	const sizeBytes = isInput ? undefined : (await sizeOfFile(file)) || undefined;
 	const name = options.name ?? (isInput ? '' : basename(file));
 	const progress = await startProgress(options, file, sizeBytes);
 	try {
