@@ -36,7 +36,7 @@ function send(body: ReadableStream<Uint8Array> | Blob, outgoing: ClientRequest):
 	};
 	sending()
 		.catch((error: unknown) => outgoing.destroy(error as Error))
-		.finally(() => reader.cancel())
+		.then(() => reader.cancel())
 		// Whoever reads the content has heard of its end.
 		.catch(() => undefined);
 }

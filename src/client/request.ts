@@ -77,7 +77,7 @@ export class Requests {
 	readonly #token: string | undefined;
 	readonly #fetch: Fetch;
 
-	constructor({ node, token, fetch: given = fetch as Fetch }: ClientOptions) {
+	constructor({ node, token, fetch: given = fetch }: ClientOptions) {
 		this.#base = new URL(node);
 		if (!this.#base.pathname.endsWith('/')) this.#base.pathname += '/';
 		this.#token = token;

@@ -206,10 +206,12 @@ export function checkPieceBytes(pieceBytes: number, content: Content): void {
 		);
 }
 
-/** Errors: RequestError BAD_NAME. */
+/** Names that no address can say, and that no node takes. Errors: RequestError BAD_NAME. */
 export function checkName(name: string): void {
-	if (/\p{Surrogate}/u.test(name))
-		throw new RequestError('the name has half a character in it (a lone surrogate), which no UTF-8 can say', {
-			code: 'BAD_NAME',
-		});
+	const isPlace = name === '.' || name === '..';
+	if (!isPlace && !/\p{Surrogate}/u.test(name)) return;
+	throw new RequestError(`${JSON.stringify(name)} is no name of a file.`, {
+		code: 'BAD_NAME',
+		hint: 'Use at most 1,024 bytes of UTF-8 without control characters; "." and ".." mean places.',
+	});
 }

@@ -53,8 +53,6 @@ export async function uploadAtOnce(
 ): Promise<UploadResult> {
 	const { name = '', type = typeOf(content), expectedRoot, signal, onProgress } = options;
 	checkName(name);
-	// Such a name stands in no address: it would mean a place in the path.
-	if (name === '.' || name === '..') return uploadResumably(requests, content, options);
 	const total = sizeOf(content) ?? options.size;
 	let sent = 0;
 	// Not every `fetch` leaves off reading a body that nobody wants any more.
