@@ -9,6 +9,7 @@ import { eachAtOnce } from './at-once.js';
 import { CliError } from './exit-codes.js';
 import { fetchInto, wrongContent } from './fetch-file.js';
 import { hashFile } from './local-file.js';
+import { makeDirectories } from './make-directories.js';
 import type { NodeClient } from './node-client.js';
 import type { OutputOptions } from './output.js';
 import { alreadyThere, PartFiles } from './part-files.js';
@@ -70,7 +71,7 @@ export async function downloadDirectory(
 	}
 	const found = await stat(directory).catch(() => undefined);
 	if (found && !found.isDirectory()) throw noDirectory(directory);
-	await mkdir(directory, { recursive: true });
+	await makeDirectories(directory);
 	// Each stands behind the one that it lies in.
 	for (const target of directories) await makeDirectory(target);
 	const bytes = files.reduce((sum, { node }) => sum + node.size, 0);

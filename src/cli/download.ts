@@ -19,11 +19,6 @@ export interface DownloadVerbOptions extends NodeOptions, UnpackOptions {
 	readonly out?: string;
 }
 
-interface FileAnswer {
-	readonly size: number;
-	readonly name: string;
-}
-
 /** Fetches a file, or with `--out` a directory. A file appears under its name whole and verified, or not at all. */
 export async function download(rootText: string, options: DownloadVerbOptions): Promise<void> {
 	const root = rootArgument(rootText);
@@ -39,7 +34,7 @@ export async function download(rootText: string, options: DownloadVerbOptions): 
 			printResult(options, result, out);
 			return;
 		}
-		const info = await client.getJson<FileAnswer>(`/v1/files/${root}/info`);
+		const info = await client.api.info(root);
 		if (!Number.isSafeInteger(info.size) || info.size < 1) {
 			throw new CliError('failure', 'the node tells no size of the file', {
 				hint: 'Is this the address of a Perigee node?',

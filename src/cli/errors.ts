@@ -15,7 +15,7 @@ export async function listErrors(options: ErrorsVerbOptions): Promise<void> {
 	try {
 		let after: number | undefined = 0;
 		while (after !== undefined) {
-			const page: Page = await client.getJson<Page>(
+			const page: Page = await client.requests.json<Page>(
 				`/v1/admin/errors?after=${after}&limit=${LIMITS.damagePageEntries}`,
 			);
 			for (const entry of page.errors) printResult(options, entry, printable(textOf(entry)));

@@ -1,9 +1,11 @@
 /** Content of a node into an open file, checked against its data roots. */
 import type { FileHandle } from 'node:fs/promises';
+import { RequestError } from '../client/request.js';
 import { type DataRoot, SEGMENT_BYTES } from '../units.js';
 import { CliError } from './exit-codes.js';
 import { finishHash } from './local-file.js';
 import type { NodeClient } from './node-client.js';
+import { asCliFailure } from './request-failure.js';
 import { RootStream } from './root-stream.js';
 
 export interface WantedContent {
@@ -21,21 +23,20 @@ const SEGMENTS_ASKED = 16;
 /** Appends the content to the file, and answers its size. Errors: CliError; `verification` when it has another root or size. */
 export async function fetchInto(file: Pick<FileHandle, 'writeFile'>, wanted: WantedContent): Promise<number> {
 	const { client, root, onBytes } = wanted;
-	const answer = await client.get(`/v1/files/${root}`);
-	const sizeBytes = wanted.sizeBytes ?? Number(answer.headers['content-length'] ?? 0);
+	const { size, bytes } = await client.api.unverified(root);
+	const sizeBytes = wanted.sizeBytes ?? size ?? 0;
 	const hash = new RootStream(sizeBytes);
 	try {
-		for await (const chunk of answer as AsyncIterable<Buffer>) {
+		for await (const chunk of bytes) {
 			hash.update(chunk);
 			if (hash.sizeBytes > sizeBytes) throw wrongContent(root, `more than ${sizeBytes} bytes came`);
 			await file.writeFile(chunk);
 			onBytes(chunk.length);
 		}
 	} catch (error) {
-		if (error instanceof CliError || (error as NodeJS.ErrnoException).path !== undefined) throw error;
-		const { code, syscall } = error as NodeJS.ErrnoException;
-		if (syscall === 'write' && code !== 'EPIPE') throw error;
-		throw await brokenOff(wanted, sizeBytes, hash.sizeBytes, error);
+		// Anything else is ours: wrong content, or a file that cannot be written.
+		if (!(error instanceof RequestError)) throw error;
+		throw await brokenOff(wanted, sizeBytes, hash.sizeBytes, error.cause ?? error);
 	}
 	if (hash.sizeBytes < sizeBytes) {
 		const cause = new Error(`only ${hash.sizeBytes} of ${sizeBytes} bytes came`);
@@ -55,13 +56,15 @@ async function brokenOff(
 	sizeBytes: number,
 	gotBytes: number,
 	cause: unknown,
-): Promise<CliError> {
+): Promise<Error> {
 	const from = Math.floor(gotBytes / SEGMENT_BYTES);
 	const end = Math.min(Math.ceil(sizeBytes / SEGMENT_BYTES), from + SEGMENTS_ASKED);
 	for (let segment = from; segment < end; segment++) {
 		try {
-			(await client.get(`/v1/files/${root}/segments/${segment}`)).resume();
-		} catch (error) {
+			const answer = await client.requests.ask(`/v1/files/${root}/segments/${segment}`);
+			await answer.body?.cancel();
+		} catch (caught) {
+			const error = asCliFailure(caught);
 			if (!(error instanceof CliError) || error.code === undefined) break;
 			const { exit, message, hint, code } = error;
 			const what = `the node broke off after ${gotBytes} of ${sizeBytes} bytes: ${message}`;

@@ -8,10 +8,10 @@ export interface InfoVerbOptions extends NodeOptions, OutputOptions {}
 
 /** Prints the answer of `…/info`, as JSON or one `key: value` a line. */
 export async function info(what: string, options: InfoVerbOptions): Promise<void> {
-	const path = /^[0-9]{1,15}$/.test(what) ? `/v1/submissions/${Number(what)}` : `/v1/files/${rootOrSequence(what)}`;
+	const file = /^[0-9]{1,15}$/.test(what) ? Number(what) : rootOrSequence(what);
 	const client = connectNode(options);
 	try {
-		const answer = await client.getJson<Record<string, unknown>>(`${path}/info`);
+		const answer = typeof file === 'number' ? await client.api.submission(file) : await client.api.info(file);
 		const lines = Object.entries(answer).map(([key, value]) => `${key}: ${shown(value)}`);
 		printResult(options, answer, lines.join('\n'));
 	} finally {

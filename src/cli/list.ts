@@ -1,6 +1,5 @@
 /** `perigee ls`: the files that a node knows. */
-import type { Static } from 'typebox';
-import type { FILE_LIST } from '../api/rest/schemas.js';
+import type { ListedFile } from '../client/client.js';
 import { CliError } from './exit-codes.js';
 import { connectNode, type NodeOptions } from './node-client.js';
 import { isInDirectory, listDirectory } from './list-directory.js';
@@ -14,32 +13,18 @@ export interface ListVerbOptions extends NodeOptions, OutputOptions {
 	readonly limit?: string;
 }
 
-type Page = Static<typeof FILE_LIST>;
-
-/** Entries that are asked for at once: with the longest names still a short answer. */
-const PAGE_ENTRIES = 100;
-
 /** Prints one line for each file whose name begins with `prefix`: root, sequence number, bytes, time, name. A root names a directory instead. */
 export async function list(prefix: string, options: ListVerbOptions): Promise<void> {
 	if (isInDirectory(prefix)) {
 		await listDirectory(prefix, options);
 		return;
 	}
+	const { newest = false, submissions = false } = options;
+	const limit = limitOf(options);
 	const client = connectNode(options);
-	const query = new URLSearchParams({ prefix, order: options.newest ? 'desc' : 'asc' });
-	if (!options.deleted) query.set('deleted', 'false');
-	const path = options.submissions ? '/v1/submissions' : '/v1/files';
 	try {
-		let left = limitOf(options);
-		let cursor: string | undefined = '';
-		while (cursor !== undefined && left > 0) {
-			query.set('limit', String(Math.min(PAGE_ENTRIES, left)));
-			if (cursor !== '') query.set('cursor', cursor);
-			const page: Page = await client.getJson<Page>(`${path}?${query.toString()}`);
-			for (const file of page.files) printResult(options, file, lineOf(file));
-			left -= page.files.length;
-			cursor = page.next;
-		}
+		const query = { prefix, newestFirst: newest, submissions, ...(options.deleted ? {} : { deleted: false }), limit };
+		for await (const file of client.api.list(query)) printResult(options, file, lineOf(file));
 	} finally {
 		client.close();
 	}
@@ -52,7 +37,7 @@ function limitOf({ limit }: ListVerbOptions): number {
 	throw new CliError('usage', `"${limit}" is no number of lines`, { hint: 'Write a whole number from 1.' });
 }
 
-function lineOf({ root, txSeq, size, uploadedAt, name, finalized, deleted }: Page['files'][number]): string {
+function lineOf({ root, txSeq, size, uploadedAt, name, finalized, deleted }: ListedFile): string {
 	const state = deleted ? ' (deleted)' : finalized ? '' : ' (not whole here)';
 	return `${root} ${String(txSeq).padStart(8)} ${String(size).padStart(14)} ${uploadedAt} ${printable(name)}${state}`;
 }

@@ -20,8 +20,10 @@ export interface HashedFile {
 }
 
 /** The bytes of a file of about this size, in pieces that are not larger than it needs. */
-export function readLocal(path: string, sizeBytes = READ_BYTES): Readable {
-	return createReadStream(path, { highWaterMark: Math.min(Math.max(sizeBytes, LEAST_READ_BYTES), READ_BYTES) });
+export function readLocal(path: string, sizeBytes = READ_BYTES, from = 0): Readable {
+	const highWaterMark = Math.min(Math.max(sizeBytes - from, LEAST_READ_BYTES), READ_BYTES);
+	// Pipes cannot be read from an offset, not even from their beginning.
+	return createReadStream(path, { highWaterMark, ...(from > 0 && { start: from }) });
 }
 
 /** Size of a regular file of at least one byte. */
@@ -54,9 +56,13 @@ export async function hashFile(path: string, options: OutputOptions): Promise<Ha
 
 /** What the stream has hashed. */
 export function finishHash(hash: RootStream, path: string): HashedFile {
-	if (hash.sizeBytes === 0) throw new CliError('usage', `${path}: an empty file has no data root`);
+	if (hash.sizeBytes === 0) throw emptyFile(path);
 	const { root, nodes } = hash.finish();
 	return { root: rootFromBytes(root), sizeBytes: hash.sizeBytes, nodes };
+}
+
+export function emptyFile(label: string): CliError {
+	return new CliError('usage', `${label}: an empty file has no data root`);
 }
 
 export function changedWhileRead(label: string): CliError {
@@ -67,6 +73,13 @@ export function changedWhileRead(label: string): CliError {
 export function otherRoot(label: string, computed: unknown, root: DataRoot): CliError {
 	return new CliError('verification', `${label}: the node computed ${String(computed)}, but the file has ${root}`, {
 		hint: 'The file was damaged on its way, or changed while it was read; send it again.',
+	});
+}
+
+/** The node refused content, since it has another data root than the file. */
+export function otherContent(label: string, root: DataRoot): CliError {
+	return new CliError('verification', `${label}: what came to the node has not the file's data root ${root}`, {
+		hint: 'The file was damaged on its way, or changed while it was read; nothing was stored. Send it again.',
 	});
 }
 

@@ -1,6 +1,7 @@
 /** Manners of all verbs: results on standard output, everything else on standard error, JSON where it was asked for. */
 import { PerigeeError, ERRORS } from '../errors.js';
 import { CliError, EXIT_CODES } from './exit-codes.js';
+import { asCliFailure } from './request-failure.js';
 
 export interface OutputOptions {
 	readonly json?: boolean;
@@ -19,7 +20,7 @@ export function printable(text: string): string {
 
 /** Tells what failed and answers the exit code. */
 export function reportFailure(error: unknown, json: boolean): number {
-	const failure = asCliError(error);
+	const failure = asCliError(asCliFailure(error));
 	const { code: exitCode } = EXIT_CODES[failure.exit];
 	if (json) {
 		const { message, hint, code } = failure;

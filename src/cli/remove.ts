@@ -11,8 +11,7 @@ export async function remove(roots: readonly string[], options: RemoveVerbOption
 	const client = connectNode(options);
 	try {
 		for (const root of checked) {
-			const answer = await client.ask('DELETE', `/v1/files/${root}`);
-			answer.resume();
+			await client.api.remove(root);
 			printResult(options, { root, deleted: true }, root);
 		}
 	} finally {

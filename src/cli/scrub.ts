@@ -1,7 +1,7 @@
 /** `perigee scrub start|pause|status`: the scrub of a running node. */
 import type { Static } from 'typebox';
 import type { SCRUB_STATE } from '../api/admin/definitions.js';
-import { type AdminOptions, connectAdmin, readJson } from './node-client.js';
+import { type AdminOptions, connectAdmin } from './node-client.js';
 import { type OutputOptions, printResult, printable } from './output.js';
 
 export interface ScrubVerbOptions extends AdminOptions, OutputOptions {}
@@ -15,7 +15,7 @@ export async function scrub(action: ScrubAction, options: ScrubVerbOptions): Pro
 	const client = connectAdmin(options);
 	try {
 		const path = action === 'status' ? '/v1/admin/scrub' : `/v1/admin/scrub/${action}`;
-		const state = await readJson<ScrubState>(await client.ask(action === 'status' ? 'GET' : 'POST', path));
+		const state = await client.requests.json<ScrubState>(path, { method: action === 'status' ? 'GET' : 'POST' });
 		printResult(options, state, textOf(state).map(printable).join('\n'));
 	} finally {
 		client.close();

@@ -1,9 +1,8 @@
 /** `perigee ping` and `perigee status`: whether a node answers, and how it is. */
-import type { Static } from 'typebox';
-import type { FLOW_STATE, LIVENESS, READINESS } from '../api/rest/schemas.js';
 import { CliError } from './exit-codes.js';
-import { connectNode, type NodeClient, type NodeOptions, readJson } from './node-client.js';
+import { connectNode, type NodeOptions } from './node-client.js';
 import { type OutputOptions, printable, printResult } from './output.js';
+import { asCliFailure } from './request-failure.js';
 
 export interface StatusVerbOptions extends NodeOptions, OutputOptions {}
 
@@ -12,9 +11,9 @@ export async function ping(options: StatusVerbOptions): Promise<void> {
 	const client = connectNode(options);
 	try {
 		// The first answer pays for the connection, and for code that was never used.
-		await client.getJson('/health/live');
+		await client.api.live();
 		const startMs = performance.now();
-		const { version } = await client.getJson<Static<typeof LIVENESS>>('/health/live');
+		const { version } = await client.api.live();
 		const milliseconds = Number((performance.now() - startMs).toFixed(2));
 		const node = client.name;
 		printResult(options, { node, version, milliseconds }, `${node}: ${milliseconds} ms, version ${printable(version)}`);
@@ -27,12 +26,13 @@ export async function ping(options: StatusVerbOptions): Promise<void> {
 export async function status(options: StatusVerbOptions): Promise<void> {
 	const client = connectNode(options);
 	try {
-		const { version } = await client.getJson<Static<typeof LIVENESS>>('/health/live');
-		const { ready, reasons } = await readiness(client);
+		const { version } = await client.api.live();
+		const { ready, reasons } = await client.api.ready();
 		// While a node mends its index it knows no flow.
-		const flow = await client.getJson<Static<typeof FLOW_STATE>>('/v1/flow').catch((error: unknown) => {
-			if (error instanceof CliError && error.exit === 'busy') return undefined;
-			throw error;
+		const flow = await client.api.flow().catch((error: unknown) => {
+			const failure = asCliFailure(error);
+			if (failure instanceof CliError && failure.exit === 'busy') return undefined;
+			throw failure;
 		});
 		const state = { node: client.name, version, ready, ...(flow && { flow }), reasons };
 		const lines = [
@@ -48,11 +48,4 @@ export async function status(options: StatusVerbOptions): Promise<void> {
 	} finally {
 		client.close();
 	}
-}
-
-async function readiness(client: NodeClient): Promise<Static<typeof READINESS>> {
-	const { outgoing, answer } = client.begin({ method: 'GET', path: '/health/ready' });
-	outgoing.end();
-	// 503 says the same in its body.
-	return readJson<Static<typeof READINESS>>(await answer);
 }

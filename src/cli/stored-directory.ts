@@ -1,5 +1,10 @@
 /** The tree of a stored directory, fetched from a node and checked against its root. */
-import { decodeDirectory, type DirectoryNode } from '../api/rest/directory-metadata.js';
+import {
+	decodeDirectory,
+	DIRECTORY_HEAD_BYTES,
+	type DirectoryNode,
+	isDirectoryHead,
+} from '../api/rest/directory-metadata.js';
 import { ERRORS, PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import type { DataRoot } from '../units.js';
@@ -13,9 +18,11 @@ export async function fetchDirectory(client: NodeClient, root: DataRoot): Promis
 	let bytes = 0;
 	const memory = {
 		async writeFile(chunk: unknown): Promise<void> {
-			bytes += (chunk as Buffer).length;
-			if (bytes > LIMITS.directoryMetadataBytes) throw asCli(new PerigeeError('DIRECTORY_TOO_LARGE'), root);
 			chunks.push(chunk as Buffer);
+			bytes += (chunk as Buffer).length;
+			if (bytes <= LIMITS.directoryMetadataBytes) return;
+			const isDirectory = isDirectoryHead(Buffer.concat(chunks.slice(0, DIRECTORY_HEAD_BYTES)));
+			throw asCli(new PerigeeError(isDirectory ? 'DIRECTORY_TOO_LARGE' : 'NOT_A_DIRECTORY'), root);
 		},
 	};
 	await fetchInto(memory, { client, root, sizeBytes: undefined, onBytes() {} });

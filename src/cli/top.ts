@@ -1,11 +1,10 @@
 /** `perigee top`: how a node does, again and again. */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Static } from 'typebox';
-import type { READINESS } from '../api/rest/schemas.js';
+import { textOf } from '../client/request.js';
 import { LIMITS } from '../limits.js';
 import { CliError } from './exit-codes.js';
-import { connectNode, type NodeClient, type NodeOptions, readJson, readText } from './node-client.js';
+import { connectNode, type NodeClient, type NodeOptions } from './node-client.js';
 import { type NodeState, nodeStateOf, type Scrape } from './node-state.js';
 import { type OutputOptions, printable } from './output.js';
 import { Samples } from './prometheus-text.js';
@@ -78,12 +77,9 @@ async function isTimeUp(ms: number, signal: AbortSignal): Promise<boolean> {
 }
 
 async function scrapeOf(client: NodeClient): Promise<Scrape> {
-	const text = await readText(await client.get('/metrics'), LIMITS.clientMetricsBytes);
+	const text = await textOf(await client.requests.ask('/metrics'), undefined, LIMITS.clientMetricsBytes);
 	const atMs = Date.now();
-	// 503 says the same in its body.
-	const { outgoing, answer } = client.begin({ method: 'GET', path: '/health/ready' });
-	outgoing.end();
-	return { samples: new Samples(text), health: await readJson<Static<typeof READINESS>>(await answer), atMs };
+	return { samples: new Samples(text), health: await client.api.ready(), atMs };
 }
 
 /** Of a live view no more than fits; of text a blank line behind each refresh. */

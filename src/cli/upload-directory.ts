@@ -7,14 +7,15 @@ import { LIMITS } from '../limits.js';
 import type { DataRoot } from '../units.js';
 import { eachAtOnce } from './at-once.js';
 import { CliError } from './exit-codes.js';
-import type { NodeClient } from './node-client.js';
+import type { UploadResult } from '../client/upload.js';
 import { startProgress } from './progress.js';
-import { sendFile, type UploadAnswer } from './send-file.js';
+import { asCliFailure } from './request-failure.js';
+import { sendFile, type Target } from './send-file.js';
 import type { UploadVerbOptions } from './upload.js';
 import { type FoundEntry, walkDirectory } from './walk-directory.js';
 
 /** The upload of the metadata, and what the directory holds. */
-export interface DirectoryAnswer extends UploadAnswer {
+export interface DirectoryAnswer extends UploadResult {
 	readonly directory: {
 		readonly files: number;
 		readonly directories: number;
@@ -29,7 +30,7 @@ const SOME_ROOT = `0x${'00'.repeat(32)}` as DataRoot;
 
 /** Sends a directory. What was sent before a failure stays with the node, and is not submitted again. */
 export async function uploadDirectory(
-	client: NodeClient,
+	target: Target,
 	directory: string,
 	options: UploadVerbOptions,
 ): Promise<DirectoryAnswer> {
@@ -47,18 +48,18 @@ export async function uploadDirectory(
 			const { type } = options;
 			const file = { source, label: source, name: basename(path), type, sizeBytes, onSent: progress.add };
 			try {
-				roots.set(path, (await sendFile(client, file)).root as DataRoot);
+				roots.set(path, (await sendFile(target, file)).root as DataRoot);
 			} catch (error) {
 				// The others need not go on.
-				client.close();
-				throw named(error, source);
+				target.client.close();
+				throw named(asCliFailure(error), source);
 			}
 		});
 	} finally {
 		progress.stop();
 	}
 	const metadata = metadataOf(entries, (path) => roots.get(path) ?? SOME_ROOT);
-	const answer = await sendFile(client, {
+	const answer = await sendFile(target, {
 		source: metadata,
 		label: directory,
 		name: options.name ?? basename(resolve(directory)),

@@ -7,22 +7,48 @@ import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { makeDirectories } from './make-directories.js';
+import type { OutputOptions } from './output.js';
 
-const ADDRESS = /^\/v1\/tus\/[A-Za-z0-9_-]{32}$/;
+const ADDRESS = /^https?:\/\/\S+\/v1\/tus\/[A-Za-z0-9_-]{32}$/;
 
-export class UploadNote {
-	readonly #path: string;
+/** Notes of uploads to one node. */
+export class UploadNotes {
+	readonly #node: string;
+	readonly #isQuiet: boolean;
+	#hasWarned = false;
 
-	private constructor(path: string) {
-		this.#path = path;
+	constructor(node: string, { quiet, json }: OutputOptions) {
+		this.#node = node;
+		this.#isQuiet = quiet === true || json === true;
 	}
 
 	/** Of a file as it is now, and everything that the upload says of it: a file that was changed has another note. */
-	static async of(node: string, file: string, says: readonly string[]): Promise<UploadNote> {
+	async of(file: string, says: readonly string[]): Promise<UploadNote> {
 		const { size, mtimeMs } = await stat(file);
-		const key = JSON.stringify([node, resolve(file), size, mtimeMs, ...says]);
+		const key = JSON.stringify([this.#node, resolve(file), size, mtimeMs, ...says]);
 		const state = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
-		return new UploadNote(join(state, 'perigee', 'uploads', createHash('sha256').update(key).digest('hex')));
+		const path = join(state, 'perigee', 'uploads', createHash('sha256').update(key).digest('hex'));
+		return new UploadNote(path, (error) => this.#warn(dirname(path), error));
+	}
+
+	#warn(directory: string, error: unknown): void {
+		if (this.#hasWarned || this.#isQuiet) return;
+		this.#hasWarned = true;
+		const { code, message } = error as NodeJS.ErrnoException;
+		process.stderr.write(
+			`perigee: ${directory} cannot be written (${code ?? message}): an upload that breaks off begins anew in the next run\n`,
+		);
+	}
+}
+
+export class UploadNote {
+	readonly #path: string;
+	readonly #failed: (error: unknown) => void;
+
+	/** `failed`: told why the note could not be written. */
+	constructor(path: string, failed: (error: unknown) => void) {
+		this.#path = path;
+		this.#failed = failed;
 	}
 
 	/** Address of the upload on its node; undefined when none is noted. */
@@ -32,9 +58,13 @@ export class UploadNote {
 	}
 
 	async write(address: string): Promise<void> {
-		await makeDirectories(dirname(this.#path), 0o700).catch(() => undefined);
-		// Whoever knows the address may send to it.
-		await writeFile(this.#path, `${address}\n`, { mode: 0o600 }).catch(() => undefined);
+		try {
+			await makeDirectories(dirname(this.#path), 0o700);
+			// Whoever knows the address may send to it.
+			await writeFile(this.#path, `${address}\n`, { mode: 0o600 });
+		} catch (error) {
+			this.#failed(error);
+		}
 	}
 
 	async remove(): Promise<void> {

@@ -3,11 +3,13 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { CliError } from './exit-codes.js';
 import { sizeOfFile } from './local-file.js';
-import { connectNode, type NodeClient, type NodeOptions } from './node-client.js';
+import type { UploadResult } from '../client/upload.js';
+import { connectNode, type NodeOptions } from './node-client.js';
 import { type OutputOptions, printResult } from './output.js';
 import { startProgress } from './progress.js';
-import { sendFile, type UploadAnswer } from './send-file.js';
+import { sendFile, type Target } from './send-file.js';
 import { uploadDirectory } from './upload-directory.js';
+import { UploadNotes } from './upload-notes.js';
 
 export interface UploadVerbOptions extends NodeOptions, OutputOptions {
 	/** Name under which the file is stored; only for one file. */
@@ -22,10 +24,11 @@ export async function upload(files: readonly string[], options: UploadVerbOption
 		throw new CliError('usage', '--name goes with one file', { hint: 'Upload the files one by one.' });
 	}
 	const client = connectNode(options);
+	const target = { client, notes: new UploadNotes(client.name, options) };
 	try {
 		for (const file of files) {
 			const isDirectory = file !== '-' && (await stat(file)).isDirectory();
-			const answer = await (isDirectory ? uploadDirectory : uploadOne)(client, file, options);
+			const answer = await (isDirectory ? uploadDirectory : uploadOne)(target, file, options);
 			printResult(options, answer, `${answer.root}  ${file}`);
 		}
 	} finally {
@@ -33,14 +36,15 @@ export async function upload(files: readonly string[], options: UploadVerbOption
 	}
 }
 
-async function uploadOne(client: NodeClient, file: string, options: UploadVerbOptions): Promise<UploadAnswer> {
+async function uploadOne(target: Target, file: string, options: UploadVerbOptions): Promise<UploadResult> {
 	const isInput = file === '-';
-	const sizeBytes = isInput ? undefined : await sizeOfFile(file);
+	// Pipes have no size.
+	const sizeBytes = isInput ? undefined : (await sizeOfFile(file)) || undefined;
 	const name = options.name ?? (isInput ? '' : basename(file));
 	const progress = await startProgress(options, file, sizeBytes);
 	try {
 		const { type } = options;
-		return await sendFile(client, { source: file, label: file, name, type, sizeBytes, onSent: progress.add });
+		return await sendFile(target, { source: file, label: file, name, type, sizeBytes, onSent: progress.add });
 	} finally {
 		progress.stop();
 	}

@@ -9,10 +9,7 @@ import type { NodeClient } from './node-client.js';
 import type { OutputOptions } from './output.js';
 import { startProgress } from './progress.js';
 
-interface SegmentAnswer {
-	readonly data: string;
-	readonly proof: { readonly lemma: readonly string[]; readonly path: readonly boolean[] };
-}
+type SegmentAnswer = Awaited<ReturnType<NodeClient['api']['segment']>>;
 
 export interface WantedFile {
 	readonly root: DataRoot;
@@ -27,7 +24,7 @@ export async function writeVerifiedSegments(
 ): Promise<void> {
 	const segments = Math.ceil(file.sizeBytes / SEGMENT_BYTES);
 	const fetchOne = (index: number): Promise<SegmentAnswer> => {
-		const answer = client.getJson<SegmentAnswer>(`/v1/files/${file.root}/segments/${index}?proof=1`);
+		const answer = client.api.segment(file.root, index);
 		// One that fails before its turn is told about in its turn.
 		answer.catch(() => undefined);
 		return answer;

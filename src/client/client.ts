@@ -3,8 +3,16 @@
  * arrive and go on where a connection broke off; uploads can go on too.
  */
 import type { Static } from 'typebox';
-import type { FILE_INFO, FLOW_STATE, LISTED_FILE, FILE_LIST, LIVENESS, READINESS } from '../api/rest/schemas.js';
-import { checkedSize, type DownloadOptions, verifiedBytes } from './download.js';
+import type {
+	FILE_INFO,
+	FLOW_STATE,
+	LISTED_FILE,
+	FILE_LIST,
+	LIVENESS,
+	READINESS,
+	SEGMENT_WITH_PROOF,
+} from '../api/rest/schemas.js';
+import { checkedSize, type DownloadOptions, type Unverified, unverified, verifiedBytes } from './download.js';
 import { type ClientOptions, Requests } from './request.js';
 import { type Content, streamOf } from './source.js';
 import {
@@ -15,9 +23,9 @@ import {
 	uploadResumably,
 } from './upload.js';
 
-export { type ClientOptions, RequestError } from './request.js';
-export type { Content } from './source.js';
-export type { DownloadOptions } from './download.js';
+export { type Answer, type ClientOptions, type Fetch, type FetchRequest, RequestError } from './request.js';
+export type { Content, Reopenable } from './source.js';
+export type { DownloadOptions, Unverified } from './download.js';
 export type { ResumableOptions, UploadOptions, UploadResult } from './upload.js';
 export { VerifyError } from './verify.js';
 
@@ -34,8 +42,13 @@ export interface ListQuery {
 	readonly deleted?: boolean;
 	/** Every submission instead of every file. */
 	readonly submissions?: boolean;
+	/** Most entries; all when absent. */
+	readonly limit?: number;
 	readonly signal?: AbortSignal;
 }
+
+/** Entries of a page when nothing is said. */
+const PAGE_ENTRIES = 100;
 
 interface Cancel {
 	readonly signal?: AbortSignal;
@@ -69,6 +82,16 @@ export class PerigeeClient {
 		return streamOf(this.download(root, options));
 	}
 
+	/** A file as the node sends it, for who checks it by other means: nothing is verified, and nothing goes on where it broke off. */
+	unverified(root: string, { signal }: Cancel = {}): Promise<Unverified> {
+		return unverified(this.#requests, root, signal);
+	}
+
+	/** A segment with its Merkle proof, unverified. */
+	segment(root: string, index: number, options: Cancel = {}): Promise<Static<typeof SEGMENT_WITH_PROOF>> {
+		return this.#requests.json(`/v1/files/${root}/segments/${index}?proof=1`, options);
+	}
+
 	/** The size of a file, checked against its root, but for zero bytes at its end (docs/range-proof.md). Errors: VerifyError too. */
 	size(root: string, { signal }: Cancel = {}): Promise<number> {
 		return checkedSize(this.#requests, root, signal);
@@ -87,13 +110,16 @@ export class PerigeeClient {
 	/** The files that the node knows, asked for page by page as they are taken. */
 	async *list(query: ListQuery = {}): AsyncGenerator<ListedFile, void, undefined> {
 		const { prefix, newestFirst, finalized, deleted, submissions, signal } = query;
+		let left = query.limit ?? Number.POSITIVE_INFINITY;
 		const asked = new URLSearchParams();
 		for (const [name, value] of Object.entries({ prefix, finalized, deleted, order: newestFirst ? 'desc' : undefined }))
 			if (value !== undefined) asked.set(name, String(value));
-		for (;;) {
+		while (left > 0) {
+			if (left < PAGE_ENTRIES) asked.set('limit', String(left));
 			const path = `/v1/${submissions ? 'submissions' : 'files'}?${asked.toString()}`;
 			const page = await this.#requests.json<Static<typeof FILE_LIST>>(path, { signal });
-			yield* page.files;
+			yield* page.files.slice(0, left);
+			left -= page.files.length;
 			if (page.next === undefined) return;
 			asked.set('cursor', page.next);
 		}
@@ -101,7 +127,8 @@ export class PerigeeClient {
 
 	/** Deletes the content of a file on the node; resolves once that is durable. */
 	async remove(root: string, options: Cancel = {}): Promise<void> {
-		await this.#requests.ask(`/v1/files/${root}`, { ...options, method: 'DELETE' });
+		const answer = await this.#requests.ask(`/v1/files/${root}`, { ...options, method: 'DELETE' });
+		await answer.body?.cancel();
 	}
 
 	/** Root and length of the node's flow. */

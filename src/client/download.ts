@@ -1,5 +1,5 @@
 /** Downloads that are checked while they arrive, and that go on where a connection broke off. */
-import { chunksOf, lost, pause, RequestError, type Requests } from './request.js';
+import { type Answer, bytesOf, chunksOf, lost, pause, RequestError, type Requests } from './request.js';
 import { RangeVerifier, sizeProbes, VerifyError, verifyRange } from './verify.js';
 
 export interface DownloadOptions {
@@ -54,11 +54,29 @@ export async function checkedSize(requests: Requests, root: string, signal: Abor
 	if (!Number.isSafeInteger(size) || size < 1) throw new VerifyError('the node tells no size of the file');
 	const probes = sizeProbes(size).map(async (at) => {
 		const answer = await askProved(requests, { root, from: at, to: at + 1 }, signal);
-		verifyRange(new Uint8Array(await answer.arrayBuffer()), { root, size, from: at, to: at + 1 });
+		verifyRange(await bytesOf(answer, signal), { root, size, from: at, to: at + 1 });
 	});
 	const failed = (await Promise.allSettled(probes)).find((probe) => probe.status === 'rejected');
 	if (failed) throw brokenOff(failed.reason, signal);
 	return size;
+}
+
+/** A file as the node sends it. */
+export interface Unverified {
+	/** As the node says. */
+	readonly size: number | undefined;
+	/** Errors: RequestError, what the signal says. */
+	readonly bytes: AsyncGenerator<Uint8Array, void, undefined>;
+}
+
+export async function unverified(
+	requests: Requests,
+	root: string,
+	signal: AbortSignal | undefined,
+): Promise<Unverified> {
+	const answer = await requests.ask(`/v1/files/${root}`, { signal });
+	const length = answer.headers.get('content-length');
+	return { size: length === null ? undefined : Number(length), bytes: chunksOf(answer, signal) };
 }
 
 /** One try. */
@@ -70,7 +88,7 @@ async function* proved(
 	const verifier = new RangeVerifier(wanted);
 	const answer = await askProved(requests, wanted, signal);
 	try {
-		for await (const chunk of chunksOf(answer)) yield* verifier.push(chunk);
+		for await (const chunk of chunksOf(answer, signal)) yield* verifier.push(chunk);
 	} catch (error) {
 		throw brokenOff(error, signal);
 	}
@@ -85,6 +103,6 @@ function askProved(
 	requests: Requests,
 	{ root, from, to }: { readonly root: string; readonly from: number; readonly to: number },
 	signal: AbortSignal | undefined,
-): Promise<Response> {
+): Promise<Answer> {
 	return requests.ask(`/v1/files/${root}?proof=range`, { headers: { Range: `bytes=${from}-${to - 1}` }, signal });
 }

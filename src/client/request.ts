@@ -33,9 +33,34 @@ export interface ClientOptions {
 	readonly node: string | URL;
 	/** Sent as `Authorization: Bearer …`. */
 	readonly token?: string;
-	/** Instead of the global one. */
-	readonly fetch?: typeof fetch;
+	/** Instead of the global one, which it may resemble no more than this. */
+	readonly fetch?: Fetch;
 }
+
+/** What of `fetch` is used here: the global one fits, and so does one of one's own over other connections. */
+export type Fetch = (address: URL, request: FetchRequest) => Promise<Answer>;
+
+export interface FetchRequest {
+	readonly method: string;
+	/** `Content-Length` where it is known of a stream; browsers leave it out. */
+	readonly headers: Record<string, string>;
+	readonly body?: Blob | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+	readonly duplex?: 'half';
+	readonly signal?: AbortSignal;
+}
+
+/** What of a Response is used here. */
+export interface Answer {
+	readonly ok: boolean;
+	readonly status: number;
+	readonly headers: Pick<Headers, 'get' | 'has'>;
+	readonly body: AnswerBody | null;
+}
+
+/** `cancel`: nobody wants the rest. */
+export type AnswerBody =
+	| ReadableStream<Uint8Array>
+	| (AsyncIterable<Uint8Array> & { readonly cancel: () => Promise<void> });
 
 export interface Ask {
 	readonly method?: string;
@@ -50,7 +75,7 @@ export interface Ask {
 export class Requests {
 	readonly #base: URL;
 	readonly #token: string | undefined;
-	readonly #fetch: typeof fetch;
+	readonly #fetch: Fetch;
 
 	constructor({ node, token, fetch: given = fetch }: ClientOptions) {
 		this.#base = new URL(node);
@@ -66,17 +91,17 @@ export class Requests {
 	}
 
 	/** `path` below the address of the node, or a whole address of the same origin. Errors: RequestError for all but a success; what `signal` says. */
-	async ask(path: string | URL, { method = 'GET', headers = {}, body, signal, accepted }: Ask = {}): Promise<Response> {
+	async ask(path: string | URL, { method = 'GET', headers = {}, body, signal, accepted }: Ask = {}): Promise<Answer> {
 		const url = typeof path === 'string' ? this.urlOf(path) : path;
 		const isOurs = url.origin === this.#base.origin;
 		if (!isOurs) throw new RequestError(`${url.origin} is not the node`, { code: 'UNREADABLE' });
 		const init = {
 			method,
 			headers: { ...headers, ...(this.#token === undefined ? {} : { Authorization: `Bearer ${this.#token}` }) },
-			...(body === undefined ? {} : { body, duplex: 'half' as const }),
+			...(body === undefined ? {} : { body: body as NonNullable<FetchRequest['body']>, duplex: 'half' as const }),
 			...(signal === undefined ? {} : { signal }),
 		};
-		let answer: Response;
+		let answer: Answer;
 		try {
 			answer = await this.#fetch(url, init);
 		} catch (error) {
@@ -92,7 +117,8 @@ export class Requests {
 		try {
 			return JSON.parse(text) as T;
 		} catch (error) {
-			throw new RequestError('the answer is no JSON', { code: 'UNREADABLE', hint: NO_NODE }, { cause: error });
+			const message = `the node's answer is not JSON (${(error as Error).message})`;
+			throw new RequestError(message, { code: 'UNREADABLE', hint: NO_NODE }, { cause: error });
 		}
 	}
 }
@@ -106,11 +132,11 @@ export function lost(error: unknown, signal: AbortSignal | undefined, what: stri
 	return new RequestError(`${what} (${code ?? message})`, { code: 'UNREACHABLE', retryable: true }, { cause: error });
 }
 
-async function problemOf(answer: Response): Promise<RequestError> {
+async function problemOf(answer: Answer): Promise<RequestError> {
 	const { status } = answer;
 	let told: Partial<Record<'detail' | 'title' | 'code' | 'hint', string>> & { readonly retryable?: boolean } = {};
 	try {
-		told = Object(JSON.parse(await textOf(answer, undefined))) as typeof told;
+		told = Object(JSON.parse(await textOf(answer))) as typeof told;
 	} catch {
 		// Whoever answered is no node, or something stands between; the status must do.
 	}
@@ -122,30 +148,52 @@ async function problemOf(answer: Response): Promise<RequestError> {
 	});
 }
 
-async function textOf(answer: Response, signal: AbortSignal | undefined): Promise<string> {
-	const decoder = new TextDecoder();
-	let text = '';
+/** The body as text. Errors: as of `bytesOf`. */
+export async function textOf(answer: Answer, signal?: AbortSignal, mostBytes?: number): Promise<string> {
+	return new TextDecoder().decode(await bytesOf(answer, signal, mostBytes));
+}
+
+/** The whole body. Errors: RequestError UNREADABLE when it is longer than `mostBytes`, UNREACHABLE when it breaks off; what the signal says. */
+export async function bytesOf(
+	answer: Answer,
+	signal?: AbortSignal,
+	mostBytes: number = MOST_JSON_BYTES,
+): Promise<Uint8Array> {
+	const chunks: Uint8Array[] = [];
+	let length = 0;
+	for await (const chunk of chunksOf(answer, signal)) {
+		chunks.push(chunk);
+		length += chunk.length;
+		if (length > mostBytes)
+			throw new RequestError(`the node's answer is longer than ${mostBytes} bytes`, {
+				code: 'UNREADABLE',
+				hint: NO_NODE,
+			});
+	}
+	const bytes = new Uint8Array(length);
+	let at = 0;
+	for (const chunk of chunks) {
+		bytes.set(chunk, at);
+		at += chunk.length;
+	}
+	return bytes;
+}
+
+/** The body in chunks as they come; leaving the loop early cancels it. Errors: RequestError UNREACHABLE; what the signal says. */
+export async function* chunksOf({ body }: Answer, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
 	try {
-		for await (const chunk of chunksOf(answer)) {
-			text += decoder.decode(chunk, { stream: true });
-			if (text.length > MOST_JSON_BYTES)
-				throw new RequestError(`the answer is longer than ${MOST_JSON_BYTES} bytes`, {
-					code: 'UNREADABLE',
-					hint: NO_NODE,
-				});
-		}
+		for await (const chunk of body ? iterated(body) : []) yield chunk;
 	} catch (error) {
 		throw lost(error, signal, 'the node broke off');
 	}
-	return text + decoder.decode();
 }
 
-/** The body in chunks as they come; leaving the loop early cancels it. Not every browser lets a stream be iterated. */
-export async function* chunksOf({ body }: Response): AsyncGenerator<Uint8Array, void, undefined> {
-	if (body) yield* iterated(body as ReadableStream<Uint8Array>);
+/** Not every browser lets a stream be iterated. */
+export function iterated(body: AnswerBody): AsyncIterable<Uint8Array> {
+	return 'getReader' in body ? read(body) : body;
 }
 
-export async function* iterated(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+async function* read(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
 	const reader = stream.getReader();
 	try {
 		for (let step = await reader.read(); !step.done; step = await reader.read()) yield step.value;

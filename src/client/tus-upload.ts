@@ -1,6 +1,6 @@
 /** One upload by tus 1.0: the core protocol, creation, and a length that comes later. */
-import { pause, RequestError, type Requests } from './request.js';
-import { lengthOf } from './source.js';
+import { type Answer, pause, RequestError, type Requests } from './request.js';
+import { bodyOf, lengthOf, type Piece, wrongSize } from './source.js';
 import type { ResumableOptions } from './upload.js';
 
 const FIRST_PAUSE_MS = 200;
@@ -17,14 +17,20 @@ export class TusUpload {
 	#address = '';
 	/** Bytes that the node has answered for. */
 	#offset = 0;
+	/** Bytes that were told of. */
+	#toldBytes = 0;
 	/** Headers of the answer to the last piece. */
-	#answer: Headers | undefined;
+	#answer: Answer['headers'] | undefined;
+	/** Asked for once. */
+	#expectedRoot: string | undefined;
 
 	constructor(requests: Requests, size: number | undefined, options: ResumableOptions) {
 		this.#requests = requests;
 		this.#size = size;
 		this.#isDeferred = size === undefined;
 		this.#options = options;
+		const { expectedRoot } = options;
+		if (typeof expectedRoot === 'string') this.#expectedRoot = expectedRoot;
 	}
 
 	get size(): number | undefined {
@@ -38,13 +44,13 @@ export class TusUpload {
 
 	/** Begins the upload, or finds the one that was begun before. Answers where to go on. */
 	async begin(type: string): Promise<number> {
-		const { address, name, expectedRoot, onAddress, signal } = this.#options;
+		const { address, name, onAddress, signal } = this.#options;
 		if (address !== undefined) {
 			this.#address = address;
 			await this.#findOffset();
 			return this.#offset;
 		}
-		const about = { filename: name, filetype: this.#options.type ?? type, root: expectedRoot };
+		const about = { filename: name, filetype: this.#options.type ?? type, root: this.#expectedRoot };
 		const metadata = Object.entries(about).flatMap(([key, value]) => (value ? [`${key} ${base64(value)}`] : []));
 		const creation = this.#requests.urlOf('/v1/tus/');
 		const { headers } = await this.#requests.ask(creation, {
@@ -54,24 +60,26 @@ export class TusUpload {
 		});
 		const location = headers.get('location');
 		if (location === null) throw unreadable('the node names no address of the upload');
-		this.#address = new URL(location, creation).href;
-		onAddress?.(this.#address);
+		// A node does not know below which path of another server it stands.
+		const isOfNode = location.startsWith('/v1/tus/');
+		this.#address = (isOfNode ? this.#requests.urlOf(location) : new URL(location, creation)).href;
+		await onAddress?.(this.#address);
 		return 0;
 	}
 
-	/** Sends the bytes from the offset on. `isLast`: nothing comes behind them. */
-	async send(piece: Blob | Uint8Array, isLast: boolean): Promise<void> {
+	/** Sends the bytes from the offset on. `isLast`: nothing comes behind them. Errors: what reading the piece throws, too. */
+	async send(piece: Piece, isLast: boolean): Promise<void> {
 		const start = this.#offset;
 		const { signal, tries = 5 } = this.#options;
 		const bytes = lengthOf(piece);
 		if (isLast) this.#size ??= start + bytes;
 		const isEnough = isLast ? start + bytes === this.#size : start + bytes < (this.#size ?? Number.POSITIVE_INFINITY);
 		if (start + bytes === 0 || !isEnough) throw wrongSize(this.#size);
+		if (isLast) await this.#askRoot();
 		for (let failures = 0; isLast ? !this.isSent : this.#offset < start + bytes; ) {
 			const before = this.#offset;
 			try {
-				const done = before - start;
-				await this.#patch(piece instanceof Blob ? piece.slice(done) : piece.subarray(done));
+				await this.#patch(piece, before - start, isLast);
 				if (this.#offset === before && !this.isSent)
 					throw unreadable('the node took everything and names no data root');
 			} catch (error) {
@@ -85,17 +93,29 @@ export class TusUpload {
 					throw unreadable('the node has lost bytes that it had');
 			}
 			if (this.#offset > before) failures = 0;
-			this.#options.onProgress?.(this.#offset, this.#size);
+			this.#tell(this.#offset);
 		}
 	}
 
+	/** A count does not go back where bytes are sent again. */
+	#tell(doneBytes: number): void {
+		if (doneBytes <= this.#toldBytes) return;
+		this.#toldBytes = doneBytes;
+		this.#options.onProgress?.(doneBytes, this.#size);
+	}
+
+	async #askRoot(): Promise<void> {
+		const { expectedRoot } = this.#options;
+		if (typeof expectedRoot === 'function') this.#expectedRoot ??= await expectedRoot();
+	}
+
 	/** What the node said when everything was there. */
-	result(): { readonly root: string; readonly txSeq: number; readonly size: number } {
+	async result(): Promise<{ readonly root: string; readonly txSeq: number; readonly size: number }> {
 		const root = this.#answer?.get('perigee-root');
 		const txSeq = this.#answer?.get('perigee-tx-seq');
 		if (!root || !txSeq) throw unreadable('the node took everything and names no data root');
-		const { expectedRoot } = this.#options;
-		if (expectedRoot !== undefined && expectedRoot.toLowerCase() !== root)
+		await this.#askRoot();
+		if (this.#expectedRoot !== undefined && this.#expectedRoot.toLowerCase() !== root)
 			throw new RequestError(`the content has the data root ${root}`, { code: 'ROOT_MISMATCH' });
 		return { root, txSeq: Number(txSeq), size: this.#offset };
 	}
@@ -105,20 +125,46 @@ export class TusUpload {
 		return this.#size === undefined ? { 'Upload-Defer-Length': '1' } : { 'Upload-Length': String(this.#size) };
 	}
 
-	async #patch(body: Blob | Uint8Array): Promise<void> {
+	/** Sends what is behind the first `done` bytes of a piece. */
+	async #patch(piece: Piece, done: number, isLast: boolean): Promise<void> {
 		const { signal } = this.#options;
-		const headers = {
-			...TUS,
-			...(this.#isDeferred && this.#size !== undefined ? this.#length() : {}),
-			'Upload-Offset': String(this.#offset),
-			'Content-Type': 'application/offset+octet-stream',
+		let sent = this.#offset;
+		let isOver = false;
+		const { body, headers, failures } = bodyOf(
+			piece,
+			done,
+			(count) => this.#tell((sent += count)),
+			() => isOver || signal?.aborted === true,
+		);
+		const request = {
+			method: 'PATCH',
+			headers: {
+				...TUS,
+				...headers,
+				...(this.#isDeferred && this.#size !== undefined ? this.#length() : {}),
+				...(isLast && this.#expectedRoot !== undefined ? { 'Perigee-Expected-Root': this.#expectedRoot } : {}),
+				'Upload-Offset': String(this.#offset),
+				'Content-Type': 'application/offset+octet-stream',
+			},
+			body,
+			signal,
 		};
-		await this.#take(await this.#requests.ask(new URL(this.#address), { method: 'PATCH', headers, body, signal }));
+		try {
+			await this.#take(await this.#requests.ask(new URL(this.#address), request));
+		} catch (error) {
+			throw failures.length > 0 ? failures[0] : error;
+		} finally {
+			isOver = true;
+		}
 	}
 
+	/** Errors: UPLOAD_NOT_FOUND, ROOT_MISMATCH too: an answer to HEAD has no body that could tell. */
 	async #findOffset(): Promise<void> {
 		const { signal } = this.#options;
-		const answer = await this.#requests.ask(new URL(this.#address), { method: 'HEAD', headers: TUS, signal });
+		const asked = this.#requests.ask(new URL(this.#address), { method: 'HEAD', headers: TUS, signal });
+		const answer = await asked.catch((error: unknown) => {
+			throw toldByHead(error);
+		});
 		const length = answer.headers.get('upload-length');
 		this.#isDeferred = length === null;
 		if (length !== null) this.#size ??= Number(length);
@@ -126,7 +172,7 @@ export class TusUpload {
 		await this.#take(answer);
 	}
 
-	async #take(answer: Response): Promise<void> {
+	async #take(answer: Answer): Promise<void> {
 		await answer.body?.cancel();
 		const offset = Number(answer.headers.get('upload-offset') ?? Number.NaN);
 		if (!Number.isSafeInteger(offset) || offset < 0 || offset > (this.#size ?? offset))
@@ -136,12 +182,32 @@ export class TusUpload {
 	}
 }
 
-/** 409: the node has other bytes than we think, because an answer of it was lost. Of other refusals, sending a piece again makes nothing better. */
+/**
+ * 409: the node has other bytes than we think, because an answer of it was lost. Of other refusals, sending a piece again makes nothing better; a
+ * full disk (507) takes longer than we wait.
+ */
 function mayGoOn(error: unknown): boolean {
 	if (!(error instanceof RequestError)) return false;
-	return (
-		(error.retryable && (error.status === 0 || error.status >= 500 || error.status === 408)) || error.status === 409
-	);
+	const { retryable, status } = error;
+	return (retryable && (status === 0 || status === 408 || (status >= 500 && status !== 507))) || status === 409;
+}
+
+function toldByHead(error: unknown): unknown {
+	if (!(error instanceof RequestError)) return error;
+	const { status } = error;
+	if (status === 404)
+		return new RequestError('the node knows no upload at this address', {
+			code: 'UPLOAD_NOT_FOUND',
+			status,
+			hint: 'It was ended or has expired, or the address is wrong; begin a new one.',
+		});
+	if (status === 422)
+		return new RequestError('what came of the upload has another data root than was said', {
+			code: 'ROOT_MISMATCH',
+			status,
+			hint: 'Nothing was stored; send the content again.',
+		});
+	return error;
 }
 
 function unreadable(message: string): RequestError {
@@ -151,9 +217,4 @@ function unreadable(message: string): RequestError {
 /** Of the text as UTF-8. */
 function base64(text: string): string {
 	return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
-}
-
-/** The content is not what was said of it. */
-export function wrongSize(size: number | undefined): TypeError {
-	return new TypeError(`the content has not the ${size} bytes that were announced`);
 }

@@ -2,8 +2,8 @@
 import type { Static } from 'typebox';
 import type { UPLOAD_RESULT } from '../api/rest/schemas.js';
 import type { Requests } from './request.js';
-import { type Content, lengthOf, Pieces, sizeOf, streamOf } from './source.js';
-import { TusUpload, wrongSize } from './tus-upload.js';
+import { bodyOf, checkName, checkPieceBytes, type Content, lengthOf, Pieces, sizeOf, wrongSize } from './source.js';
+import { TusUpload } from './tus-upload.js';
 
 export type UploadResult = Static<typeof UPLOAD_RESULT>;
 
@@ -21,12 +21,19 @@ export interface UploadOptions {
 	readonly onProgress?: (doneBytes: number, totalBytes: number | undefined) => void;
 }
 
-export interface ResumableOptions extends UploadOptions {
+export interface ResumableOptions extends Omit<UploadOptions, 'expectedRoot'> {
+	/**
+	 * Refused (ROOT_MISMATCH) if the content has another data root. A function is asked once, before the last piece is sent: it may have hashed the content while that was read. Nothing is made a file before the node has compared.
+	 */
+	readonly expectedRoot?: string | (() => string | Promise<string>);
 	/** Address of an upload that was begun before, from `onAddress`: it goes on where it ended. */
 	readonly address?: string;
-	/** Told the address of the upload as soon as there is one; who keeps it can go on after anything. */
-	readonly onAddress?: (address: string) => void;
-	/** Bytes of one request; 8 MiB when absent. Two such pieces of a stream are kept in memory. */
+	/** Told the address of the upload as soon as there is one, and awaited; who keeps it can go on after anything. */
+	readonly onAddress?: (address: string) => void | Promise<void>;
+	/**
+	 * Bytes of one request; 8 MiB when absent. Two such pieces of a stream are kept in memory. Infinity: content that can be read again goes in one
+	 * request, as it is read; a `Reopenable` then needs a `fetch` that sends streams, as Node's does and browsers' do not.
+	 */
 	readonly pieceBytes?: number;
 	/** Tries without a single new byte before it is given up; 5 when absent. */
 	readonly tries?: number;
@@ -45,28 +52,32 @@ export async function uploadAtOnce(
 	options: UploadOptions,
 ): Promise<UploadResult> {
 	const { name = '', type = typeOf(content), expectedRoot, signal, onProgress } = options;
-	const size = sizeOf(content);
+	checkName(name);
+	const total = sizeOf(content) ?? options.size;
 	let sent = 0;
 	// Not every `fetch` leaves off reading a body that nobody wants any more.
 	let isOver = false;
-	const stream = (): ReadableStream<Uint8Array> =>
-		streamOf(
-			content,
-			(count) => onProgress?.((sent += count), options.size),
-			() => isOver || signal?.aborted === true,
-		);
+	const { body, headers, failures } = bodyOf(
+		content,
+		0,
+		(count) => onProgress?.((sent += count), total),
+		() => isOver || signal?.aborted === true,
+	);
 	try {
 		const result = await requests.json<UploadResult>(`/v1/upload/${encodeURIComponent(name)}`, {
 			method: 'PUT',
 			headers: {
 				'Content-Type': type,
+				...headers,
 				...(expectedRoot === undefined ? {} : { 'Perigee-Expected-Root': expectedRoot }),
 			},
-			body: size === undefined ? stream() : (content as Blob | Uint8Array),
+			body,
 			signal,
 		});
-		if (size !== undefined) onProgress?.(size, size);
+		if (!(body instanceof ReadableStream)) onProgress?.(lengthOf(body), total);
 		return result;
+	} catch (error) {
+		throw failures.length > 0 ? failures[0] : error;
 	} finally {
 		isOver = true;
 	}
@@ -78,9 +89,12 @@ export async function uploadResumably(
 	content: Content,
 	options: ResumableOptions,
 ): Promise<UploadResult> {
+	const { expectedRoot, name = '', pieceBytes = PIECE_BYTES } = options;
+	checkName(name);
+	checkPieceBytes(pieceBytes, content);
 	const upload = new TusUpload(requests, sizeOf(content) ?? options.size, options);
 	const from = await upload.begin(typeOf(content));
-	const pieces = new Pieces(content, options.pieceBytes ?? PIECE_BYTES, from);
+	const pieces = new Pieces(content, { pieceBytes, from, isEndApart: typeof expectedRoot === 'function' });
 	try {
 		let piece = await pieces.next();
 		while (!upload.isSent) {
@@ -93,8 +107,8 @@ export async function uploadResumably(
 	} finally {
 		await pieces.close();
 	}
-	const { root, txSeq, size } = upload.result();
-	return { root, txSeq, size, name: options.name ?? '', segments: Math.ceil(size / SEGMENT_BYTES) };
+	const { root, txSeq, size } = await upload.result();
+	return { root, txSeq, size, name, segments: Math.ceil(size / SEGMENT_BYTES) };
 }
 
 function typeOf(content: Content): string {

@@ -154,13 +154,20 @@ export class Resumables implements ResumableUploads {
 		if (sizeBytes !== undefined && sizeBytes > maxFileBytes) throw tooLong(sizeBytes, maxFileBytes);
 		if (sizeBytes !== undefined && sizeBytes < stands)
 			throw new PerigeeError('UPLOAD_CONFLICT', `${stands} bytes have come, more than the ${sizeBytes} of the upload`);
+		const expectedRoot = fact.expectedRoot ?? options.expectedRoot;
+		if (options.expectedRoot !== undefined && expectedRoot !== options.expectedRoot)
+			throw new PerigeeError('ROOT_MISMATCH', `the upload was to have the root ${expectedRoot}`);
 		this.#parts.admit((sizeBytes ?? stands) - stands);
 		const next: ResumableFact = {
 			...fact,
 			...(sizeBytes === undefined ? {} : { sizeBytes }),
+			...(expectedRoot === undefined ? {} : { expectedRoot }),
 			...(options.isChecked ? { limitBytes: stands } : {}),
 		};
-		const isNew = next.sizeBytes !== fact.sizeBytes || next.limitBytes !== fact.limitBytes;
+		const isNew =
+			next.sizeBytes !== fact.sizeBytes ||
+			next.expectedRoot !== fact.expectedRoot ||
+			next.limitBytes !== fact.limitBytes;
 		this.#known.delete(fact.objectId);
 		// It stands in front of all that comes now, and is in the view before anybody looks again.
 		const noted = isNew ? this.#parts.log.write('bulk', [resumableFact(next)], false) : undefined;
@@ -203,7 +210,13 @@ export class Resumables implements ResumableUploads {
 		// The node or the connection ended before its last request was answered.
 		const { fact } = loaded.known;
 		this.#known.delete(fact.objectId);
-		return { known: await new ResumableTransfer(this.#parts, loaded.known, fact, loaded.tail).pause(), tail: NO_BYTES };
+		try {
+			const known = await new ResumableTransfer(this.#parts, loaded.known, fact, loaded.tail).pause();
+			return { known, tail: NO_BYTES };
+		} catch (error) {
+			await this.#failed(fact.objectId, error);
+			throw error;
+		}
 	}
 
 	async #lookUp({ objectId, secret }: WantedUpload): Promise<Loaded> {

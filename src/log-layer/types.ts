@@ -71,6 +71,8 @@ export interface ResumeOptions {
 	readonly offsetBytes: number;
 	/** Of the whole, if it was not known before. */
 	readonly sizeBytes?: number;
+	/** The data root that the whole must have, if that was not known before. */
+	readonly expectedRoot?: DataRoot;
 	/** What comes counts only once `pause` was called: until then the client may find it damaged. */
 	readonly isChecked?: boolean;
 }

@@ -1,7 +1,7 @@
 /** `perigee upload` of a large file over broken connections, a killed node and its own end. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -124,5 +124,42 @@ describe('perigee upload', () => {
 		const { code, stdout } = await runCli(['upload', file], { env });
 		assert.equal(code, 0);
 		assert.ok(stdout.toString().includes(rootFromBytes(fileRoot(other).root)));
+	});
+
+	it('stores nothing mixed when the content has changed behind the same size and time, and sends it anew', async (t) => {
+		const { file, relay, env, notes } = await setUp(t);
+		const at = new Date(1_700_000_000_000);
+		utimesSync(file, at, at);
+		const passed = relay.passed(25 * 2 ** 20);
+		const first = spawnCli(['upload', file], { env });
+		await passed;
+		first.kill('SIGKILL');
+		await once(first, 'exit');
+		assert.equal(notes().length, 1);
+		const other = new Prng(13).bytes(CONTENT.length);
+		writeFileSync(file, other);
+		utimesSync(file, at, at);
+		const { code, stdout, stderr } = await runCli(['upload', file], { env });
+		assert.equal(code, 0, stderr);
+		const otherRoot = rootFromBytes(fileRoot(other).root);
+		assert.ok(stdout.toString().includes(otherRoot));
+		assert.deepEqual(notes(), []);
+		const listed = (await runCli(['ls', '--json'], { env })).stdout.toString().trim().split('\n');
+		assert.deepEqual(
+			listed.map((line) => (JSON.parse(line) as { root: string }).root),
+			[otherRoot],
+		);
+	});
+
+	it('goes on without notes where none can be written, and says so once', {
+		skip: !existsSync('/proc/1'),
+	}, async (t) => {
+		const { file, env } = await setUp(t);
+		const { code, stdout, stderr } = await runCli(['upload', file, file], {
+			env: { ...env, XDG_STATE_HOME: '/proc/1/state' },
+		});
+		assert.equal(code, 0, stderr);
+		assert.ok(stdout.toString().includes(ROOT));
+		assert.equal(stderr.match(/cannot be written/g)?.length, 1, stderr);
 	});
 });

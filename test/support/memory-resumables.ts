@@ -36,10 +36,11 @@ export class MemoryResumables implements ResumableUploads {
 		return { ...options, id, offsetBytes: bytes.length, expiresMs: EXPIRES_MS, ...(stored && { stored }) };
 	}
 
-	async resume(id: string, { offsetBytes, sizeBytes }: ResumeOptions): Promise<ResumeSession> {
+	async resume(id: string, { offsetBytes, sizeBytes, expectedRoot }: ResumeOptions): Promise<ResumeSession> {
 		const kept = this.#of(id);
 		if (offsetBytes !== kept.bytes.length) throw new PerigeeError('UPLOAD_CONFLICT');
 		if (sizeBytes !== undefined) kept.options = { ...kept.options, sizeBytes };
+		if (expectedRoot !== undefined) kept.options = { ...kept.options, expectedRoot };
 		const chunks: Buffer[] = [];
 		return {
 			interrupted: new AbortController().signal,

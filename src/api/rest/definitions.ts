@@ -167,6 +167,12 @@ export const ENDPOINTS = {
 			...tusVersion,
 			'upload-offset': Type.String({ description: 'Where the bytes belong: what HEAD has answered.' }),
 			'upload-length': Type.Optional(Type.String({ description: 'Bytes of the file, if that was not said before.' })),
+			'perigee-expected-root': Type.Optional(
+				Type.String({
+					description:
+						'The data root that the whole content must have, if that was not said before: with the last bytes at the latest. Content with another one is 422, and the upload is ended before anything of it can be seen.',
+				}),
+			),
 			...tusChecksum,
 		}),
 		body: { description: 'The next bytes, as many as you like.', contentType: 'application/offset+octet-stream' },

@@ -2,12 +2,12 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
-import type { ResumableUpload, ResumeSession } from '../../log-layer/types.js';
+import type { ResumableUpload, ResumeOptions, ResumeSession } from '../../log-layer/types.js';
 import { metered } from '../auth/byte-quota.js';
 import { type EndpointDefinition, ENDPOINTS } from './definitions.js';
 import type { Endpoint, Handler, RestContext, RestRequest } from './endpoint.js';
 import { sendContinue, withExtras } from './problem.js';
-import { refuseEncoding } from './put-upload.js';
+import { expectedRootOf, refuseEncoding } from './put-upload.js';
 import { receiveBody } from './receive-body.js';
 import {
 	CHECKSUM_ALGORITHMS,
@@ -81,8 +81,10 @@ async function patch(context: RestContext, request: RestRequest, response: Serve
 	const offsetBytes = wholeHeader(headers, 'upload-offset');
 	if (offsetBytes === undefined) throw new PerigeeError('BAD_REQUEST', 'Upload-Offset is missing.');
 	const sizeBytes = wholeHeader(headers, 'upload-length');
+	const expectedRoot = expectedRootOf(headers);
 	const upload = await receive(context, request, response, idOf(request), {
 		offsetBytes,
+		...(expectedRoot === undefined ? {} : { expectedRoot }),
 		...(sizeBytes === undefined ? {} : { sizeBytes }),
 	});
 	answer(response, 204, standing(upload));
@@ -99,7 +101,7 @@ async function receive(
 	request: RestRequest,
 	response: ServerResponse,
 	id: string,
-	place: { readonly offsetBytes: number; readonly sizeBytes?: number },
+	place: Omit<ResumeOptions, 'isChecked'>,
 ): Promise<ResumableUpload> {
 	const { raw } = request;
 	const checksum = parseChecksum(first(raw.headers['upload-checksum']));

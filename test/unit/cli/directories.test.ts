@@ -256,6 +256,16 @@ describe('directories on the command line', () => {
 		assert.deepEqual([plain.code, errorOf(plain).code], [6, 'NOT_A_DIRECTORY']);
 	});
 
+	it('a plain file is told apart also when it is larger than any metadata', async (t) => {
+		const directory = temporaryDirectory(t);
+		const file = join(directory, 'large.bin');
+		writeFileSync(file, randomBytes(5 * 2 ** 20));
+		const root = (await cli(['upload', file])).stdout.toString().slice(0, 66);
+		const ran = await cli(['download', root, '--out', join(directory, 'out')]);
+		assert.equal(ran.code, 6);
+		assert.match(ran.stderr, /NOT_A_DIRECTORY/);
+	});
+
 	it('files are told apart from directories, and flags that do not go together are', async (t) => {
 		const directory = temporaryDirectory(t);
 		const file = join(directory, 'file');

@@ -141,3 +141,87 @@ test('an upload that gets no further is given up after some tries', async (t) =>
 	await assert.rejects(client.uploadResumably(bytes, { ...OPTIONS, tries: 2 }), { code: 'UNREACHABLE' });
 	assert.equal(tries, 2);
 });
+
+/** What can be read again, and how often it was opened. */
+function reopenable(content: Uint8Array) {
+	const opened: number[] = [];
+	return {
+		opened,
+		size: content.length,
+		async *open(from: number): AsyncGenerator<Uint8Array> {
+			opened.push(from);
+			for (let at = from; at < content.length; at += 70_001) yield content.subarray(at, at + 70_001);
+		},
+	};
+}
+
+test('content that can be read again goes in one request, and goes on where the connection broke', async (t) => {
+	const { client, asked } = await startNode(t, [{}, { requestBytes: 1_000_000 }]);
+	const whole = reopenable(bytes);
+	assert.deepEqual(
+		await client.uploadResumably(whole, { name: 'ü.bin', pieceBytes: Number.POSITIVE_INFINITY }),
+		EXPECTED,
+	);
+	assert.equal(whole.opened[0], 0);
+	assert.equal(asked.filter((method) => method === 'PATCH').length, whole.opened.length);
+	const inPieces = await client.uploadResumably(reopenable(bytes), { ...OPTIONS });
+	assert.deepEqual(inPieces, EXPECTED);
+	assert.deepEqual(await client.upload(reopenable(bytes), { name: 'ü.bin' }), EXPECTED);
+});
+
+test('a root that is told late is compared before there is a file', async (t) => {
+	const { client } = await startNode(t);
+	const wrong = `0x${'11'.repeat(32)}`;
+	const OTHERS = [bytes, reopenable(bytes), inChunks(70_001)] as const;
+	for (const content of OTHERS)
+		await assert.rejects(
+			client.uploadResumably(content, {
+				size: bytes.length,
+				expectedRoot: () => wrong,
+				pieceBytes: content === OTHERS[2] ? 400_000 : Number.POSITIVE_INFINITY,
+			}),
+			{ code: 'ROOT_MISMATCH' },
+		);
+	await assert.rejects(client.info(root), { status: 404 });
+	const right = { name: 'ü.bin', expectedRoot: () => Promise.resolve(root), pieceBytes: Number.POSITIVE_INFINITY };
+	assert.deepEqual(await client.uploadResumably(reopenable(bytes), right), EXPECTED);
+});
+
+test('what reading the content throws is what the caller gets', async (t) => {
+	const { client } = await startNode(t);
+	const failing = {
+		size: bytes.length,
+		async *open(): AsyncGenerator<Uint8Array> {
+			yield bytes.subarray(0, 1000);
+			throw new RangeError('the disk is gone');
+		},
+	};
+	const whole = { pieceBytes: Number.POSITIVE_INFINITY };
+	await assert.rejects(client.uploadResumably(failing, whole), { name: 'RangeError', message: 'the disk is gone' });
+	await assert.rejects(client.upload(failing), { name: 'RangeError', message: 'the disk is gone' });
+	const short = { size: bytes.length + 1, open: (from: number) => reopenable(bytes).open(from) };
+	await assert.rejects(client.uploadResumably(short, whole), TypeError);
+});
+
+test('an address that the node does not know has a clear code', async (t) => {
+	const { client, url } = await startNode(t);
+	const address = `${url}/v1/tus/${'A'.repeat(32)}`;
+	await assert.rejects(client.uploadResumably(bytes, { address }), { code: 'UPLOAD_NOT_FOUND', status: 404 });
+});
+
+test('sizes that no piece can have are refused before anything is sent', async (t) => {
+	const { client, asked } = await startNode(t);
+	for (const pieceBytes of [0, -1, 1.5, Number.NaN])
+		await assert.rejects(client.uploadResumably(bytes, { pieceBytes }), RangeError);
+	await assert.rejects(client.uploadResumably(inChunks(1000), { pieceBytes: Number.POSITIVE_INFINITY }), RangeError);
+	assert.deepEqual(asked, []);
+});
+
+test('names that no address can say are refused before anything is sent', async (t) => {
+	const { client, asked } = await startNode(t);
+	for (const name of ['.', '..', '\ud800', 'a\udc00b']) {
+		await assert.rejects(client.upload(bytes, { name }), { code: 'BAD_NAME' });
+		await assert.rejects(client.uploadResumably(bytes, { name }), { code: 'BAD_NAME' });
+	}
+	assert.deepEqual(asked, []);
+});
