@@ -31,7 +31,7 @@ export function makeEvm(
 		systemClock,
 		{ confirmations, pollMs, pageBlocks },
 		{
-			advanced(_blocks, submissions) {
+			advanced(submissions) {
 				if (follower.head !== undefined) metrics.chainHead.set(follower.head);
 				metrics.chainSubmissions.inc(submissions);
 			},

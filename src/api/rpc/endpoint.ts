@@ -53,8 +53,7 @@ export function rpcEndpoint(context: RestContext): Endpoint {
 			try {
 				sendContinue(raw, response);
 				const body = await bodyOf(context, raw);
-				if (body.length === 0) send(response, 400, await answerBody(body, run, observe));
-				else send(response, 200, await answerBody(body, run, observe));
+				send(response, body.length === 0 ? 400 : 200, await answerBody(body, run, observe));
 			} finally {
 				budget.give(bytes);
 			}

@@ -10,10 +10,8 @@ export interface RpcContext {
 	readonly flowRoots: FlowRoots;
 }
 
-export interface RpcMethod {
-	/** Errors: RpcError; any other becomes `Internal error`. */
-	readonly handle: (context: RpcContext, params: Params) => Promise<JsonOut> | JsonOut;
-}
+/** Errors: RpcError; any other becomes `Internal error`. */
+type RpcMethod = (context: RpcContext, params: Params) => Promise<JsonOut> | JsonOut;
 
 /** By name. */
-export type RpcMethods = Readonly<Record<string, RpcMethod['handle']>>;
+export type RpcMethods = Readonly<Record<string, RpcMethod>>;

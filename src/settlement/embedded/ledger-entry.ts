@@ -11,9 +11,10 @@
 import { HASH_BYTES } from '../../units.js';
 import { ByteReader, ByteWriter } from '../../bytes.js';
 import { LEDGER_ENTRY_BYTES } from '../journal-records.js';
-import type { Submission, SubmissionNode } from '../settlement.js';
+import type { Submission } from '../settlement.js';
 import { GENESIS_BYTES, type LedgerGenesis, readGenesis, writeGenesis } from './genesis.js';
-import { MAX_NODES, SUBMITTER_BYTES } from '../flow/submission-rules.js';
+import { nodesBytes, readNodes, writeNodes } from '../flow/nodes.js';
+import { SUBMITTER_BYTES } from '../flow/submission-rules.js';
 
 const ENTRY_VERSION = 1;
 const KIND_GENESIS = 0;
@@ -101,30 +102,18 @@ function readBlockBody(reader: ByteReader): Omit<BlockEntry, 'stateHash'> {
 /** length u64, tags bytes u16, tags, submitter 20, nodes u8, n × (height u8, root 32). */
 export function writeSubmission(writer: ByteWriter, submission: Submission): void {
 	const { tags, nodes } = submission;
-	writer
-		.u64(submission.lengthBytes)
-		.u16(tags.length)
-		.raw(tags)
-		.fixed(submission.submitter, SUBMITTER_BYTES)
-		.u8(nodes.length);
-	for (const node of nodes) writer.u8(node.height).fixed(node.root, HASH_BYTES);
+	writer.u64(submission.lengthBytes).u16(tags.length).raw(tags).fixed(submission.submitter, SUBMITTER_BYTES);
+	writeNodes(writer, nodes);
 }
 
 /** Bytes that `writeSubmission` writes. */
 export function submissionBytes(submission: Submission): number {
-	return 8 + 2 + submission.tags.length + SUBMITTER_BYTES + 1 + submission.nodes.length * (1 + HASH_BYTES);
+	return 8 + 2 + submission.tags.length + SUBMITTER_BYTES + nodesBytes(submission.nodes);
 }
 
 function readSubmission(reader: ByteReader): Submission {
 	const lengthBytes = reader.u64('length');
 	const tags = reader.bytes(reader.u16('tags length'), 'tags');
 	const submitter = reader.bytes(SUBMITTER_BYTES, 'submitter');
-	const count = reader.u8('node count');
-	if (count > MAX_NODES) reader.fail(`a submission has ${count} nodes, at most ${MAX_NODES}`);
-	const nodes: SubmissionNode[] = [];
-	for (let index = 0; index < count; index++) {
-		const height = reader.u8('height');
-		nodes.push({ height, root: reader.bytes(HASH_BYTES, 'node root') });
-	}
-	return { lengthBytes, tags, submitter, nodes };
+	return { lengthBytes, tags, submitter, nodes: readNodes(reader) };
 }

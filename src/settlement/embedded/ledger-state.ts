@@ -2,6 +2,7 @@
 import { HASH_BYTES } from '../../units.js';
 import { ByteReader, ByteWriter } from '../../bytes.js';
 import type { EpochContext } from '../settlement.js';
+import { frontierBytes } from '../flow/flow-draft.js';
 import { MAX_FLOW_SECTORS } from '../flow/submission-rules.js';
 import { EMPTY_HISTORY, firstContext, HISTORY_ROOTS, type RootHistory } from './epochs.js';
 import { genesisHash, type LedgerGenesis, readGenesis, writeGenesis } from './genesis.js';
@@ -84,7 +85,7 @@ export function decodeState(bytes: Uint8Array, hashing: FlowHashing): LedgerStat
 	const flowLength = reader.u64('flow length');
 	if (flowLength < 1n || flowLength > MAX_FLOW_SECTORS) reader.fail(`the flow has ${flowLength} sectors`);
 	const flowRoot = reader.bytes(HASH_BYTES, 'flow root');
-	const frontier = reader.bytes(countDigits(flowLength) * HASH_BYTES, 'frontier');
+	const frontier = reader.bytes(frontierBytes(flowLength), 'frontier');
 	const context = readContext(reader);
 	const epochStart = reader.u64('epoch start');
 	const pricePerSector = reader.u128('price');
@@ -134,12 +135,6 @@ function readContext(reader: ByteReader): EpochContext {
 		blockDigest: reader.bytes(HASH_BYTES, 'context block digest'),
 		digest: reader.bytes(HASH_BYTES, 'context digest'),
 	};
-}
-
-function countDigits(value: bigint): number {
-	let count = 0;
-	for (let rest = value; rest > 0n; rest &= rest - 1n) count++;
-	return count;
 }
 
 function equal(left: Uint8Array, right: Uint8Array): boolean {

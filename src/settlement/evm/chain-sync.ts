@@ -19,6 +19,7 @@ import type { ChainBlock } from './chain-submission.js';
 import type { SettlementTrouble } from '../settlement.js';
 import { ChainMismatchError } from './evm-flow.js';
 import type { ChainFollower, EvmSettlement } from './evm-settlement.js';
+import { beginningOf, isBeginning } from './evm-state.js';
 import { lastCommonPoint } from './fork-point.js';
 import { RecentBlocks } from './recent-blocks.js';
 
@@ -35,7 +36,7 @@ export type SyncTrouble = SettlementTrouble;
 
 export interface ChainSyncObserver {
 	/** Blocks were taken, with so many submissions. */
-	advanced(blocks: number, submissions: number): void;
+	advanced(submissions: number): void;
 	/** So many submissions were taken back. */
 	reverted(submissions: number, block: number): void;
 	/** A new reason not to go on; undefined: it goes on again. */
@@ -48,6 +49,8 @@ const WATCHED_BLOCKS = 32;
 const ROOT_EVERY = 500;
 /** After so many in a row a page is made smaller, whatever the endpoint says. */
 const PAGE_FAILURES = 3;
+/** Of a block that was not asked for. */
+const NOTHING = new Uint8Array(0);
 const LONGEST_PAUSE_MS = 30_000;
 const FIRST_ASK_MS = 30_000;
 
@@ -168,7 +171,7 @@ export class ChainSync implements ChainFollower {
 		}
 		this.#pageFailures = 0;
 		const end = await this.#blockAt(to);
-		await this.#take(found, end, to + 1 - from);
+		await this.#take(found, end);
 		this.#pageBlocks = Math.min(this.#settings.pageBlocks, this.#pageBlocks * 2);
 	}
 
@@ -180,14 +183,14 @@ export class ChainSync implements ChainFollower {
 		const found = await this.#reader.submissions(from, last.number);
 		const hashes = new Map(blocks.map(({ number, hash }) => [number, hash]));
 		for (const { blockNumber, blockHash, txSeq } of found) {
-			if (Buffer.compare(hashes.get(blockNumber) ?? NO_HASH, blockHash) !== 0)
+			if (Buffer.compare(hashes.get(blockNumber) ?? NOTHING, blockHash) !== 0)
 				throw new ChainError(`submission ${txSeq} is in another block ${blockNumber} than the endpoint shows`);
 		}
 		const count = await this.#reader.submissionCount(last.number);
 		const expected = Math.max(this.#settlement.state.submissions, (found.at(-1)?.txSeq ?? -1) + 1);
 		if (count !== undefined && count !== expected)
 			throw new ChainError(`the contract has ${count} submissions at block ${last.number}, the logs show ${expected}`);
-		await this.#take(found, last, blocks.length);
+		await this.#take(found, last);
 		for (const block of blocks) this.#recent.add(block);
 	}
 
@@ -198,7 +201,7 @@ export class ChainSync implements ChainFollower {
 		const blocks: LinkedBlock[] = [];
 		for (const block of asked) {
 			const parent = blocks.at(-1) ?? before;
-			const isFirst = isUnknown(parent);
+			const isFirst = isBeginning(parent);
 			if (!block || (!isFirst && Buffer.compare(block.parentHash, parent.hash) !== 0)) break;
 			blocks.push(block);
 		}
@@ -208,14 +211,14 @@ export class ChainSync implements ChainFollower {
 	}
 
 	/** Takes what is new; what is missing in between is read again. */
-	async #take(found: readonly FoundSubmission[], upTo: ChainBlock, blocks: number): Promise<void> {
+	async #take(found: readonly FoundSubmission[], upTo: ChainBlock): Promise<void> {
 		const { submissions } = this.#settlement.state;
 		const fresh = found.filter(({ txSeq }) => txSeq >= submissions);
 		const gap = fresh.findIndex(({ txSeq }, index) => txSeq !== submissions + index);
 		if (gap >= 0) return await this.#reread(submissions + gap, fresh[gap]?.txSeq ?? 0);
 		await this.#settlement.extend(fresh, upTo);
 		this.#rereadFrom = undefined;
-		this.#observer.advanced(blocks, fresh.length);
+		this.#observer.advanced(fresh.length);
 		this.#tell(undefined);
 	}
 
@@ -234,7 +237,7 @@ export class ChainSync implements ChainFollower {
 
 	/** Whether the last block is on the chain still. False: it went back to one that is. */
 	async #isOnChain(block: ChainBlock, head: number): Promise<boolean> {
-		if (isUnknown(block) || block.number > head) return true;
+		if (isBeginning(block) || block.number > head) return true;
 		const now = await this.#blockAt(block.number);
 		if (Buffer.compare(now.hash, block.hash) === 0) return true;
 		await this.#askAll(block);
@@ -276,10 +279,8 @@ export class ChainSync implements ChainFollower {
 
 	/** Before the first block that may hold a submission nothing is known. */
 	async #blockOrBeginning(number: number): Promise<ChainBlock> {
-		const { startBlock } = this.#settlement.state.genesis;
-		return number < startBlock
-			? { number: Math.max(0, startBlock - 1), hash: NO_HASH, timeMs: 0 }
-			: this.#blockAt(number);
+		const { genesis } = this.#settlement.state;
+		return number < genesis.startBlock ? beginningOf(genesis) : this.#blockAt(number);
 	}
 
 	#tell(trouble: SyncTrouble | undefined): void {
@@ -297,13 +298,6 @@ export class ChainSync implements ChainFollower {
 		cancel();
 		this.#wake = undefined;
 	}
-}
-
-const NO_HASH = new Uint8Array(32);
-
-/** At the beginning, before any block was looked at. */
-function isUnknown({ hash }: ChainBlock): boolean {
-	return Buffer.compare(hash, NO_HASH) === 0;
 }
 
 /** An endpoint that has less than this node. */

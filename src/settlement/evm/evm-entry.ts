@@ -7,9 +7,9 @@
  */
 import { ByteReader, ByteWriter } from '../../bytes.js';
 import { HASH_BYTES } from '../../units.js';
-import { MAX_FLOW_SECTORS, MAX_NODES, SUBMITTER_BYTES } from '../flow/submission-rules.js';
+import { nodesBytes, readNodes, writeNodes } from '../flow/nodes.js';
+import { MAX_FLOW_SECTORS, SUBMITTER_BYTES } from '../flow/submission-rules.js';
 import { LEDGER_ENTRY_BYTES } from '../journal-records.js';
-import type { SubmissionNode } from '../settlement.js';
 import type { ChainBlock, ChainSubmission } from './chain-submission.js';
 
 const ENTRY_VERSION = 1;
@@ -60,9 +60,8 @@ export interface RevertEntry {
 
 export type EvmEntry = GenesisEntry | BlocksEntry | RevertEntry;
 
-export function encodeGenesis({ chainId, flowAddress, startBlock }: EvmGenesis): Uint8Array {
-	const writer = head(KIND_GENESIS);
-	return writer.u64(chainId).fixed(flowAddress, SUBMITTER_BYTES).u64(startBlock).toBytes();
+export function encodeGenesis(genesis: EvmGenesis): Uint8Array {
+	return writeGenesis(head(KIND_GENESIS), genesis).toBytes();
 }
 
 /** `encoded`: `count` submissions, one behind another. */
@@ -91,14 +90,13 @@ export function writeChainSubmission(writer: ByteWriter, submission: ChainSubmis
 		.u64(lengthBytes)
 		.u32(tags.length)
 		.raw(tags)
-		.fixed(submitter, SUBMITTER_BYTES)
-		.u8(nodes.length);
-	for (const { height, root } of nodes) writer.u8(height).fixed(root, HASH_BYTES);
+		.fixed(submitter, SUBMITTER_BYTES);
+	writeNodes(writer, nodes);
 }
 
 /** Bytes that `writeChainSubmission` writes. */
 export function chainSubmissionBytes({ tags, nodes }: ChainSubmission): number {
-	return 8 + 8 + HASH_BYTES + 8 + 8 + 4 + tags.length + SUBMITTER_BYTES + 1 + nodes.length * (1 + HASH_BYTES);
+	return 8 + 8 + HASH_BYTES + 8 + 8 + 4 + tags.length + SUBMITTER_BYTES + nodesBytes(nodes);
 }
 
 /** Hashes are views of `bytes`. Errors: FORMAT_UNKNOWN. */
@@ -109,7 +107,11 @@ export function decodeEvmEntry(bytes: Uint8Array): EvmEntry {
 	const kind = reader.u8('kind');
 	if (kind !== KIND_GENESIS && kind !== KIND_BLOCKS && kind !== KIND_REVERT) reader.fail(`its kind is ${kind}`);
 	const entry =
-		kind === KIND_GENESIS ? readGenesis(reader) : kind === KIND_BLOCKS ? readBlocks(reader) : readRevert(reader);
+		kind === KIND_GENESIS
+			? { kind: 'genesis' as const, genesis: readGenesis(reader) }
+			: kind === KIND_BLOCKS
+				? readBlocks(reader)
+				: readRevert(reader);
 	reader.end();
 	return entry;
 }
@@ -131,13 +133,18 @@ export function readBlock(reader: ByteReader): ChainBlock {
 	};
 }
 
-function readGenesis(reader: ByteReader): GenesisEntry {
-	const genesis = {
+/** chain id u64, flow address 20, start block u64. */
+export function writeGenesis(writer: ByteWriter, { chainId, flowAddress, startBlock }: EvmGenesis): ByteWriter {
+	return writer.u64(chainId).fixed(flowAddress, SUBMITTER_BYTES).u64(startBlock);
+}
+
+/** A copy: what it says outlives the bytes. */
+export function readGenesis(reader: ByteReader): EvmGenesis {
+	return {
 		chainId: reader.u64('chain id'),
 		flowAddress: reader.bytes(SUBMITTER_BYTES, 'flow address').slice(),
 		startBlock: reader.safeU64('start block'),
 	};
-	return { kind: 'genesis', genesis };
 }
 
 function readBlocks(reader: ByteReader): BlocksEntry {
@@ -169,12 +176,5 @@ function readSubmission(reader: ByteReader, txSeq: number): ChainSubmission {
 		tags: reader.bytes(reader.u32('tags length'), 'tags'),
 		submitter: reader.bytes(SUBMITTER_BYTES, 'submitter'),
 	};
-	const count = reader.u8('node count');
-	if (count > MAX_NODES) reader.fail(`a submission has ${count} nodes, at most ${MAX_NODES}`);
-	const nodes: SubmissionNode[] = [];
-	for (let index = 0; index < count; index++) {
-		const height = reader.u8('height');
-		nodes.push({ height, root: reader.bytes(HASH_BYTES, 'node root') });
-	}
-	return { ...fields, nodes };
+	return { ...fields, nodes: readNodes(reader) };
 }

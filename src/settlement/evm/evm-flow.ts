@@ -4,8 +4,8 @@
  */
 import { ByteWriter } from '../../bytes.js';
 import { PerigeeError } from '../../errors.js';
-import { type FlowId, HASH_BYTES, hexOf, rootFromBytes, type TxSeq } from '../../units.js';
-import { FlowDraft } from '../flow/flow-draft.js';
+import { type FlowId, hexOf, rootFromBytes, type TxSeq } from '../../units.js';
+import { FlowDraft, frontierBytes } from '../flow/flow-draft.js';
 import type { FlowHashing } from '../flow/hashing.js';
 import { OrderedSubmission } from '../flow/placed-submission.js';
 import { foldRoots } from '../flow/submission-rules.js';
@@ -24,7 +24,7 @@ import {
 	type RevertEntry,
 	writeChainSubmission,
 } from './evm-entry.js';
-import { digitsOf, type EvmState, initialEvmState } from './evm-state.js';
+import { type EvmState, initialEvmState } from './evm-state.js';
 
 /** What an entry does. */
 export interface EvmTransition {
@@ -158,7 +158,7 @@ export class EvmFlow {
 	#reverted(state: EvmState, to: RevertEntry): Omit<EvmTransition, 'entry'> {
 		const { submissions, flowLength, upTo } = to;
 		if (submissions > state.submissions) throw diverged(`${submissions} submissions stay of ${state.submissions}`);
-		if (to.frontier.length !== digitsOf(flowLength) * HASH_BYTES) throw diverged('a frontier does not fit its flow');
+		if (to.frontier.length !== frontierBytes(flowLength)) throw diverged('a frontier does not fit its flow');
 		const frontier = to.frontier.slice();
 		const flowRoot = this.#hashing.flowRoot(flowLength, frontier);
 		const next: EvmState = { genesis: state.genesis, block: upTo, submissions, flowLength, frontier, flowRoot };

@@ -118,6 +118,8 @@ export class EvmSettlement implements Settlement, JournalDriver {
 
 	flow(): FlowState {
 		const { state } = this;
+		const confirmed = this.#confirmed;
+		const { hashing } = this.#options;
 		return {
 			lengthSectors: state.flowLength,
 			root: state.flowRoot,
@@ -125,7 +127,10 @@ export class EvmSettlement implements Settlement, JournalDriver {
 			frontier: state.frontier,
 			blockNumber: state.block.number,
 			blockHash: state.block.hash,
-			stateHash: this.#options.hashing.keccak256(this.saveState()),
+			// Looked at now and then, while the rest is asked for with every call.
+			get stateHash() {
+				return hashing.keccak256(confirmed ? encodeEvmState(confirmed) : new Uint8Array(0));
+			},
 		};
 	}
 

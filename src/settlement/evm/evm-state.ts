@@ -2,11 +2,13 @@
 import { ByteReader, ByteWriter } from '../../bytes.js';
 import { HASH_BYTES } from '../../units.js';
 import type { FlowHashing } from '../flow/hashing.js';
-import { MAX_FLOW_SECTORS, SUBMITTER_BYTES } from '../flow/submission-rules.js';
+import { frontierBytes } from '../flow/flow-draft.js';
+import { MAX_FLOW_SECTORS } from '../flow/submission-rules.js';
 import type { ChainBlock } from './chain-submission.js';
-import { type EvmGenesis, readBlock, writeBlock } from './evm-entry.js';
+import { type EvmGenesis, readBlock, readGenesis, writeBlock, writeGenesis } from './evm-entry.js';
 
 const STATE_VERSION = 1;
+const NO_HASH = new Uint8Array(HASH_BYTES);
 
 /** Never changed, only replaced. */
 export interface EvmState {
@@ -24,13 +26,21 @@ export interface EvmState {
 /** Before the first block: sector 0 of the flow is 32 zero bytes, and nothing else is there. */
 export function initialEvmState(genesis: EvmGenesis): EvmState {
 	const zero = new Uint8Array(HASH_BYTES);
-	const block = { number: Math.max(0, genesis.startBlock - 1), hash: zero, timeMs: 0 };
-	return { genesis, block, submissions: 0, flowLength: 1n, frontier: zero, flowRoot: zero };
+	return { genesis, block: beginningOf(genesis), submissions: 0, flowLength: 1n, frontier: zero, flowRoot: zero };
+}
+
+/** Stands for all blocks before the first that may hold a submission; nothing is known of them, its hash is zeros. */
+export function beginningOf({ startBlock }: EvmGenesis): ChainBlock {
+	return { number: Math.max(0, startBlock - 1), hash: NO_HASH, timeMs: 0 };
+}
+
+/** Whether no block was looked at yet. */
+export function isBeginning({ hash }: ChainBlock): boolean {
+	return Buffer.compare(hash, NO_HASH) === 0;
 }
 
 export function encodeEvmState({ genesis, block, submissions, flowLength, frontier }: EvmState): Uint8Array {
-	const writer = new ByteWriter(512).u8(STATE_VERSION);
-	writer.u64(genesis.chainId).fixed(genesis.flowAddress, SUBMITTER_BYTES).u64(genesis.startBlock);
+	const writer = writeGenesis(new ByteWriter(512).u8(STATE_VERSION), genesis);
 	return writeBlock(writer, block).u64(submissions).u64(flowLength).raw(frontier).toBytes();
 }
 
@@ -40,23 +50,12 @@ export function decodeEvmState(bytes: Uint8Array, hashing: FlowHashing): EvmStat
 	const reader = new ByteReader(bytes.slice(), 'the saved state of a chain');
 	const version = reader.u8('version');
 	if (version !== STATE_VERSION) reader.fail(`its version is ${version}, this program knows ${STATE_VERSION}`);
-	const genesis = {
-		chainId: reader.u64('chain id'),
-		flowAddress: reader.bytes(SUBMITTER_BYTES, 'flow address'),
-		startBlock: reader.safeU64('start block'),
-	};
+	const genesis = readGenesis(reader);
 	const block = readBlock(reader);
 	const submissions = reader.safeU64('submissions');
 	const flowLength = reader.u64('flow length');
 	const frontier = reader.bytes(reader.remaining, 'frontier');
-	if (flowLength > MAX_FLOW_SECTORS || flowLength < 1n || frontier.length !== digitsOf(flowLength) * HASH_BYTES)
+	if (flowLength > MAX_FLOW_SECTORS || flowLength < 1n || frontier.length !== frontierBytes(flowLength))
 		reader.fail('the frontier does not fit the flow');
 	return { genesis, block, submissions, flowLength, frontier, flowRoot: hashing.flowRoot(flowLength, frontier) };
-}
-
-/** Binary ones of a length: complete subtrees that make up a flow of it. */
-export function digitsOf(value: bigint): number {
-	let count = 0;
-	for (let rest = value; rest > 0n; rest &= rest - 1n) count++;
-	return count;
 }

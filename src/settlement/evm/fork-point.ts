@@ -2,6 +2,7 @@
 import { ChainError, type ChainReader } from './chain-reader.js';
 import type { ChainBlock, ChainSubmission } from './chain-submission.js';
 import type { EvmSettlement } from './evm-settlement.js';
+import { beginningOf } from './evm-state.js';
 import type { RecentBlocks } from './recent-blocks.js';
 import type { FlowHistory, KnownSubmission } from '../flow/flow-history.js';
 
@@ -40,7 +41,6 @@ async function pointBySubmissions(
 	reader: ChainReader,
 	{ state, history, rootOf }: Pick<EvmSettlement, 'state' | 'history' | 'rootOf'>,
 ): Promise<CommonPoint> {
-	const { startBlock } = state.genesis;
 	const count = state.submissions;
 	const isThere = async (index: number): Promise<boolean> => {
 		const known = await history.submission(index);
@@ -60,8 +60,7 @@ async function pointBySubmissions(
 		high = probe;
 	}
 	const submissions = low + (await firstFalse(high - low, (index) => isThere(low + index)));
-	if (submissions === 0)
-		return { submissions, upTo: { number: Math.max(0, startBlock - 1), hash: new Uint8Array(32), timeMs: 0 } };
+	if (submissions === 0) return { submissions, upTo: beginningOf(state.genesis) };
 	const last = await history.submission(submissions - 1);
 	const upTo = last && (await reader.block(last.blockNumber));
 	if (!upTo) throw new ChainError(`the block of submission ${submissions - 1} is not there`);

@@ -12,6 +12,13 @@ const MAX_FRONTIER = 64;
 const HEIGHTS = Buffer.alloc(MAX_NODES);
 const ROOTS = Buffer.alloc(MAX_NODES * HASH_BYTES);
 
+/** Bytes of the frontier of a flow: a root for each binary one of its length. */
+export function frontierBytes(length: bigint): number {
+	let bytes = 0;
+	for (let rest = length; rest > 0n; rest &= rest - 1n) bytes += HASH_BYTES;
+	return bytes;
+}
+
 export class FlowDraft {
 	readonly #hashing: FlowHashing;
 	readonly #bytes: Buffer;
@@ -35,9 +42,7 @@ export class FlowDraft {
 
 	/** Roots of the complete subtrees that make up the flow, largest first: a view, until the next call of `append`. */
 	get frontier(): Buffer {
-		let end = FRONTIER_AT;
-		for (let rest = this.length; rest > 0n; rest &= rest - 1n) end += HASH_BYTES;
-		return this.#bytes.subarray(FRONTIER_AT, end);
+		return this.#bytes.subarray(FRONTIER_AT, FRONTIER_AT + frontierBytes(this.length));
 	}
 
 	/** Places nodes, of which there are at most MAX_NODES. */
