@@ -25,13 +25,10 @@ function settings(chain: TestChain): Record<string, string> {
 async function assertSame(node: JsonNode, chain: TestChain): Promise<number> {
 	const count = await chain.client.call({ to: chain.flowAddress, data: '0x77e19824' });
 	const submissions = Number(BigInt(count.data ?? '0x0'));
-	const contract = await chain.client.call({
-		to: chain.flowAddress,
-		data: `0x6d7ad0fc${(submissions - 1).toString(16).padStart(64, '0')}`,
-	});
+	const contract = await chain.flowRootAfter(submissions - 1);
 	await until('the flow root of the contract', async () => {
 		const [root] = (await result(node, 'zgs_getFlowContext')) as [string, number];
-		return root === contract.data;
+		return root === contract;
 	});
 	const status = (await result(node, 'zgs_getStatus')) as { readonly nextTxSeq: number };
 	assert.equal(status.nextTxSeq, submissions);

@@ -42,6 +42,8 @@ export interface TestChain {
 	submit(contents: readonly Uint8Array[]): Promise<number>;
 	/** Block of the chain with so many submissions of made-up roots, `perTransaction` in each. */
 	fill(submissions: number, perTransaction: number): Promise<void>;
+	/** The contract's flow root after a submission, in hexadecimal. */
+	flowRootAfter(txSeq: number): Promise<Hex | undefined>;
 	mine(blocks: number): Promise<void>;
 	/** Undoes the last blocks; what is mined next stands in their place. */
 	rollBack(blocks: number): Promise<void>;
@@ -191,6 +193,11 @@ class Anvil implements TestChain {
 			);
 			await this.#send(batch);
 		}
+	}
+
+	async flowRootAfter(txSeq: number): Promise<Hex | undefined> {
+		const data: Hex = `0x6d7ad0fc${txSeq.toString(16).padStart(64, '0')}`;
+		return (await this.client.call({ to: this.flowAddress, data })).data;
 	}
 
 	async mine(blocks: number): Promise<void> {
