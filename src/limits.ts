@@ -178,6 +178,15 @@ export const LIMITS = {
 	stagedPieces: 32,
 	/** What a client may say about its upload. */
 	resumableMetadataBytes: 4096,
+	/** Hashes of a proof: of a tree with a leaf for each of 2^64 segments there are fewer. */
+	proofItems: 68,
+	/** Files that may be uploaded by segments at once. */
+	partialFiles: 10_000,
+	/** Of what comes by segments before its submission is known: the largest file, files and bytes in all, and how long it is kept. */
+	cachedFileBytes: 10 * 1024 * 1024,
+	cachedFiles: 4096,
+	cachedSegmentsBytes: 1024 * 1024 * 1024,
+	cachedSegmentsMs: 300_000,
 	/** How often it is looked for resumable uploads whose time is over. */
 	resumableForgetMs: 3_600_000,
 	/** How often it is looked for content that nobody continues and no submission names, and how many are given up at once. */

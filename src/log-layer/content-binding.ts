@@ -42,6 +42,23 @@ export interface ContentBindingParts {
 	readonly beginUpload: (options: UploadOptions) => UploadSession;
 }
 
+/** Content that is durable here, and whether an earlier object held it already. `spare`: as of BoundContent. */
+export interface KeptContent {
+	readonly wasHeld: boolean;
+	readonly spare: ObjectId | undefined;
+}
+
+/** What became of content that is to be named. */
+interface Holding extends KeptContent {
+	/** Of the root, as it was before. */
+	readonly row: RootRow | undefined;
+	/** Of the object that held the root before. */
+	readonly state: 'intact' | 'damaged' | 'unchecked' | undefined;
+	readonly storing: WriteTicket | undefined;
+	/** The object whose place the content has taken. */
+	readonly replaced: RootObject | undefined;
+}
+
 const NO_TAGS = new Uint8Array(0);
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['DATA_DAMAGED', 'READ_FAILED', 'NOT_HELD']);
 
@@ -49,7 +66,7 @@ const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['DATA_DAMAGED', 'READ_FAILED
  * Since an upload has opened its object, the same content came with a newer one, which was deleted or damaged meanwhile: what is older than that
  * counts no more.
  */
-class OvertakenError extends Error {}
+export class OvertakenError extends Error {}
 
 /** The newest object that the root held. */
 function newestObject(row: RootRow | undefined): ObjectId {
@@ -78,6 +95,19 @@ export class ContentBinding {
 		}
 	}
 
+	/**
+	 * Makes content durable, if it is not here, and leaves it to others to submit it: until a submission names it, it may be given up. Errors:
+	 * OvertakenError, those of the log.
+	 */
+	async keep(content: ReadyContent): Promise<KeptContent> {
+		const root = rootFromBytes(content.tree.root);
+		return this.#parts.locks.run(root, async () => {
+			const holding = await this.#hold(root, content);
+			await this.#settled(holding);
+			return { wasHeld: holding.wasHeld, spare: holding.spare };
+		});
+	}
+
 	/** Stores the bytes of an object that was overtaken as a new one. */
 	async #storeAgain(object: RootedObject, options: UploadOptions): Promise<UploadResult> {
 		const { log, reader, beginUpload } = this.#parts;
@@ -98,6 +128,22 @@ export class ContentBinding {
 
 	/** Under the root's lock: nobody else stores, deletes or gives up this content meanwhile. */
 	async #bindAlone(root: DataRoot, content: ReadyContent, options: UploadOptions): Promise<BoundContent> {
+		const holding = await this.#hold(root, content);
+		const { txSeq, known } = await this.#submission(content, root, holding.row, options);
+		await this.#settled(holding);
+		const result = {
+			root,
+			txSeq,
+			sizeBytes: content.sizeBytes,
+			segments: Math.ceil(content.sizeBytes / SEGMENT_BYTES),
+			name: options.name,
+			existed: known && (holding.state === 'intact' || holding.state === 'unchecked'),
+		};
+		return holding.spare === undefined ? { result } : { result, spare: holding.spare };
+	}
+
+	/** Makes the data durable. Whoever holds the root's lock may name it then; the view may take both in any order. */
+	async #hold(root: DataRoot, content: ReadyContent): Promise<Holding> {
 		const row = await this.#parts.held.rootRow(root);
 		const own = 'objectId' in content.stored ? content.stored : undefined;
 		// A resumable upload whose object was closed before a crash is bound now.
@@ -109,23 +155,18 @@ export class ContentBinding {
 		if (own?.isClosed && !wasHeld) throw new PerigeeError('UPLOAD_NOT_FOUND', 'what had come was deleted');
 		const replaced = wasHeld ? undefined : row?.object;
 		const storing = wasHeld ? undefined : this.#store(content, replaced);
-		// The data is durable before anything names it; the view may take both in any order.
 		await storing?.durable;
 		if (replaced && 'bytes' in content.stored) this.#parts.log.write('small', [spent(replaced, root)], false);
-		const { txSeq, known } = await this.#submission(content, root, row, options);
+		// The bytes came a second time; compaction reclaims them.
+		const spare = wasHeld && !isOwn ? own?.objectId : undefined;
+		return { row, state, wasHeld, storing, replaced, spare };
+	}
+
+	/** Resolves when the view knows of it. */
+	async #settled({ storing, replaced }: Holding): Promise<void> {
 		await storing?.applied;
 		// What was damaged is in no object any more that has a name.
 		if (replaced) this.#parts.damage.forget(replaced.objectId);
-		const result = {
-			root,
-			txSeq,
-			sizeBytes: content.sizeBytes,
-			segments: Math.ceil(content.sizeBytes / SEGMENT_BYTES),
-			name: options.name,
-			existed: known && (state === 'intact' || state === 'unchecked'),
-		};
-		// The bytes came a second time; compaction reclaims them.
-		return wasHeld && !isOwn && own ? { result, spare: own.objectId } : { result };
 	}
 
 	/**

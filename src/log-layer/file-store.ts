@@ -3,7 +3,8 @@ import { PerigeeError } from '../errors.js';
 import type { Randomness } from '../io/randomness.js';
 import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
-import { type DataRoot, type FlowId, type SectorIndex, type TxSeq } from '../units.js';
+import { rootFromBytes, type DataRoot, type FlowId, type SectorIndex, type TxSeq } from '../units.js';
+import { ChunkPool } from './chunk-pool.js';
 import type { DiskSpace } from './disk-space.js';
 import { ContentBinding, type ContentBindingParts } from './content-binding.js';
 import { FileDeletion, givenUp } from './file-deletion.js';
@@ -52,6 +53,8 @@ export interface FileStoreParts extends Omit<ContentBindingParts, 'held' | 'read
 	readonly maxUploads: number;
 	/** How long a resumable upload may be silent. */
 	readonly resumableExpiryMs: number;
+	/** Content that no submission names is kept for so long. */
+	readonly uploadExpiryMs: number;
 }
 
 export class LogFileStore implements FileStore {
@@ -70,6 +73,7 @@ export class LogFileStore implements FileStore {
 	readonly #uploading = new Set<ObjectId>();
 	readonly #uploadParts: UploadParts;
 	readonly resumables: Resumables;
+	readonly segmentUploads: ChunkPool;
 	#closing = false;
 
 	constructor(parts: FileStoreParts) {
@@ -102,6 +106,11 @@ export class LogFileStore implements FileStore {
 			reader: this.#reader,
 			beginUpload: (options) => this.#newUpload(options),
 		});
+		this.segmentUploads = new ChunkPool({
+			...parts,
+			admit: (bytes) => this.#admitBytes(bytes),
+			keep: (content) => this.#binding.keep(content),
+		});
 		this.#proofs = { view: parts.view, reader: this.#reader, objectOf: (submission) => this.#objectOf(submission) };
 	}
 
@@ -111,7 +120,8 @@ export class LogFileStore implements FileStore {
 
 	/** An upload of this process may still write records of the object. */
 	isUploading(objectId: ObjectId): boolean {
-		return this.#uploading.has(objectId) || this.resumables.isActive(objectId);
+		const { resumables, segmentUploads } = this;
+		return this.#uploading.has(objectId) || resumables.isActive(objectId) || segmentUploads.has(objectId);
 	}
 
 	/** Every object with a lower id is complete, or never will be: no upload in progress, or one that may go on, is older. */
@@ -135,10 +145,15 @@ export class LogFileStore implements FileStore {
 
 	/** Whether an upload may begin or go on now. Errors: as of `beginUpload`. */
 	#admit(announced: number): void {
+		if (this.uploadsInProgress >= this.#parts.maxUploads && !this.#closing) throw new PerigeeError('TOO_MANY_UPLOADS');
+		if (announced > this.#parts.maxFileBytes) throw new PerigeeError('BODY_TOO_LARGE');
+		this.#admitBytes(announced);
+	}
+
+	/** Whether so many bytes may come now. */
+	#admitBytes(announced: number): void {
 		if (this.#closing) throw new PerigeeError('SHUTTING_DOWN');
 		if (this.#parts.log.failure) throw new PerigeeError('READ_ONLY', this.#parts.log.failure.message);
-		if (this.uploadsInProgress >= this.#parts.maxUploads) throw new PerigeeError('TOO_MANY_UPLOADS');
-		if (announced > this.#parts.maxFileBytes) throw new PerigeeError('BODY_TOO_LARGE');
 		if (announced > this.#parts.disk.uploadableBytes)
 			throw new PerigeeError('DISK_FULL', `${announced} bytes do not fit beside the reserve`);
 		if (this.#parts.view.isStalled) throw noRoom();
@@ -226,11 +241,13 @@ export class LogFileStore implements FileStore {
 	/** Takes no more uploads and breaks off those in progress. */
 	async close(): Promise<void> {
 		this.#closing = true;
-		await Promise.all([...[...this.#uploads.keys()].map((upload) => upload.abort()), this.resumables.close()]);
+		const uploads = [...this.#uploads.keys()].map((upload) => upload.abort());
+		await Promise.all([...uploads, this.resumables.close(), this.segmentUploads.close()]);
 	}
 
 	/** Binds content; the object that it came in is then no upload's any more. */
 	async #bind(content: ReadyContent, options: UploadOptions): Promise<BoundContent> {
+		this.segmentUploads.adopt(rootFromBytes(content.tree.root));
 		try {
 			return await this.#binding.bind(content, options);
 		} finally {

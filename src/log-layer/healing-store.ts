@@ -14,6 +14,7 @@ import type { Clock } from '../io/clock.js';
 import { LIMITS } from '../limits.js';
 import type { DataRoot, SectorIndex, TxSeq } from '../units.js';
 import type { DamageEntry } from './damage.js';
+import type { SegmentUploads } from './proved-segment.js';
 import type { SegmentRange } from './segment-ranges.js';
 import type { Store } from './store.js';
 import type {
@@ -207,6 +208,7 @@ function isMendable({ log, damage }: Store): boolean {
 /** The file store that the API holds on to. */
 class HealingFiles implements FileStore {
 	readonly resumables: ResumableUploads;
+	readonly segmentUploads: SegmentUploads;
 	readonly #healing: HealingStore;
 
 	constructor(healing: HealingStore) {
@@ -220,6 +222,10 @@ class HealingFiles implements FileStore {
 				const session = await healing.use(() => store.files.resumables.resume(id, options));
 				return new HealingSession(healing, store, session);
 			},
+		};
+		this.segmentUploads = {
+			put: (segments, options) => healing.use((store) => store.files.segmentUploads.put(segments, options)),
+			progress: (root, size) => healing.use((store) => store.files.segmentUploads.progress(root, size)),
 		};
 	}
 

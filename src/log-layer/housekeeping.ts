@@ -1,12 +1,14 @@
 /** What the store does by itself beside its clients: gives up what nobody names, removes the rows of what was deleted. */
 import type { Clock } from '../io/clock.js';
 import { LIMITS } from '../limits.js';
+import type { ChunkPool } from './chunk-pool.js';
 import type { Expiry } from './expiry.js';
 import type { Purge } from './purge.js';
 
 export interface HousekeepingParts {
 	readonly expiry: Expiry;
 	readonly purge: Purge;
+	readonly segmentUploads: ChunkPool;
 	readonly clock: Clock;
 	/** A step failed; it is tried again at the next interval. */
 	readonly onError: (error: unknown) => void;
@@ -52,9 +54,12 @@ export class Housekeeping {
 
 	/** Never rejects. */
 	#sweep(): Promise<void> {
-		this.#sweeping ??= this.#parts.expiry
+		const { expiry, segmentUploads, onError } = this.#parts;
+		this.#sweeping ??= segmentUploads
 			.sweep()
-			.catch(this.#parts.onError)
+			.catch(onError)
+			.then(() => expiry.sweep())
+			.catch(onError)
 			.finally(() => {
 				this.#sweeping = undefined;
 			});

@@ -25,6 +25,8 @@ export interface ResumableFact {
 	readonly metadata: string;
 	/** The root that the content must have. */
 	readonly expectedRoot?: DataRoot;
+	/** It comes as segments with proofs, in any order, for `expectedRoot` and `sizeBytes` (chunk-pool.ts); no client knows its secret. */
+	readonly bySegment?: true;
 	/** It has ended well: all of it is a file. */
 	readonly stored?: { readonly root: DataRoot; readonly txSeq: TxSeq };
 }
@@ -33,15 +35,17 @@ const HAS_SIZE = 1;
 const HAS_LIMIT = 2;
 const HAS_ROOT = 4;
 const IS_STORED = 8;
+const BY_SEGMENT = 16;
 
 export function resumableFact(fact: ResumableFact): RecordInput {
-	const { sizeBytes, limitBytes, expectedRoot, stored } = fact;
+	const { sizeBytes, limitBytes, expectedRoot, bySegment, stored } = fact;
 	const root = stored?.root ?? expectedRoot;
 	const flags =
 		(sizeBytes === undefined ? 0 : HAS_SIZE) |
 		(limitBytes === undefined ? 0 : HAS_LIMIT) |
 		(root === undefined ? 0 : HAS_ROOT) |
-		(stored === undefined ? 0 : IS_STORED);
+		(stored === undefined ? 0 : IS_STORED) |
+		(bySegment === undefined ? 0 : BY_SEGMENT);
 	const out = new ByteWriter(256)
 		.u64(fact.objectId)
 		.fixed(fact.secret, SECRET_BYTES)
@@ -77,6 +81,7 @@ export function decodeResumable(ext: Uint8Array): ResumableFact {
 		metadata: text('metadata'),
 		...(flags & HAS_SIZE ? { sizeBytes } : {}),
 		...(flags & HAS_LIMIT ? { limitBytes } : {}),
+		...(flags & BY_SEGMENT ? { bySegment: true as const } : {}),
 		...(flags & IS_STORED ? { stored: { root, txSeq } } : flags & HAS_ROOT ? { expectedRoot: root } : {}),
 	};
 	reader.end();

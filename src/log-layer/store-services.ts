@@ -105,8 +105,9 @@ export async function openServices(
 		isActive: (objectId) => files.isUploading(objectId),
 		onExpired: () => options.observer.expired(),
 	});
+	await files.segmentUploads.load();
 	const onError = (error: unknown): void => options.observer.housekeepingFailed(error);
-	const housekeeping = new Housekeeping({ ...options, expiry, purge, onError });
+	const housekeeping = new Housekeeping({ ...options, segmentUploads: files.segmentUploads, expiry, purge, onError });
 	const scrub = await Scrub.open({
 		...options,
 		settings: options.scrub ?? SCRUB_DEFAULTS,

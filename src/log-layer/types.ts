@@ -1,6 +1,7 @@
 /** What the file store shows to the API and to other rooms (docs/architecture.md §6, §7). */
 import type { DataRoot, SectorIndex, TxSeq } from '../units.js';
 import type { DamageEntry } from './damage.js';
+import type { SegmentUploads } from './proved-segment.js';
 import type { SegmentRange } from './segment-ranges.js';
 
 export interface UploadOptions {
@@ -191,6 +192,8 @@ export interface FileStore {
 	/** Errors: TOO_MANY_UPLOADS, BODY_TOO_LARGE, DISK_FULL, READ_ONLY, SHUTTING_DOWN. */
 	beginUpload(options: UploadOptions): UploadSession;
 	readonly resumables: ResumableUploads;
+	/** Uploads of 0G clients, segment by segment. */
+	readonly segmentUploads: SegmentUploads;
 	/** `/v1/files/{root}`: the first submission of the root, with the newest upload's name and type. */
 	fileByRoot(root: DataRoot): Promise<StoredFile | undefined>;
 	/** `/v1/submissions/{txSeq}`: with the name and type of the upload that made it. */

@@ -57,6 +57,11 @@ export class MemoryFileStore implements FileStore {
 	/** Pieces handed out and not released. */
 	outstandingPieces = 0;
 	readonly resumables = new MemoryResumables(this);
+	/** Tests of these need a real store. */
+	readonly segmentUploads = {
+		put: (): Promise<void> => Promise.reject(new PerigeeError('READ_ONLY')),
+		progress: (): Promise<number> => Promise.resolve(0),
+	};
 	openUploads = 0;
 	abortedUploads = 0;
 	readonly #files: Kept[] = [];

@@ -28,13 +28,15 @@ function transactionOf(file: StoredFile): JsonOut {
 }
 
 /** FileInfo; null for a file that is not known. */
-export function fileInfoOf(file: StoredFile | undefined): JsonOut {
+export async function fileInfoOf(store: FileStore, file: StoredFile | undefined): Promise<JsonOut> {
 	if (!file) return null;
+	const isOver = file.finalized || file.deleted;
 	return {
 		tx: transactionOf(file),
 		finalized: file.finalized,
+		// What came before the submission counts from the moment it is known.
 		isCached: false,
-		uploadedSegNum: file.finalized || file.deleted ? file.segments : 0,
+		uploadedSegNum: isOver ? file.segments : await store.segmentUploads.progress(file.root, file.sizeBytes),
 		pruned: file.deleted,
 	};
 }

@@ -7,11 +7,11 @@ export const FILE_METHODS: RpcMethods = {
 		const root = params.root('data_root');
 		// Whether one is wanted whose data can be sent again: submissions of a root share their data here, so they all can or none.
 		params.bool('need_available');
-		return fileInfoOf(await fileOfRoot(store, root));
+		return fileInfoOf(store, await fileOfRoot(store, root));
 	},
 
 	async zgs_getFileInfoByTxSeq({ store }, params) {
-		return fileInfoOf(await fileOfSeq(store, params.u64('tx_seq')));
+		return fileInfoOf(store, await fileOfSeq(store, params.u64('tx_seq')));
 	},
 
 	async zgs_checkFileFinalized({ store }, params) {

@@ -1,0 +1,364 @@
+/**
+ * Uploads of 0G clients (spec log-layer §6): segments with proofs, in any order, before or after the submission of their file is known. The segments
+ * of a file go into one open object as they come; with the last one the object is closed, and whatever submission names its root, now or later, is
+ * a file. A file of one segment becomes an object at once.
+ *
+ * Promises: what was answered is durable; what came is found again after a restart, and counts. A submitted file is never given up. What nobody
+ * has submitted is bounded, in files and in bytes, and given up when its time is over.
+ */
+import type { AppendLog } from '../append-log/append-log.js';
+import { TABLES } from '../db/tables.js';
+import { PerigeeError } from '../errors.js';
+import type { Clock } from '../io/clock.js';
+import type { Randomness } from '../io/randomness.js';
+import { LIMITS } from '../limits.js';
+import type { HashPool } from '../native/hash-pool.js';
+import { hashSmallFile } from '../native/small-file.js';
+import type { SlabRing } from '../native/slab-ring.js';
+import { bytesOfHex, SEGMENT_BYTES, type DataRoot } from '../units.js';
+import { OvertakenError, type KeptContent } from './content-binding.js';
+import type { DamageList } from './damage.js';
+import type { DiskSpace } from './disk-space.js';
+import { givenUp, spent } from './file-deletion.js';
+import type { RootLocks } from './key-locks.js';
+import { PartialFile } from './partial-file.js';
+import { ProvedBatch, refusalOf, type RightSegment } from './proved-batch.js';
+import { SegmentRefusedError, type ProvedSegment, type PutOptions, type SegmentUploads } from './proved-segment.js';
+import { laneOf, segmentRecord, uploadBytes, type ObjectId } from './records.js';
+import { resumableFact, SECRET_BYTES, type ResumableFact } from './resumable-records.js';
+import { decodeResumableRow } from './resumable-rows.js';
+import { decodeObjectRow, decodeRootRow, OBJECT_OPEN, rowKeys, type RootRow } from './rows.js';
+import { openedInLog } from './segment-stream.js';
+import type { ReadyContent } from './upload.js';
+import type { View } from './view.js';
+
+export interface ChunkPoolParts {
+	readonly log: AppendLog;
+	readonly view: View;
+	readonly ring: SlabRing;
+	readonly pool: HashPool;
+	readonly disk: DiskSpace;
+	readonly damage: DamageList;
+	readonly locks: RootLocks;
+	readonly clock: Clock;
+	readonly randomness: Randomness;
+	/** Content that was submitted once is kept for so long when its submission is gone. */
+	readonly uploadExpiryMs: number;
+	/** Whether so many bytes may come now. Errors: as of FileStore.beginUpload. */
+	readonly admit: (bytes: number) => void;
+	/** As ContentBinding.keep. */
+	readonly keep: (content: ReadyContent) => Promise<KeptContent>;
+}
+
+/** Whole content that no submission names. */
+interface CachedContent {
+	readonly bytes: number;
+	readonly untilMs: number;
+}
+
+export class ChunkPool implements SegmentUploads {
+	readonly #parts: ChunkPoolParts;
+	/** By root and size. */
+	readonly #files = new Map<string, Promise<PartialFile>>();
+	readonly #byObject = new Map<ObjectId, PartialFile>();
+	readonly #cached = new Map<DataRoot, CachedContent>();
+	readonly #active = new Set<Promise<void>>();
+	#isClosing = false;
+
+	constructor(parts: ChunkPoolParts) {
+		this.#parts = parts;
+	}
+
+	/** Finds what earlier runs left; call it once, before anything is given up. Errors: those of the view. */
+	async load(): Promise<void> {
+		const { view, clock } = this.#parts;
+		for await (const rows of view.scan({ from: Buffer.of(TABLES.resumable), to: Buffer.of(TABLES.resumable + 1) })) {
+			const facts = rows.map(({ value }) => decodeResumableRow(value).fact).filter(({ bySegment }) => bySegment);
+			const objects = await view.getMany(facts.map(({ objectId }) => rowKeys.object(objectId)));
+			for (const [at, fact] of facts.entries()) {
+				const object = objects[at];
+				if (object && decodeObjectRow(object).state === OBJECT_OPEN) this.#add(fact, clock.nowMs());
+			}
+		}
+	}
+
+	/** The object belongs to a file that is being uploaded here. */
+	has(objectId: ObjectId): boolean {
+		return this.#byObject.has(objectId);
+	}
+
+	/** Others rely on the content from now on: it is no longer given up here. */
+	adopt(root: DataRoot): void {
+		this.#cached.delete(root);
+	}
+
+	put(segments: readonly ProvedSegment[], options: PutOptions): Promise<void> {
+		const [first] = segments;
+		if (!first) return Promise.resolve();
+		if (this.#isClosing) return Promise.reject(new PerigeeError('SHUTTING_DOWN'));
+		const putting =
+			first.sizeBytes <= SEGMENT_BYTES ? this.#putSmall(first, options) : this.#putLarge(segments, options);
+		const active = putting
+			.catch(() => undefined)
+			.finally(() => {
+				this.#active.delete(active);
+			});
+		this.#active.add(active);
+		return this.#parts.view.unlessStalled(putting);
+	}
+
+	async progress(root: DataRoot, sizeBytes: number): Promise<number> {
+		const file = await this.#files.get(keyOf(root, sizeBytes));
+		return file ? (await file.counted(this.#parts)).firstMissing : 0;
+	}
+
+	/** Closes files that are complete, and gives up what was not submitted in time. Errors: those of the log and the view. */
+	async sweep(): Promise<void> {
+		for (const file of [...this.#byObject.values()]) {
+			const held = await file.counted(this.#parts);
+			if (file.puts > 0) continue;
+			if (held.isComplete) await this.#complete(file);
+			else if (await this.#isOver(file)) await this.#discard(file);
+		}
+		for (const [root, { untilMs }] of this.#cached) {
+			if ((await this.#rootRow(root)).submissions) this.#cached.delete(root);
+			else if (this.#parts.clock.nowMs() >= untilMs) await this.#giveUp(root);
+		}
+	}
+
+	/** Takes nothing more and waits for what is under way. */
+	async close(): Promise<void> {
+		this.#isClosing = true;
+		await Promise.all(this.#active);
+	}
+
+	/** A file of one segment: its bytes are its proof. */
+	async #putSmall(segment: ProvedSegment, { isSubmitted }: PutOptions): Promise<void> {
+		const { root, sizeBytes } = segment;
+		const uploaded = Buffer.allocUnsafe(uploadBytes(sizeBytes));
+		segment.copyTo(uploaded);
+		const bytes = uploaded.subarray(0, sizeBytes);
+		const { tree, blockCrcs } = hashSmallFile(bytes);
+		const refused = refusalOf(segment, tree.root);
+		if (refused) throw refused;
+		this.#admit(segment, sizeBytes, isSubmitted);
+		this.#parts.disk.claim('small', sizeBytes);
+		const { wasHeld } = await this.#parts.keep({ tree, sizeBytes, stored: { bytes, blockCrcs } });
+		if (!isSubmitted && !wasHeld) this.#remember(root, sizeBytes);
+	}
+
+	async #putLarge(segments: readonly ProvedSegment[], options: PutOptions): Promise<void> {
+		const { ring, pool } = this.#parts;
+		let file: PartialFile | undefined;
+		try {
+			for (let at = 0; at < segments.length; ) {
+				const batch = await ProvedBatch.of(ring, pool, segments.slice(at));
+				let stored: Promise<void> | undefined;
+				try {
+					const [first] = batch.right;
+					if (first) {
+						file ??= await this.#beginPut(segments[at] as ProvedSegment, options);
+						({ stored } = await this.#store(file, segments[at] as ProvedSegment, batch.right, options));
+					}
+				} finally {
+					batch.release();
+				}
+				await stored;
+				if (batch.refused) throw batch.refused;
+				at += batch.taken;
+			}
+		} finally {
+			file?.ended(this.#parts.clock.nowMs());
+		}
+		if (file && (await file.counted(this.#parts)).isComplete) await this.#complete(file);
+	}
+
+	/** The file that segments go to, open until `ended` is called on it. */
+	async #beginPut(segment: ProvedSegment, { isSubmitted }: PutOptions): Promise<PartialFile> {
+		const { root, sizeBytes } = segment;
+		const key = keyOf(root, sizeBytes);
+		for (;;) {
+			const known = this.#files.get(key);
+			const opening = known ?? this.#open(root, sizeBytes, segment, isSubmitted);
+			if (!known) this.#files.set(key, opening);
+			const file = await opening;
+			await file.counted(this.#parts);
+			await file.closing;
+			// It may have been closed or given up meanwhile.
+			if (!this.#byObject.has(file.objectId)) continue;
+			file.began(isSubmitted);
+			return file;
+		}
+	}
+
+	async #open(root: DataRoot, sizeBytes: number, segment: ProvedSegment, isSubmitted: boolean): Promise<PartialFile> {
+		const { log, clock, randomness } = this.#parts;
+		try {
+			if (this.#byObject.size >= LIMITS.partialFiles)
+				throw new PerigeeError('TOO_MANY_UPLOADS', `${LIMITS.partialFiles} files are being uploaded by segments`);
+			this.#admit(segment, 0, isSubmitted);
+			const objectId = await openedInLog(log);
+			const fact: ResumableFact = {
+				objectId,
+				secret: randomness.bytes(SECRET_BYTES),
+				expiresMs: clock.nowMs() + this.#parts.uploadExpiryMs,
+				sizeBytes,
+				expectedRoot: root,
+				bySegment: true,
+				name: '',
+				contentType: '',
+				metadata: '',
+			};
+			const file = PartialFile.begun(fact, root, sizeBytes, clock.nowMs());
+			this.#byObject.set(objectId, file);
+			// In front of the segments, which make it durable.
+			log.write('bulk', [resumableFact(fact)], false);
+			return file;
+		} catch (error) {
+			this.#files.delete(keyOf(root, sizeBytes));
+			throw error;
+		}
+	}
+
+	/**
+	 * Writes segments that are not here. Resolves when nobody reads their bytes any more; `stored`: when all are durable. It rejects with
+	 * `repeated` then, where a segment that came before is not taken.
+	 */
+	async #store(
+		file: PartialFile,
+		{ root, sizeBytes, ...rest }: ProvedSegment,
+		segments: readonly RightSegment[],
+		{ isSubmitted, skipRepeated }: PutOptions,
+	): Promise<{ readonly stored: Promise<void> }> {
+		const { log, disk } = this.#parts;
+		const held = await file.counted(this.#parts);
+		const fresh: RightSegment[] = [];
+		const others: Promise<void>[] = [];
+		let repeated: SegmentRefusedError | undefined;
+		for (const segment of segments) {
+			const { index } = segment;
+			const isRepeated = file.came(index) || fresh.some((one) => one.index === index);
+			if (isRepeated && isSubmitted && !skipRepeated) {
+				repeated = new SegmentRefusedError('repeated', { root, sizeBytes, ...rest, index });
+				break;
+			}
+			const writing = file.writing.get(index);
+			if (writing) others.push(writing);
+			else if (!held.has(index) && !isRepeated) fresh.push(segment);
+		}
+		const bytes = fresh.reduce((sum, segment) => sum + segment.bytes.length, 0);
+		if (bytes > 0) this.#admit({ root, sizeBytes, ...rest }, bytes, isSubmitted);
+		if (bytes > 0) disk.claim('bulk', bytes);
+		const records = fresh.map((segment) =>
+			segmentRecord(
+				{ objectId: file.objectId, segment: segment.index, root: segment.hash.root },
+				segment.bytes,
+				segment.hash.blockCrcs,
+			),
+		);
+		const ticket = records.length > 0 ? log.write('bulk', records) : undefined;
+		const durable = file.write(
+			fresh.map(({ index }) => index),
+			bytes,
+			ticket?.durable,
+		);
+		const stored = Promise.all([durable, ...others]).then(() => {
+			if (repeated) throw repeated;
+		});
+		// Whoever waits for the write hears of it there.
+		stored.catch(() => undefined);
+		await ticket?.written;
+		return { stored };
+	}
+
+	/** All of it is here: from now on it is the content of its root. */
+	async #complete(file: PartialFile): Promise<void> {
+		if (!this.#byObject.has(file.objectId)) return;
+		file.closing ??= this.#close(file).finally(() => {
+			file.closing = undefined;
+		});
+		await file.closing;
+	}
+
+	async #close(file: PartialFile): Promise<void> {
+		const { log, clock, keep } = this.#parts;
+		const { root, sizeBytes, objectId, fact } = file;
+		const tree = { root: bytesOfHex(root), nodes: [] };
+		try {
+			const { wasHeld, spare } = await keep({ tree, sizeBytes, stored: { objectId } });
+			// Whoever lists uploads that may go on need not keep it in mind.
+			const over = resumableFact({ ...fact, expiresMs: clock.nowMs() });
+			await log.write('bulk', spare === undefined ? [over] : [over, givenUp(spare)]).applied;
+			this.#forget(file);
+			const isSubmitted = file.isSubmitted || (await this.#rootRow(root)).submissions !== undefined;
+			if (!isSubmitted && !wasHeld) this.#remember(root, sizeBytes);
+		} catch (error) {
+			if (!(error instanceof OvertakenError)) throw error;
+			await this.#discard(file);
+			throw new PerigeeError('UPLOAD_NOT_FOUND', 'the same content came another way and was deleted: send it again');
+		}
+	}
+
+	async #isOver(file: PartialFile): Promise<boolean> {
+		const { clock, uploadExpiryMs } = this.#parts;
+		if ((await this.#rootRow(file.root)).submissions) file.submitted(clock.nowMs());
+		const most = file.isSubmitted ? uploadExpiryMs : LIMITS.cachedSegmentsMs;
+		return file.puts === 0 && clock.nowMs() - file.lastMs >= most;
+	}
+
+	async #discard(file: PartialFile): Promise<void> {
+		this.#forget(file);
+		await this.#parts.log.write('bulk', [givenUp(file.objectId)]).applied;
+	}
+
+	/** Content that nobody submitted goes, unless somebody has by now. */
+	async #giveUp(root: DataRoot): Promise<void> {
+		const { locks, log } = this.#parts;
+		await locks.run(root, async () => {
+			if (!this.#cached.delete(root)) return;
+			const { object, submissions } = await this.#rootRow(root);
+			if (object && !submissions) await log.write(laneOf(object.sizeBytes), [spent(object, root)]).applied;
+		});
+	}
+
+	#remember(root: DataRoot, bytes: number): void {
+		this.#cached.set(root, { bytes, untilMs: this.#parts.clock.nowMs() + LIMITS.cachedSegmentsMs });
+	}
+
+	/** Errors: `full` when too much waits for submissions, and those of FileStore.beginUpload. */
+	#admit(segment: ProvedSegment, bytes: number, isSubmitted: boolean): void {
+		this.#parts.admit(bytes);
+		if (isSubmitted) return;
+		let [files, waiting] = [this.#cached.size, bytes];
+		for (const cached of this.#cached.values()) waiting += cached.bytes;
+		for (const file of this.#byObject.values()) {
+			if (file.isSubmitted) continue;
+			files++;
+			waiting += file.bytes;
+		}
+		if (files >= LIMITS.cachedFiles || waiting > LIMITS.cachedSegmentsBytes)
+			throw new SegmentRefusedError('full', segment);
+	}
+
+	#add(fact: ResumableFact, nowMs: number): void {
+		const { sizeBytes, expectedRoot } = fact;
+		if (sizeBytes === undefined || expectedRoot === undefined) return;
+		const file = PartialFile.found(fact, expectedRoot, sizeBytes, nowMs);
+		this.#byObject.set(file.objectId, file);
+		this.#files.set(keyOf(expectedRoot, sizeBytes), Promise.resolve(file));
+	}
+
+	#forget(file: PartialFile): void {
+		this.#byObject.delete(file.objectId);
+		this.#files.delete(keyOf(file.root, file.sizeBytes));
+	}
+
+	async #rootRow(root: DataRoot): Promise<RootRow> {
+		const row = await this.#parts.view.get(rowKeys.root(root));
+		return row ? decodeRootRow(row) : {};
+	}
+}
+
+function keyOf(root: DataRoot, sizeBytes: number): string {
+	return `${root}/${sizeBytes}`;
+}
