@@ -114,7 +114,7 @@ export class ChunkPool implements SegmentUploads {
 
 	/** Closes files that are complete, and gives up what was not submitted in time. Errors: those of the log and the view. */
 	async sweep(): Promise<void> {
-		for (const file of [...this.#byObject.values()]) {
+		for (const file of this.#byObject.values()) {
 			const held = await file.counted(this.#parts);
 			if (file.puts > 0) continue;
 			if (held.isComplete) await this.#complete(file);

@@ -25,7 +25,7 @@ import { fileRoot } from '../../src/native/addon.js';
 import { hexOf } from '../../src/units.js';
 
 /** Of anvil's accounts, which are the same everywhere and worth nothing. */
-const MNEMONIC = 'test test test test test test test test test test test junk';
+export const MNEMONIC = 'test test test test test test test test test test test junk';
 /** Epochs are no business of these tests. */
 const BLOCKS_PER_EPOCH = 1_000_000_000n;
 const PRICE = 3n;

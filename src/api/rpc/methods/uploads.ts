@@ -53,7 +53,7 @@ interface Admitted {
 }
 
 /** Stores segments in order up to the first that is refused, whose error it throws. */
-export async function upload(
+async function upload(
 	store: FileStore,
 	segments: readonly SentSegment[],
 	find: FileFinder,

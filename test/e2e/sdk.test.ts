@@ -1,0 +1,133 @@
+/** The official TypeScript SDK, unmodified, uploads to a node that follows a real chain and downloads from it. */
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Downloader, StorageNode } from '@0gfoundation/0g-ts-sdk';
+import { startChain, type TestChain } from '../support/chain.js';
+import { Prng } from '../support/prng.js';
+import { type JsonNode, startJsonNode, temporaryDirectory } from '../support/processes.js';
+import { result } from '../support/rpc.js';
+import { quietly, SdkUser } from '../support/sdk.js';
+
+const MIB = 2 ** 20;
+const SIZES = [1, 256, 256 * 1024, 256 * 1024 + 1, 5 * MIB + 13, 12 * MIB];
+/** The SDK hashes 4 MB a second. */
+const LARGE = 64 * MIB;
+
+async function freePort(): Promise<number> {
+	const server = createServer().listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	const { port } = server.address() as { port: number };
+	server.close();
+	await once(server, 'close');
+	return port;
+}
+
+describe('the official SDK', () => {
+	let chain: TestChain;
+	let user: SdkUser;
+	before(async () => {
+		chain = await startChain();
+		user = await SdkUser.on(chain);
+	});
+	after(async () => {
+		user.close();
+		await chain.stop();
+	});
+
+	const start = (t: TestContext, dataDir: string, args: readonly string[] = []): Promise<JsonNode> =>
+		startJsonNode(t, dataDir, args, {
+			PERIGEE_CHAIN_ENDPOINTS: chain.url,
+			PERIGEE_CHAIN_FLOW_ADDRESS: chain.flowAddress,
+			PERIGEE_CHAIN_CONFIRMATIONS: '0',
+			PERIGEE_CHAIN_POLL_MS: '20',
+		});
+
+	/** Downloads with the SDK as with anything else that can GET. */
+	async function assertServes(t: TestContext, node: JsonNode, root: string, content: Uint8Array): Promise<void> {
+		for (const proof of [false, true]) {
+			const path = join(temporaryDirectory(t), 'downloaded');
+			const error = await quietly(() => new Downloader([new StorageNode(node.url)]).download(root, path, proof));
+			assert.equal(error, null);
+			assert.ok((await readFile(path)).equals(content));
+		}
+		const whole = await fetch(`${node.url}/v1/files/${root}`);
+		assert.ok(Buffer.from(await whole.arrayBuffer()).equals(content));
+	}
+
+	async function submissions(): Promise<number> {
+		const count = await chain.client.call({ to: chain.flowAddress, data: '0x77e19824' });
+		return Number(BigInt(count.data ?? '0x0'));
+	}
+
+	it('uploads files of every size from memory, downloads them, and pays for none twice', async (t) => {
+		const node = await start(t, temporaryDirectory(t));
+		for (const size of SIZES) {
+			const content = new Prng(size).bytes(size);
+			const [first] = await user.upload([node.url], content);
+			assert.ok(first);
+			await assertServes(t, node, first.rootHash, content);
+			const paid = await submissions();
+			const [again] = await user.upload([node.url], content);
+			assert.deepEqual([again?.rootHash, again?.txHash, again?.txSeq], [first.rootHash, '', first.txSeq]);
+			assert.equal(await submissions(), paid);
+		}
+		assert.equal(await node.end('SIGTERM'), 0);
+	});
+
+	it('uploads a file from the disk, and one in fragments', async (t) => {
+		const node = await start(t, temporaryDirectory(t));
+		const content = new Prng(1).bytes(3 * MIB + 5);
+		const path = join(temporaryDirectory(t), 'file');
+		await writeFile(path, content);
+		const [whole] = await user.uploadPath([node.url], path);
+		await assertServes(t, node, whole?.rootHash ?? '', content);
+
+		const other = new Prng(2).bytes(3 * MIB + 5);
+		const fragments = await user.upload([node.url], other, { fragmentSize: MIB });
+		assert.equal(fragments.length, 4);
+		for (const [at, { rootHash }] of fragments.entries())
+			await assertServes(t, node, rootHash, other.subarray(at * MIB, (at + 1) * MIB));
+		assert.equal(await node.end('SIGTERM'), 0);
+	});
+
+	it('goes on when the node is killed in the middle of an upload and comes back', async (t) => {
+		const dataDir = temporaryDirectory(t);
+		const port = await freePort();
+		const args = ['--http', `127.0.0.1:${port}`];
+		for (const size of [5 * MIB + 13, 12 * MIB]) {
+			let node = await start(t, dataDir, args);
+			const content = new Prng(size + 1).bytes(size);
+			const uploading = user.upload([node.url], content);
+			uploading.catch(() => undefined);
+			const before = await submissions();
+			while ((await submissions()) === before) await delay(2);
+			await delay(randomInt(60));
+			await node.end('SIGKILL');
+			node = await start(t, dataDir, args);
+			const [done] = await uploading;
+			assert.ok(done);
+			await assertServes(t, node, done.rootHash, content);
+			assert.equal(await node.end('SIGTERM'), 0);
+		}
+	});
+
+	it(`uploads ${LARGE / MIB} MiB`, async (t) => {
+		const node = await start(t, temporaryDirectory(t));
+		const content = new Prng(64).bytes(LARGE);
+		const [done] = await user.upload([node.url], content);
+		const info = (await result(node, 'zgs_getFileInfo', done?.rootHash, true)) as {
+			finalized: boolean;
+			uploadedSegNum: number;
+		};
+		assert.deepEqual([info.finalized, info.uploadedSegNum], [true, 256]);
+		const whole = await fetch(`${node.url}/v1/files/${done?.rootHash}`);
+		assert.ok(Buffer.from(await whole.arrayBuffer()).equals(content));
+		assert.equal(await node.end('SIGTERM'), 0);
+	});
+});
