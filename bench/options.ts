@@ -27,6 +27,8 @@ export interface BenchSizes {
 	readonly churnBytesPerSecond: number;
 	/** Made on a chain before a node takes them. */
 	readonly chainSubmissions: number;
+	/** Of 10 MiB, sent by segments over JSON-RPC. */
+	readonly rpcFiles: number;
 }
 
 export const FULL_SIZES: BenchSizes = {
@@ -47,6 +49,7 @@ export const FULL_SIZES: BenchSizes = {
 	churnSeconds: 120,
 	churnBytesPerSecond: 32 * MIB,
 	chainSubmissions: 60_000,
+	rpcFiles: 48,
 };
 
 const QUICK: BenchSizes = {
@@ -67,6 +70,7 @@ const QUICK: BenchSizes = {
 	churnSeconds: 30,
 	churnBytesPerSecond: 16 * MIB,
 	chainSubmissions: 6000,
+	rpcFiles: 16,
 };
 
 export interface BenchOptions {

@@ -13,6 +13,7 @@ import { fileRows } from './rows/files.js';
 import { grpcRows } from './rows/grpc.js';
 import { tusRows } from './rows/tus.js';
 import { chainRow } from './rows/chain.js';
+import { rpcRows } from './rows/rpc.js';
 import { ledgerRow } from './rows/ledger.js';
 import { processRows } from './rows/process.js';
 import { compactionRow } from './rows/compaction.js';
@@ -26,6 +27,7 @@ const ROWS: readonly Row[] = [
 	...processRows,
 	ledgerRow,
 	chainRow,
+	...rpcRows,
 	...scaleRows,
 	compactionRow,
 ];

@@ -75,7 +75,30 @@ export interface GrpcDownloadJob extends JobBase {
 	readonly checkSeed?: number;
 }
 
-export type Job = UploadJob | TusUploadJob | DownloadJob | SmallPutsJob | GetsJob | GrpcUploadJob | GrpcDownloadJob;
+/**
+ * POSTs of JSON-RPC bodies, which lie in files `0` to `count` - 1 of a directory, and beside them one question again and again. `latencyMs` is that
+ * of the question.
+ */
+export interface RpcPostsJob extends JobBase {
+	readonly kind: 'rpc-posts';
+	readonly directory: string;
+	readonly count: number;
+	readonly connections: number;
+	/** What every body must be answered with. */
+	readonly answer: string;
+	/** Body of the question. */
+	readonly question: string;
+}
+
+export type Job =
+	| UploadJob
+	| TusUploadJob
+	| DownloadJob
+	| SmallPutsJob
+	| GetsJob
+	| GrpcUploadJob
+	| GrpcDownloadJob
+	| RpcPostsJob;
 
 type WithoutPort<J> = J extends Job ? Omit<J, 'port'> : never;
 /** A job for whichever server. */

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { ContentCheck, makeRandom, newPiece, PIECE_BYTES, stampPiece } from './content.js';
 import { grpcDownload, grpcUpload } from './grpc-jobs.js';
 import { type Answer, expectStatus, HttpConnection } from './http-connection.js';
+import { rpcPosts } from './rpc-job.js';
 import type { DownloadJob, GetsJob, Job, JobResult, SmallPutsJob, TusUploadJob, UploadJob } from './jobs.js';
 
 /** Pieces of an upload handed to the socket at once: enough to keep it busy. */
@@ -24,6 +25,8 @@ export function runJob(job: Job): Promise<JobResult> {
 			return grpcUpload(job);
 		case 'grpc-download':
 			return grpcDownload(job);
+		case 'rpc-posts':
+			return rpcPosts(job);
 		default:
 			return gets(job);
 	}
@@ -178,7 +181,7 @@ interface Script {
 }
 
 /** Sends `count` requests over the connections, each sending its next when it has its answer. */
-async function runRequests(
+export async function runRequests(
 	job: { readonly port: number; readonly connections: number; readonly count: number },
 	makeScript: () => Script,
 ): Promise<Pick<JobResult, 'seconds' | 'requests' | 'latencyMs'>> {
@@ -210,7 +213,7 @@ function single(seconds: number, bytes: number): JobResult {
 	return { seconds, requests: 1, bytes, latencyMs: { p50: seconds * 1000, p99: seconds * 1000 }, locations: [] };
 }
 
-function head(method: string, path: string, headers: readonly string[] = []): Buffer {
+export function head(method: string, path: string, headers: readonly string[] = []): Buffer {
 	return Buffer.from([`${method} ${path} HTTP/1.1`, 'Host: bench', ...headers, '', ''].join('\r\n'), 'latin1');
 }
 

@@ -1,7 +1,7 @@
 /**
  * The reference that a node is measured against: the least that a node:http server can do. A PUT writes its body to a file of
  * its own and calls fdatasync before it answers; a GET sends a plain file. No hashes, no checksums, no index, no limits.
- * It speaks the addresses of the node, so that both get the same requests.
+ * A POST is read to its end and answered. It speaks the addresses of the node, so that both get the same requests.
  */
 import * as fs from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -12,6 +12,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 const [directory = '.'] = process.argv.slice(2);
 const UPLOADS = '/v1/upload/';
 const FILES = '/v1/files/';
+const RPC_ANSWER = '{"jsonrpc":"2.0","result":null,"id":1}';
 /** Bytes of a body that may wait for the file; beyond it the socket waits. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 /** Larger files are streamed. */
@@ -28,6 +29,7 @@ fs.mkdirSync(directory, { recursive: true });
 const server = createServer((request, response) => {
 	const url = request.url ?? '';
 	if (request.method === 'PUT' && url.startsWith(UPLOADS)) receive(request, response, url.slice(UPLOADS.length));
+	else if (request.method === 'POST' && url === '/') drain(request, response);
 	else if (url.startsWith(FILES)) send(request, response, url.slice(FILES.length));
 	else if (url === '/metrics') sendDelay(response);
 	else fail(response, 404, url);
@@ -70,6 +72,14 @@ function receive(request: IncomingMessage, response: ServerResponse, name: strin
 			request.resume();
 		} else if (hasEnded) sync(file, response, name);
 	};
+}
+
+/** The answer that a node gives to segments that it has stored. */
+function drain(request: IncomingMessage, response: ServerResponse): void {
+	request.resume().on('end', () => {
+		response.writeHead(200, { 'Content-Length': RPC_ANSWER.length, 'Content-Type': 'application/json' });
+		response.end(RPC_ANSWER);
+	});
 }
 
 function sync(file: number, response: ServerResponse, name: string): void {
