@@ -85,6 +85,10 @@ export const LIMITS = {
 	/** Bytes of the body of a call of JSON-RPC, and of all that are in memory at once; further ones wait. */
 	rpcBodyBytes: 100 * 1024 * 1024,
 	rpcBodiesBytes: 160 * 1024 * 1024,
+	/** Bodies above the first and up to the second get memory that is used again: ten segments in base64 fit. So many are kept while none needs them. */
+	rpcSmallBodyBytes: 64 * 1024,
+	rpcBodyBufferBytes: 4 * 1024 * 1024,
+	rpcIdleBodies: 8,
 	/** Bytes of its answer. */
 	rpcAnswerBytes: 10 * 1024 * 1024,
 	/** Values of a body, and how deep they lie: a body full of segments has some thirty thousand. */

@@ -5,6 +5,7 @@
 mod addon;
 #[cfg(feature = "addon")]
 mod allocator;
+pub mod base64;
 pub mod bench;
 #[cfg(unix)]
 pub mod checked_read;

@@ -1,5 +1,6 @@
 //! All tests of this crate in one binary, since linking is most of what they cost.
 
+mod base64;
 #[cfg(unix)]
 mod checked_read;
 mod checksum;

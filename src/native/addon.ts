@@ -14,6 +14,7 @@ export const {
 	checkBlocksBytes,
 	crc32c,
 	crc32cBlocks,
+	decodeBase64,
 	DataLock,
 	dropCache,
 	FileTree,

@@ -38,6 +38,14 @@ fn copy(bytes: &[u8], target: &mut [u8]) -> Option<()> {
     Some(())
 }
 
+/// Decodes base64 (standard alphabet, padded) to the start of `target`; answers how many bytes that are, or -1 when `text` is none or has more
+/// bytes than there is room for. What `target` holds then is open.
+#[napi(catch_unwind, ts_args_type = "text: Uint8Array, target: Uint8Array")]
+pub fn decode_base64(text: Arg, mut target: Arg) -> Result<i32> {
+    let target = target.bytes_mut("target", &[&text])?;
+    Ok(crate::base64::decode(text.bytes("text")?, target).map_or(-1, |count| count as i32))
+}
+
 /// Gives the memory behind an array back at once, if the array spans all of it; returns whether it did. Every view of that memory is
 /// empty afterwards. For pieces of a body, which the engine would collect late.
 #[napi(catch_unwind, ts_args_type = "data: Uint8Array")]

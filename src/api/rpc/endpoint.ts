@@ -2,11 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
+import { freeMemory, gather } from '../../native/addon.js';
 import { define } from '../rest/definitions.js';
 import type { Endpoint, RestContext } from '../rest/endpoint.js';
 import { sendContinue, sendRefusal } from '../rest/problem.js';
 import { receiveBody } from '../rest/receive-body.js';
 import { BodyBudget } from './body-budget.js';
+import { BodyBuffers } from './body-buffers.js';
 import { FlowRoots } from './flow-roots.js';
 import type { RpcContext } from './method.js';
 import { PUBLIC_METHODS } from './methods/index.js';
@@ -25,6 +27,7 @@ const RPC = define({
 export function rpcEndpoint(context: RestContext): Endpoint {
 	const { store } = context;
 	const rpc: RpcContext = { store, flowRoots: new FlowRoots() };
+	const buffers = new BodyBuffers();
 	const budget = new BodyBudget(LIMITS.rpcBodiesBytes);
 	const run: Runner = async (name, params) => {
 		const handle = Object.hasOwn(PUBLIC_METHODS, name) ? PUBLIC_METHODS[name] : undefined;
@@ -52,8 +55,9 @@ export function rpcEndpoint(context: RestContext): Endpoint {
 			await budget.take(bytes);
 			try {
 				sendContinue(raw, response);
-				const body = await bodyOf(context, raw);
+				const body = await bodyOf(context, raw, buffers);
 				send(response, body.length === 0 ? 400 : 200, await answerBody(body, run, observe));
+				buffers.give(body);
 			} finally {
 				budget.give(bytes);
 			}
@@ -75,12 +79,22 @@ function refuseOtherTypes({ headers }: IncomingMessage): void {
 	if (!/^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(type)) throw new PerigeeError('NOT_JSON');
 }
 
-async function bodyOf({ uploads }: RestContext, request: IncomingMessage): Promise<Buffer> {
+async function bodyOf({ uploads }: RestContext, request: IncomingMessage, buffers: BodyBuffers): Promise<Buffer> {
+	const announced = request.headers['content-length'];
+	if (announced !== undefined) {
+		const body = buffers.take(Number(announced));
+		let filled = 0;
+		const write = (chunk: Uint8Array): undefined => {
+			filled += gather(body.subarray(filled), [chunk]);
+			freeMemory(chunk);
+		};
+		await receiveBody(request, { write }, { maxBytes: LIMITS.rpcBodyBytes, watch: uploads });
+		return body;
+	}
 	const chunks: Uint8Array[] = [];
 	const sink = { write: (chunk: Uint8Array) => void chunks.push(chunk) };
 	await receiveBody(request, sink, { maxBytes: LIMITS.rpcBodyBytes, watch: uploads });
-	const [only] = chunks;
-	return only && chunks.length === 1 ? Buffer.from(only.buffer, only.byteOffset, only.length) : Buffer.concat(chunks);
+	return Buffer.concat(chunks);
 }
 
 function send(response: ServerResponse, status: number, parts: readonly Buffer[]): void {

@@ -1,5 +1,6 @@
 /** Takes a segment with its proof out of JSON. Its data stay base64 until somebody has a place for the bytes. */
 import { LIMITS } from '../../limits.js';
+import { decodeBase64 } from '../../native/addon.js';
 import { bytesOfHex } from '../../units.js';
 import { JsonObject, LongText, type JsonNode } from './json-reader.js';
 import { place, rootOf, u64Of, wrongType } from './param-values.js';
@@ -47,9 +48,7 @@ function base64Of(node: JsonNode, start: number): Pick<SentSegment, 'lengthBytes
 	if (text.length % 4 !== 0) throw unreadableParams(`Invalid base64 length ${text.length}${place(node, start)}`);
 	const lengthBytes = (text.length / 4) * 3 - padding;
 	const copyTo = (into: Uint8Array): void => {
-		const target = Buffer.from(into.buffer, into.byteOffset, into.length);
-		const written = target.write(text.toString('latin1'), 'base64');
-		if (written !== lengthBytes) throw unreadableParams(`Invalid base64 text${place(node, start)}`);
+		if (decodeBase64(text, into) !== lengthBytes) throw unreadableParams(`Invalid base64 text${place(node, start)}`);
 	};
 	return { lengthBytes, copyTo };
 }
