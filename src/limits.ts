@@ -84,7 +84,9 @@ export const LIMITS = {
 	grpcHealthLookMs: 1_000,
 	/** Bytes of the body of a call of JSON-RPC, and of all that are in memory at once; further ones wait. */
 	rpcBodyBytes: 100 * 1024 * 1024,
-	rpcBodiesBytes: 160 * 1024 * 1024,
+	rpcBodiesBytes: 48 * 1024 * 1024,
+	/** The same of small ones, which wait for no large one. */
+	rpcSmallBodiesBytes: 32 * 1024 * 1024,
 	/** Bodies above the first and up to the second get memory that is used again: ten segments in base64 fit. So many are kept while none needs them. */
 	rpcSmallBodyBytes: 64 * 1024,
 	rpcBodyBufferBytes: 4 * 1024 * 1024,

@@ -75,10 +75,7 @@ export interface GrpcDownloadJob extends JobBase {
 	readonly checkSeed?: number;
 }
 
-/**
- * POSTs of JSON-RPC bodies, which lie in files `0` to `count` - 1 of a directory, and beside them one question again and again. `latencyMs` is that
- * of the question.
- */
+/** POSTs of JSON-RPC bodies, which lie in files `0` to `count` - 1 of a directory. */
 export interface RpcPostsJob extends JobBase {
 	readonly kind: 'rpc-posts';
 	readonly directory: string;
@@ -86,8 +83,6 @@ export interface RpcPostsJob extends JobBase {
 	readonly connections: number;
 	/** What every body must be answered with. */
 	readonly answer: string;
-	/** Body of the question. */
-	readonly question: string;
 }
 
 export type Job =

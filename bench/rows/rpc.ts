@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startChain, type TestChain } from '../../test/support/chain.js';
 import { segmentsOf } from '../../test/support/segments.js';
-import type { JobResult } from '../load/jobs.js';
+import { ask } from '../load/rpc-question.js';
 import { atLeast, atMost, type BenchContext, interleave, median, type Row, type RowResult, summarize } from '../row.js';
 import { cpuSecondsOf } from '../servers/process-stats.js';
 import { startBare, startLoadClient, startPerigee, type LoadClient, type ServerProcess } from '../servers/processes.js';
@@ -57,9 +57,18 @@ async function prepare(context: BenchContext, chain: TestChain, directory: strin
 /** Sends bodies to a server; the rate counts the bytes of the files. */
 async function send(client: LoadClient, server: ServerProcess, bodies: Bodies, payload: number): Promise<Run> {
 	const before = cpuSecondsOf(server.pid);
-	const job = { kind: 'rpc-posts', ...bodies, connections: CONNECTIONS, answer: STORED, port: server.port } as const;
-	const { seconds, latencyMs }: JobResult = await client.run(job);
-	return { rate: payload / MB / seconds, infoMs: latencyMs.p99, cpuSeconds: cpuSecondsOf(server.pid) - before };
+	const { directory, count } = bodies;
+	const job = {
+		kind: 'rpc-posts',
+		directory,
+		count,
+		connections: CONNECTIONS,
+		answer: STORED,
+		port: server.port,
+	} as const;
+	const asking = ask(server.port, bodies.question);
+	const { seconds } = await client.run(job).finally(() => asking.stop());
+	return { rate: payload / MB / seconds, infoMs: await asking.p99Ms, cpuSeconds: cpuSecondsOf(server.pid) - before };
 }
 
 async function submissionsOf(port: number): Promise<number> {

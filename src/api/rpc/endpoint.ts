@@ -28,7 +28,8 @@ export function rpcEndpoint(context: RestContext): Endpoint {
 	const { store } = context;
 	const rpc: RpcContext = { store, flowRoots: new FlowRoots() };
 	const buffers = new BodyBuffers();
-	const budget = new BodyBudget(LIMITS.rpcBodiesBytes);
+	const large = new BodyBudget(LIMITS.rpcBodiesBytes);
+	const small = new BodyBudget(LIMITS.rpcSmallBodiesBytes);
 	const run: Runner = async (name, params) => {
 		const handle = Object.hasOwn(PUBLIC_METHODS, name) ? PUBLIC_METHODS[name] : undefined;
 		if (!handle) throw new RpcError(RPC_CODES.methodNotFound, 'Method not found');
@@ -52,6 +53,7 @@ export function rpcEndpoint(context: RestContext): Endpoint {
 				return;
 			}
 			const bytes = announced === undefined ? LIMITS.rpcBodyBytes : Number(announced);
+			const budget = bytes <= LIMITS.rpcSmallBodyBytes ? small : large;
 			await budget.take(bytes);
 			try {
 				sendContinue(raw, response);
