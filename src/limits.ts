@@ -66,8 +66,11 @@ export const LIMITS = {
 	/** Calls in progress on all of them that move files, and others, which may wait for news; more get OVERLOADED. */
 	grpcFileCalls: 256,
 	grpcSideCalls: 64,
-	/** Largest message of a client: a chunk of 1 MiB and what surrounds it. */
-	grpcMessageBytes: 1024 * 1024 + 4096,
+	/** Calls that bring segments, each whole in memory. */
+	grpcSegmentCalls: 64,
+	/** Largest message of a client (fifteen segments with their proofs), and largest chunk of a file in one. */
+	grpcMessageBytes: 4 * 1024 * 1024,
+	grpcChunkBytes: 1024 * 1024,
 	/** Bytes that a client may send ahead on a stream of which nothing is read. */
 	grpcWindowBytes: 512 * 1024,
 	/** Bytes of a chunk that the node sends, of what it reads at once for it, and of what is on its way to one client. */

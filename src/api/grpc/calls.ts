@@ -11,7 +11,7 @@ import { METHODS, OTHER_METHOD, type MethodRule } from './methods.js';
 import type { StatusName } from './status.js';
 import { WatchedCall } from './watched-call.js';
 
-const MOST = { files: LIMITS.grpcFileCalls, side: LIMITS.grpcSideCalls } as const;
+const MOST = { files: LIMITS.grpcFileCalls, segments: LIMITS.grpcSegmentCalls, side: LIMITS.grpcSideCalls } as const;
 
 export interface CallsOptions {
 	readonly metrics: Metrics;
@@ -28,7 +28,7 @@ export class Calls {
 	arriving: ServerHttp2Stream | undefined;
 	readonly #metrics: Metrics;
 	readonly #access: Access;
-	readonly #open = { files: new Set<WatchedCall>(), side: new Set<WatchedCall>() };
+	readonly #open = { files: new Set<WatchedCall>(), segments: new Set<WatchedCall>(), side: new Set<WatchedCall>() };
 	/** Handlers know a call by its metadata. */
 	readonly #byMetadata = new WeakMap<Metadata, WatchedCall>();
 	readonly #holders = new WeakMap<Metadata, TokenHolder>();

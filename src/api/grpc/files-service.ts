@@ -1,8 +1,8 @@
 /** perigee.v1.Files: handlers for grpc-js, each over a function that answers or throws a PerigeeError. */
 import type { Metadata, sendUnaryData, ServerUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { asPerigeeError, type PerigeeError } from '../../errors.js';
 import type { GrpcContext } from './context.js';
 import { download, type DownloadCall } from './download.js';
+import { refuse } from './failure.js';
 import type { FileInfoMessage, FileNameMessage, UploadResponseMessage } from './messages.js';
 import { stat } from './stat.js';
 import { upload, type UploadCall } from './upload.js';
@@ -30,21 +30,4 @@ export function filesService(context: GrpcContext): UntypedServiceImplementation
 			);
 		},
 	};
-}
-
-function refuse(
-	context: GrpcContext,
-	call: { readonly metadata: Metadata; getPath(): string; getPeer(): string },
-	cause: unknown,
-): void {
-	const error: PerigeeError = asPerigeeError(cause);
-	const watched = context.calls.of(call);
-	if (error.code === 'INTERNAL' || error.code === 'DATA_DAMAGED') {
-		const { requestId } = watched;
-		context.log.error(
-			{ requestId, method: call.getPath(), code: error.code, err: error.cause ?? error },
-			error.message,
-		);
-	}
-	watched.fail(error);
 }

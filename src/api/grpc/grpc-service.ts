@@ -11,7 +11,8 @@ import { filesService } from './files-service.js';
 import type { GrpcServerModules, GrpcServerOptions } from './grpc-server.js';
 import { addHealth } from './health.js';
 import { tuneHttp2 } from './http2-server.js';
-import { FILES_SERVICE, HEALTH_SERVICE, loadServices } from './proto.js';
+import { FILES_SERVICE, HEALTH_SERVICE, loadServices, ZGS_SERVICE } from './proto.js';
+import { zgsService } from './zgs-service.js';
 
 export interface GrpcService {
 	accept(socket: Socket): void;
@@ -31,7 +32,7 @@ const OPTIONS = {
 /** Errors: those of reading the .proto files. */
 export async function buildGrpcService(options: GrpcServerOptions, modules: GrpcServerModules): Promise<GrpcService> {
 	const { store, metrics, clock, randomness, log, access } = modules;
-	const { files, described } = await loadServices();
+	const { files, zgs, described } = await loadServices();
 	const newRequestId = requestIds(randomness);
 	const { idleTimeoutMs, minBytesPerSecond } = options;
 	const calls = new Calls({ metrics, clock, newRequestId, access });
@@ -47,8 +48,9 @@ export async function buildGrpcService(options: GrpcServerOptions, modules: Grpc
 	};
 	const server = new Server({ ...OPTIONS, interceptors: [calls.interceptor] });
 	server.addService(files, filesService(context));
+	server.addService(zgs, zgsService(context));
 	const health = addHealth(server, store, clock);
-	new ReflectionService(described, { services: [FILES_SERVICE, HEALTH_SERVICE] }).addToServer(server);
+	new ReflectionService(described, { services: [FILES_SERVICE, ZGS_SERVICE, HEALTH_SERVICE] }).addToServer(server);
 	const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
 	tuneHttp2(server, (stream) => {
 		calls.arriving = stream;

@@ -5,10 +5,10 @@ export interface MethodRule {
 	/** Label of the metrics. */
 	readonly name: string;
 	/**
-	 * Files are moved by a bounded number of calls; `side` calls, some of which wait for hours for news, have a bound of their own, and a
+	 * Files are moved by a bounded number of calls, segments by fewer, which are whole in memory; `side` calls, some of which wait for hours for news, have a bound of their own, and a
 	 * stop does not wait for them.
 	 */
-	readonly kind: 'files' | 'side';
+	readonly kind: 'files' | 'segments' | 'side';
 	/** What a caller must be allowed to; `open`: everybody may. */
 	readonly scope: Scope | 'open';
 }
@@ -20,6 +20,8 @@ export const METHODS: Readonly<Record<string, MethodRule>> = {
 	'/perigee.v1.Files/Upload': files('Upload', 'write'),
 	'/perigee.v1.Files/Download': files('Download', 'read'),
 	'/perigee.v1.Files/Stat': files('Stat', 'read'),
+	'/zgs_grpc.ZgsGrpcService/Ping': side('Ping'),
+	'/zgs_grpc.ZgsGrpcService/UploadSegmentsByTxSeq': { name: 'UploadSegmentsByTxSeq', kind: 'segments', scope: 'write' },
 	'/grpc.health.v1.Health/Check': side('Health.Check'),
 	'/grpc.health.v1.Health/List': side('Health.List'),
 	'/grpc.health.v1.Health/Watch': side('Health.Watch'),

@@ -7,11 +7,14 @@ import { chunkOf } from './codec.js';
 import type { DownloadPart, UploadOptionsMessage, UploadPart } from './messages.js';
 
 const FILES_PROTO = 'perigee/v1/files.proto';
+const ZGS_PROTO = 'zgs_grpc/zgs.proto';
 export const FILES_SERVICE = 'perigee.v1.Files';
+export const ZGS_SERVICE = 'zgs_grpc.ZgsGrpcService';
 export const HEALTH_SERVICE = 'grpc.health.v1.Health';
 
 export interface Services {
 	readonly files: ServiceDefinition;
+	readonly zgs: ServiceDefinition;
 	/** Everything that reflection tells about. */
 	readonly described: PackageDefinition;
 }
@@ -24,16 +27,18 @@ interface GeneralUploadRequest {
 
 /** Reads the .proto files. */
 export async function loadServices(): Promise<Services> {
-	const described = await load([FILES_PROTO, healthProto], {
+	const described = await load([FILES_PROTO, ZGS_PROTO, healthProto], {
 		includeDirs: [packageFolder('proto')],
 		longs: String,
 		enums: String,
 		defaults: true,
 		oneofs: true,
 	});
-	const general = described[FILES_SERVICE] as ServiceDefinition;
-	const methods = Object.entries(general).map(([name, method]) => [name, quickened(name, method)] as const);
-	return { files: Object.fromEntries(methods), described };
+	const service = (name: string): ServiceDefinition => {
+		const methods = Object.entries(described[name] as ServiceDefinition);
+		return Object.fromEntries(methods.map(([method, definition]) => [method, quickened(method, definition)]));
+	};
+	return { files: service(FILES_SERVICE), zgs: service(ZGS_SERVICE), described };
 }
 
 type AnyMethod = MethodDefinition<object, object>;

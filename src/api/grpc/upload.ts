@@ -1,6 +1,7 @@
 /** Upload: a stream of options and chunks into an upload session of the store. */
 import type { Metadata, ServerReadableStream } from '@grpc/grpc-js';
 import { PerigeeError } from '../../errors.js';
+import { LIMITS } from '../../limits.js';
 import type { UploadOptions } from '../../log-layer/types.js';
 import { metered, type UploadAllowance, type UploadSink } from '../auth/byte-quota.js';
 import { checkName, cleanMediaType } from '../rest/names.js';
@@ -53,6 +54,8 @@ async function receive(
 		hasEnd = 'end' in part;
 		if (hasEnd) continue;
 		if (!('chunk' in part)) throw new PerigeeError('BAD_REQUEST', `A message after the first ${faultOf(part)}.`);
+		if (part.chunk.length > LIMITS.grpcChunkBytes)
+			throw new PerigeeError('BODY_TOO_LARGE', `A chunk has at most ${LIMITS.grpcChunkBytes} bytes.`);
 		receivedBytes += part.chunk.length;
 		refuseSize(receivedBytes, announcedBytes, maxFileBytes);
 		const writing = sink.write(part.chunk);

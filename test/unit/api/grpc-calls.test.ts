@@ -224,8 +224,10 @@ test('messages that are none, and those that are too large, are refused', async 
 		[0x12, 0x05, 0x41],
 	])
 		assert.deepEqual(await sendRaw('/perigee.v1.Files/Upload', Buffer.from(message)), bad);
-	const large = await upload(client, Buffer.alloc(LIMITS.grpcMessageBytes + 1), { chunkBytes: 2 * MIB });
-	assert.equal(refusal(large)[0], status.RESOURCE_EXHAUSTED);
+	for (const chunkBytes of [LIMITS.grpcChunkBytes + 1, LIMITS.grpcMessageBytes + 1]) {
+		const large = await upload(client, Buffer.alloc(2 * LIMITS.grpcMessageBytes), { chunkBytes });
+		assert.equal(refusal(large)[0], status.RESOURCE_EXHAUSTED);
+	}
 	await eventually(() => grpc.store.openUploads === 0, 'nothing is left of it');
 	assert.equal(grpc.store.count, 0);
 	const mostBytes = await upload(client, Buffer.alloc(3 * MIB, 1), { chunkBytes: MIB });

@@ -41,7 +41,7 @@ function byRoot(store: FileStore): FileFinder {
 }
 
 /** One look for all segments of a call. */
-function bySeq(store: FileStore, seq: bigint): FileFinder {
+export function bySeq(store: FileStore, seq: bigint): FileFinder {
 	let file: Promise<StoredFile | undefined> | undefined;
 	return () => (file ??= fileOfSeq(store, seq));
 }
@@ -53,7 +53,7 @@ interface Admitted {
 }
 
 /** Stores segments in order up to the first that is refused, whose error it throws. */
-async function upload(
+export async function upload(
 	store: FileStore,
 	segments: readonly SentSegment[],
 	find: FileFinder,

@@ -1,0 +1,110 @@
+/** zgs_grpc over a store that follows a real chain (spec log-layer §5). */
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { type Client, status, type ServiceError } from '@grpc/grpc-js';
+import { startGrpcServer } from '../../../src/api/grpc/grpc-server.js';
+import { systemClock } from '../../../src/io/clock.js';
+import { systemRandomness } from '../../../src/io/randomness.js';
+import { packageFolder } from '../../../src/config/package-file.js';
+import { createMetrics } from '../../../src/metrics/metrics.js';
+import { SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
+import { startChain } from '../../support/chain.js';
+import { caughtUp, openChainStore } from '../../support/chain-store.js';
+import { connect, type Message } from '../../support/grpc-server.js';
+import { openAccess } from '../../support/open-access.js';
+import { Prng } from '../../support/prng.js';
+import { segmentsOf, type JsonSegment } from '../../support/segments.js';
+import { readBack, useTestStores } from '../../support/test-store.js';
+
+const stores = useTestStores();
+
+interface ZgsClient extends Client {
+	Ping(request: Message, answered: (error: ServiceError | null, answer: Message | undefined) => void): void;
+	UploadSegmentsByTxSeq(request: Message, answered: (error: ServiceError | null) => void): void;
+}
+
+const bytes = (hex: string): Buffer => Buffer.from(hex.slice(2), 'hex');
+
+function messageOf({ root, data, index, proof, fileSize }: JsonSegment): Message {
+	const { lemma, path } = proof;
+	return {
+		root: { value: bytes(root) },
+		data: Buffer.from(data, 'base64'),
+		index: String(index),
+		proof: { lemma: lemma.map(bytes), path },
+		fileSize: String(fileSize),
+	};
+}
+
+async function listening(t: TestContext, store: Awaited<ReturnType<typeof openChainStore>>): Promise<ZgsClient> {
+	const log = { error: () => undefined, warn: () => undefined };
+	const listen = { host: '127.0.0.1', port: 0 };
+	const server = await startGrpcServer(
+		{ listen, maxFileBytes: 2 ** 30, idleTimeoutMs: 60_000, minBytesPerSecond: 0, graceMs: 1000 },
+		{
+			store: store.files,
+			metrics: createMetrics(),
+			clock: systemClock,
+			randomness: systemRandomness,
+			log,
+			access: openAccess(),
+		},
+	);
+	t.after(() => server.close());
+	return connect(
+		t,
+		server.target,
+		'zgs_grpc/zgs.proto',
+		'zgs_grpc.ZgsGrpcService',
+		packageFolder('proto'),
+	) as ZgsClient;
+}
+
+function upload(client: ZgsClient, segments: readonly Message[], txSeq: number): Promise<readonly [number, string]> {
+	return new Promise((resolve) => {
+		client.UploadSegmentsByTxSeq({ segments, txSeq: String(txSeq) }, (error) => {
+			resolve(error ? [error.code, error.details] : [status.OK, '']);
+		});
+	});
+}
+
+test('the gRPC of a 0G node: a ping, segments of a file, and what is no segment', async (t) => {
+	const chain = await startChain();
+	t.after(() => chain.stop());
+	const store = await openChainStore(stores, chain);
+	t.after(() => store.close());
+	const client = await listening(t, store);
+	const echo = await new Promise((resolve) => client.Ping({ message: 'x' }, (_error, answer) => resolve(answer)));
+	assert.deepEqual(echo, { message: 'Echo: x' });
+
+	const content = new Prng(5).bytes(11 * SEGMENT_BYTES + 300);
+	const { segments } = segmentsOf(content);
+	const messages = segments.map(messageOf);
+	await chain.submit([content]);
+	await caughtUp(store, chain);
+
+	const [first = {}, second = {}] = messages;
+	const refused = async (segment: Message): Promise<readonly [number, string]> => upload(client, [segment], 0);
+	const invalid = status.INVALID_ARGUMENT;
+	assert.deepEqual(await refused({ ...first, root: null }), [invalid, 'Invalid segment: root is missing']);
+	assert.deepEqual(await refused({ ...first, proof: null }), [invalid, 'Invalid segment: proof is missing']);
+	const short = { value: Buffer.alloc(31) };
+	assert.deepEqual(await refused({ ...first, root: short }), [
+		invalid,
+		'Invalid segment: Invalid hash length: got 31, want 32',
+	]);
+	assert.deepEqual(await refused({ ...first, data: Buffer.alloc(0) }), [
+		status.INTERNAL,
+		'Failed to put segment: data is empty',
+	]);
+	const [code, details] = await refused({ ...first, data: second['data'] });
+	assert.deepEqual([code, details.slice(0, 42)], [status.INTERNAL, 'Failed to put segment: data hash mismatch:']);
+
+	assert.deepEqual(await upload(client, messages.slice(0, 10), 0), [status.OK, '']);
+	const repeated = 'Failed to put segment: segment has already been uploaded or is being uploaded';
+	assert.deepEqual(await upload(client, messages.slice(9), 0), [status.INTERNAL, repeated]);
+	assert.deepEqual(await upload(client, messages.slice(10), 0), [status.OK, '']);
+	assert.ok((await readBack(store, { txSeq: 0 as TxSeq })).equals(content));
+	const finalized = 'Failed to put segment: Invalid params: root; data: already uploaded and finalized';
+	assert.deepEqual(await refused(first), [status.INTERNAL, finalized]);
+});
