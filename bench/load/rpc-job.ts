@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expectStatus } from './http-connection.js';
 import type { JobResult, RpcPostsJob } from './jobs.js';
-import { head, runRequests } from './run-job.js';
+import { head, runRequests } from './requests.js';
 
 export async function rpcPosts(job: RpcPostsJob): Promise<JobResult> {
 	const bodies = await Promise.all(

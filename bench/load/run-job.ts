@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { ContentCheck, makeRandom, newPiece, PIECE_BYTES, stampPiece } from './content.js';
 import { grpcDownload, grpcUpload } from './grpc-jobs.js';
 import { type Answer, expectStatus, HttpConnection } from './http-connection.js';
+import { head, runRequests, secondsSince } from './requests.js';
 import { rpcPosts } from './rpc-job.js';
 import type { DownloadJob, GetsJob, Job, JobResult, SmallPutsJob, TusUploadJob, UploadJob } from './jobs.js';
 
@@ -172,49 +173,8 @@ async function gets(job: GetsJob): Promise<JobResult> {
 	return { ...timing, bytes, locations: [], ...(digest === undefined ? {} : { digest }) };
 }
 
-/** What one connection does again and again. */
-interface Script {
-	request(index: number): Uint8Array;
-	answered(index: number, answer: Answer): void;
-	onBody?(piece: Buffer): void;
-	readonly keepBody?: boolean;
-}
-
-/** Sends `count` requests over the connections, each sending its next when it has its answer. */
-export async function runRequests(
-	job: { readonly port: number; readonly connections: number; readonly count: number },
-	makeScript: () => Script,
-): Promise<Pick<JobResult, 'seconds' | 'requests' | 'latencyMs'>> {
-	const open = Array.from({ length: job.connections }, () => HttpConnection.open(job.port));
-	const connections = await Promise.all(open);
-	const latencies = new Float64Array(job.count);
-	let next = 0;
-	const work = async (connection: HttpConnection): Promise<void> => {
-		const script = makeScript();
-		for (let index = next++; index < job.count; index = next++) {
-			const sentMs = performance.now();
-			const answered = connection.answer(script);
-			connection.write(script.request(index));
-			const answer = await answered;
-			latencies[index] = performance.now() - sentMs;
-			script.answered(index, answer);
-		}
-	};
-	const startMs = performance.now();
-	await Promise.all(connections.map(work));
-	const seconds = secondsSince(startMs);
-	for (const connection of connections) connection.close();
-	latencies.sort();
-	const quantile = (share: number): number => latencies[Math.floor((job.count - 1) * share)] ?? 0;
-	return { seconds, requests: job.count, latencyMs: { p50: quantile(0.5), p99: quantile(0.99) } };
-}
-
 function single(seconds: number, bytes: number): JobResult {
 	return { seconds, requests: 1, bytes, latencyMs: { p50: seconds * 1000, p99: seconds * 1000 }, locations: [] };
-}
-
-export function head(method: string, path: string, headers: readonly string[] = []): Buffer {
-	return Buffer.from([`${method} ${path} HTTP/1.1`, 'Host: bench', ...headers, '', ''].join('\r\n'), 'latin1');
 }
 
 function locationOf(answer: Answer): string {
@@ -225,8 +185,4 @@ function locationOf(answer: Answer): string {
 
 function digits(value: number): string {
 	return String(value).padStart(NUMBER_DIGITS, '0');
-}
-
-function secondsSince(startMs: number): number {
-	return (performance.now() - startMs) / 1000;
 }

@@ -3,6 +3,11 @@ import assert from 'node:assert/strict';
 import { JsonError, JsonObject, type JsonNode, LongText, readJson } from '../../src/api/rpc/json-reader.js';
 import { Params } from '../../src/api/rpc/params.js';
 import { RpcError } from '../../src/api/rpc/rpc-error.js';
+import { plausibleSegment, refuseOddLength, refusalText, type SentSegment } from '../../src/api/rpc/segments.js';
+import { refusalOf } from '../../src/log-layer/proved-batch.js';
+import { fileGeometry, fileRoot, sectorLeaves, treeRoot } from '../../src/native/addon.js';
+import { rootFromBytes, SEGMENT_BYTES, SEGMENT_SECTORS } from '../../src/units.js';
+import { segmentsOf } from '../support/segments.js';
 import { bytes, type FuzzTarget, ROOT } from './inputs.js';
 
 const CALL = Buffer.from(
@@ -46,6 +51,35 @@ const READERS = [
 	(params: Params): unknown => [params.u64('sector_index'), params.optionalRoot('flow_root')],
 ];
 
+/** The last segments of two files, of one segment and of two. */
+const CONTENTS = [Buffer.from('a file of one sector'), Buffer.alloc(SEGMENT_BYTES + 300, 'of two segments')];
+const SENT = CONTENTS.map((content) => segmentsOf(content).segments.at(-1));
+const UPLOADS = [
+	...SENT.map((segment) => Buffer.from(JSON.stringify({ params: [segment] }))),
+	Buffer.from(JSON.stringify({ params: { segments: SENT, tx_seq: 3 } })),
+];
+
+/** Takes a segment through all checks that stand in front of the log. */
+function checkSegment(sent: SentSegment): void {
+	refuseOddLength(sent);
+	const segment = plausibleSegment(sent);
+	const bytes = Buffer.alloc(sent.lengthBytes);
+	segment.copyTo(bytes);
+	const { lastSegmentBytes, lastSegmentLeaves, segments } = fileGeometry(sent.fileSize);
+	const isLast = sent.index === segments - 1n;
+	const real = bytes.subarray(0, isLast ? lastSegmentBytes : SEGMENT_BYTES);
+	const leaf = treeRoot(sectorLeaves(real, isLast ? lastSegmentLeaves : SEGMENT_SECTORS));
+	const refused = refusalOf(segment, leaf);
+	if (refused) throw refusalText(refused, 0);
+	// Zeros behind the end make another size with the same root.
+	const content = CONTENTS.find((one) => rootFromBytes(fileRoot(one).root) === sent.root);
+	assert.ok(content, 'a root that nobody has made');
+	const from = Number(sent.index) * SEGMENT_BYTES;
+	const original = Buffer.alloc(real.length);
+	content.copy(original, 0, from, from + real.length);
+	assert.ok(original.equals(real), 'other bytes than those of the file');
+}
+
 export const RPC_TARGETS: readonly FuzzTarget[] = [
 	bytes('JSON of a call', [CALL, BATCH, VALUES], (input) => {
 		const text = input.toString('utf8');
@@ -54,6 +88,21 @@ export const RPC_TARGETS: readonly FuzzTarget[] = [
 		if (node) assert.deepEqual(plain(node), known?.value);
 		// Beyond a bound it may be refused though it is JSON.
 		else if (known) assert.ok(text.length > 20, text);
+	}),
+	bytes('segments with proofs', UPLOADS, (input) => {
+		const value = read(input)?.value;
+		const params = value instanceof JsonObject ? value.members.get('params') : undefined;
+		for (const reader of [
+			(made: Params): readonly SentSegment[] => [made.segment('segment')],
+			(made: Params): readonly SentSegment[] => made.segments('segments'),
+		]) {
+			try {
+				for (const sent of reader(new Params(params))) checkSegment(sent);
+			} catch (error) {
+				if (!(error instanceof RpcError)) throw error;
+				assert.ok(error.message.length < 600);
+			}
+		}
 	}),
 	bytes('params of a call', [CALL, BATCH], (input) => {
 		const value = read(input)?.value;

@@ -7,6 +7,7 @@ import {
 	ZgFile,
 	type FixedPriceFlow,
 } from '@0gfoundation/0g-ts-sdk';
+import { mock } from 'node:test';
 import { HDNodeWallet, JsonRpcProvider, Mnemonic } from 'ethers';
 import { MNEMONIC, type TestChain } from './chain.js';
 
@@ -28,7 +29,7 @@ export class SdkUser {
 		this.#chain = chain;
 		this.#provider = new JsonRpcProvider(chain.url, undefined, { staticNetwork: true, cacheTimeout: -1 });
 		const wallet = HDNodeWallet.fromMnemonic(Mnemonic.fromPhrase(MNEMONIC), ACCOUNT).connect(this.#provider);
-		this.flow = FixedPriceFlow__factory.connect(chain.flowAddress, wallet as never) as never;
+		this.flow = FixedPriceFlow__factory.connect(chain.flowAddress, wallet as never);
 	}
 
 	/** From now on the chain mines by itself. */
@@ -43,13 +44,13 @@ export class SdkUser {
 		content: Uint8Array,
 		options: Parameters<Uploader['splitableUpload']>[1] = {},
 	): Promise<Uploaded[]> {
-		return this.uploadFile(nodes, new MemData(content as never) as never, options);
+		return this.uploadFile(nodes, new MemData(content), options);
 	}
 
 	async uploadPath(nodes: readonly string[], path: string): Promise<Uploaded[]> {
 		const file = await ZgFile.fromFilePath(path);
 		try {
-			return await this.uploadFile(nodes, file as never);
+			return await this.uploadFile(nodes, file);
 		} finally {
 			await file.close();
 		}
@@ -79,11 +80,10 @@ export class SdkUser {
 
 /** The SDK tells the console of each step. */
 export async function quietly<T>(work: () => Promise<T>): Promise<T> {
-	const { log } = console;
-	console.log = () => undefined;
+	const telling = mock.method(console, 'log', () => undefined);
 	try {
 		return await work();
 	} finally {
-		console.log = log;
+		telling.mock.restore();
 	}
 }
