@@ -25,17 +25,18 @@ export class Access {
 	}
 
 	/**
-	 * Lets a request pass and answers whose it is; undefined where no token is asked for. `authorization`: the header's value.
+	 * Lets a request pass and answers whose it is; undefined where no token is asked for. `authorization`: the header's value. `isCounted`: it was
+	 * let in with this token before, for something else.
 	 * Errors: UNAUTHORIZED, FORBIDDEN, RATE_LIMITED.
 	 */
-	admit(authorization: string | undefined, scope: Scope): TokenHolder | undefined {
+	admit(authorization: string | undefined, scope: Scope, isCounted = false): TokenHolder | undefined {
 		if (!this.asksFor(scope)) return undefined;
 		const token = authorization === undefined ? undefined : /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
 		if (token === undefined) throw refusal('UNAUTHORIZED', undefined, 'Bearer realm="perigee"');
 		const holder = this.#registry.find(token);
 		if (holder === undefined)
 			throw refusal('UNAUTHORIZED', 'This token is not known here.', 'Bearer realm="perigee", error="invalid_token"');
-		const waitMs = holder.rate?.take() ?? 0;
+		const waitMs = isCounted ? 0 : (holder.rate?.take() ?? 0);
 		const { name, scopes, requestsPerSecond } = holder.entry;
 		if (waitMs > 0)
 			throw withExtras(

@@ -11,7 +11,10 @@ import { BodyBudget } from './body-budget.js';
 import { BodyBuffers } from './body-buffers.js';
 import { FlowRoots } from './flow-roots.js';
 import type { RpcContext } from './method.js';
+import type { JsonOut } from './json-writer.js';
 import { PUBLIC_METHODS } from './methods/index.js';
+import { UPLOAD_METHODS } from './methods/uploads.js';
+import type { Params } from './params.js';
 import { answerBody, bodyTooBig, lengthOf, type CallObserver, type Runner } from './protocol.js';
 import { RPC_CODES, RpcError } from './rpc-error.js';
 
@@ -30,9 +33,10 @@ export function rpcEndpoint(context: RestContext): Endpoint {
 	const buffers = new BodyBuffers();
 	const large = new BodyBudget(LIMITS.rpcBodiesBytes);
 	const small = new BodyBudget(LIMITS.rpcSmallBodiesBytes);
-	const run: Runner = async (name, params) => {
+	const run = async (name: string, params: Params, mayUpload: () => void): Promise<JsonOut> => {
 		const handle = Object.hasOwn(PUBLIC_METHODS, name) ? PUBLIC_METHODS[name] : undefined;
 		if (!handle) throw new RpcError(RPC_CODES.methodNotFound, 'Method not found');
+		if (Object.hasOwn(UPLOAD_METHODS, name)) mayUpload();
 		const end = context.metrics.rpcSeconds.startTimer({ method: name });
 		try {
 			return await handle(rpc, params);
@@ -58,12 +62,24 @@ export function rpcEndpoint(context: RestContext): Endpoint {
 			try {
 				sendContinue(raw, response);
 				const body = await bodyOf(context, raw, buffers);
-				send(response, body.length === 0 ? 400 : 200, await answerBody(body, run, observe));
+				const mayUpload = uploadPermission(context, raw, body.length);
+				const runner: Runner = (name, params) => run(name, params, mayUpload);
+				send(response, body.length === 0 ? 400 : 200, await answerBody(body, runner, observe));
 				buffers.give(body);
 			} finally {
 				budget.give(bytes);
 			}
 		},
+	};
+}
+
+/** For the calls of one body: whoever reads may not upload; a body that uploads counts once, whole. Errors: as of Access.admit, QUOTA_EXCEEDED. */
+function uploadPermission({ access }: RestContext, { headers }: IncomingMessage, bodyBytes: number): () => void {
+	let isGiven = false;
+	return () => {
+		if (isGiven) return;
+		access.admit(headers.authorization, 'write', access.asksFor('read'))?.quota?.charge(bodyBytes);
+		isGiven = true;
 	};
 }
 

@@ -8,7 +8,9 @@ import { hexOf, SEGMENT_BYTES, type TxSeq } from '../../../../src/units.js';
 import { startChain, type TestChain } from '../../../support/chain.js';
 import { caughtUp, openChainStore, until, type ChainStore } from '../../../support/chain-store.js';
 import { Prng } from '../../../support/prng.js';
-import { serve, type ServedStore } from '../../../support/rest-server.js';
+import { Access } from '../../../../src/api/auth/access.js';
+import { emptyRegistry, tokenFor } from '../../../support/open-access.js';
+import { ask, serve, type ServedStore } from '../../../support/rest-server.js';
 import { call, result, type RpcAnswer } from '../../../support/rpc.js';
 import { segmentsOf, type JsonSegment } from '../../../support/segments.js';
 import { SimulatedClock } from '../../../support/simulated-clock.js';
@@ -353,5 +355,39 @@ describe('segments whose submission never comes', () => {
 			await node.close();
 			await chain.stop();
 		}
+	});
+});
+
+describe('uploads where tokens are asked for', () => {
+	it('need one that may write, and count toward its quota', async (t) => {
+		const store = await stores.open();
+		const writer = tokenFor('writer', ['read', 'write'], { maxBytes: 5000 });
+		const reader = tokenFor('reader', ['read']);
+		const registry = emptyRegistry();
+		registry.replace([writer.entry, reader.entry]);
+		const access = new Access(registry, { read: 'never', write: 'in force', admin: 'always' });
+		const rest = await serve(store.files, { access });
+		t.after(() => rest.server.close());
+		const { segments } = segmentsOf(prng.bytes(1500));
+		const send = async (
+			headers: Record<string, string>,
+			method: string,
+			params: unknown,
+		): Promise<string | null | undefined> => {
+			const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+			const answer = await ask(rest, '/', {
+				method: 'POST',
+				headers: { 'Content-Type': 'application/json', ...headers },
+				body,
+			});
+			const { error, result: value } = JSON.parse(answer.text) as RpcAnswer;
+			return error ? error.data?.split(':')[0] : (value as null);
+		};
+		assert.equal(await send({}, 'zgs_getFileInfoByTxSeq', [0]), null);
+		assert.equal(await send({}, 'zgs_uploadSegments', [segments]), 'UNAUTHORIZED');
+		assert.equal(await send({ Authorization: reader.bearer }, 'zgs_uploadSegments', [segments]), 'FORBIDDEN');
+		assert.equal(await send({ Authorization: writer.bearer }, 'zgs_uploadSegments', [segments]), null);
+		assert.equal(await send({ Authorization: writer.bearer }, 'zgs_uploadSegments', [segments]), null);
+		assert.equal(await send({ Authorization: writer.bearer }, 'zgs_uploadSegments', [segments]), 'QUOTA_EXCEEDED');
 	});
 });
