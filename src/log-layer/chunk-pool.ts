@@ -21,6 +21,7 @@ import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
 import { givenUp, spent } from './file-deletion.js';
 import type { RootLocks } from './key-locks.js';
+import type { ObjectReader } from './object-reader.js';
 import { PartialFile } from './partial-file.js';
 import { ProvedBatch, refusalOf, type RightSegment } from './proved-batch.js';
 import { SegmentRefusedError, type ProvedSegment, type PutOptions, type SegmentUploads } from './proved-segment.js';
@@ -44,6 +45,7 @@ export interface ChunkPoolParts {
 	readonly randomness: Randomness;
 	/** Content that was submitted once is kept for so long when its submission is gone. */
 	readonly uploadExpiryMs: number;
+	readonly reader: ObjectReader;
 	/** Whether so many bytes may come now. Errors: as of FileStore.beginUpload. */
 	readonly admit: (bytes: number) => void;
 	/** As ContentBinding.keep. */
@@ -110,6 +112,15 @@ export class ChunkPool implements SegmentUploads {
 	async progress(root: DataRoot, sizeBytes: number): Promise<number> {
 		const file = await this.#files.get(keyOf(root, sizeBytes));
 		return file ? (await file.counted(this.#parts)).firstMissing : 0;
+	}
+
+	async read(root: DataRoot, sizeBytes: number, from: number, to: number): Promise<Uint8Array | undefined> {
+		const file = await this.#files.get(keyOf(root, sizeBytes));
+		if (!file) return undefined;
+		const held = await file.counted(this.#parts);
+		for (let at = Math.floor(from / SEGMENT_BYTES); at * SEGMENT_BYTES < to; at++) if (!held.has(at)) return undefined;
+		await file.applied;
+		return this.#parts.reader.small({ root, objectId: file.objectId, sizeBytes }, from, to);
 	}
 
 	/** Closes files that are complete, and gives up what was not submitted in time. Errors: those of the log and the view. */
@@ -260,7 +271,7 @@ export class ChunkPool implements SegmentUploads {
 		const durable = file.write(
 			fresh.map(({ index }) => index),
 			bytes,
-			ticket?.durable,
+			ticket,
 		);
 		const stored = Promise.all([durable, ...others]).then(() => {
 			if (repeated) throw repeated;

@@ -108,6 +108,7 @@ export class LogFileStore implements FileStore {
 		});
 		this.segmentUploads = new ChunkPool({
 			...parts,
+			reader: this.#reader,
 			admit: (bytes) => this.#admitBytes(bytes),
 			keep: (content) => this.#binding.keep(content),
 		});

@@ -226,6 +226,7 @@ class HealingFiles implements FileStore {
 		this.segmentUploads = {
 			put: (segments, options) => healing.use((store) => store.files.segmentUploads.put(segments, options)),
 			progress: (root, size) => healing.use((store) => store.files.segmentUploads.progress(root, size)),
+			read: (...what) => healing.use((store) => store.files.segmentUploads.read(...what)),
 		};
 	}
 

@@ -1,5 +1,6 @@
 /** A file that is being uploaded by segments: what of it is durable, and what is on its way (chunk-pool.ts). */
 import type { AppendLog } from '../append-log/append-log.js';
+import type { WriteTicket } from '../append-log/types.js';
 import { fileGeometry } from '../native/addon.js';
 import { SEGMENT_BYTES, type DataRoot } from '../units.js';
 import type { DamageList } from './damage.js';
@@ -23,6 +24,8 @@ export class PartialFile {
 	readonly sizeBytes: number;
 	/** When a segment came last, or its submission was last seen. */
 	lastMs: number;
+	/** What was written of it is in the view. */
+	applied: Promise<unknown> = Promise.resolve();
 	/** It is being closed. */
 	closing: Promise<void> | undefined;
 	/** Segments on their way into the log, until they are durable. */
@@ -106,10 +109,11 @@ export class PartialFile {
 	}
 
 	/** Segments are on their way; they count as held once that is durable. */
-	async write(segments: readonly number[], bytes: number, durable: Promise<unknown> | undefined): Promise<void> {
-		if (!durable) return;
+	async write(segments: readonly number[], bytes: number, ticket: WriteTicket | undefined): Promise<void> {
+		if (!ticket) return;
 		this.#bytes += bytes;
-		const writing = this.#written(segments, durable);
+		this.applied = ticket.applied.catch(() => undefined);
+		const writing = this.#written(segments, ticket.durable);
 		for (const segment of segments) this.writing.set(segment, writing);
 		try {
 			await writing;

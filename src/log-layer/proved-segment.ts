@@ -52,4 +52,9 @@ export interface SegmentUploads {
 	put(segments: readonly ProvedSegment[], options: PutOptions): Promise<void>;
 	/** Segments from the beginning of a file that is being uploaded, up to the first that is missing; 0 when nothing of it came. */
 	progress(root: DataRoot, sizeBytes: number): Promise<number>;
+	/**
+	 * Bytes [from, to) of a file that is being uploaded, at most one segment's length; undefined when not all of them are here. Errors:
+	 * DATA_DAMAGED, READ_FAILED.
+	 */
+	read(root: DataRoot, sizeBytes: number, from: number, to: number): Promise<Uint8Array | undefined>;
 }

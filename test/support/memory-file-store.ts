@@ -61,6 +61,7 @@ export class MemoryFileStore implements FileStore {
 	readonly segmentUploads = {
 		put: (): Promise<void> => Promise.reject(new PerigeeError('READ_ONLY')),
 		progress: (): Promise<number> => Promise.resolve(0),
+		read: (): Promise<undefined> => Promise.resolve(undefined),
 	};
 	openUploads = 0;
 	abortedUploads = 0;

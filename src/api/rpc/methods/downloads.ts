@@ -58,9 +58,16 @@ async function sectorsOf(
 	const from = Number(start) * SECTOR_BYTES;
 	const to = Number(end) * SECTOR_BYTES;
 	return heldOrNull(async () => {
-		const bytes = await store.readSmall(file, from, Math.min(to, file.sizeBytes));
-		return new Base64(bytes.length === to - from ? bytes : filledUp(bytes, to - from));
+		const bytes = await bytesOf(store, file, from, Math.min(to, file.sizeBytes));
+		return bytes && new Base64(bytes.length === to - from ? bytes : filledUp(bytes, to - from));
 	});
+}
+
+/** Also of a file that is not whole yet. */
+async function bytesOf(store: FileStore, file: StoredFile, from: number, to: number): Promise<Uint8Array | null> {
+	const isPartial = !file.finalized && !file.deleted;
+	const partial = isPartial ? await store.segmentUploads.read(file.root, file.sizeBytes, from, to) : undefined;
+	return partial ?? store.readSmall(file, from, to);
 }
 
 async function provedSegment(store: FileStore, file: StoredFile | undefined, index: bigint): Promise<JsonOut> {

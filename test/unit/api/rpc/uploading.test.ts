@@ -178,6 +178,11 @@ describe('uploads by segments', () => {
 		const { root, segments } = segmentsOf(content);
 		const first = await node.submitted(content);
 		await result(node.rest, 'zgs_uploadSegmentsByTxSeq', segments.slice(0, 2), first);
+		const [one, two, three] = await Promise.all(
+			segments.map((_, at) => result(node.rest, 'zgs_downloadSegment', root, at * 1024, (at + 1) * 1024)),
+		);
+		assert.deepEqual([one, two, three], [segments[0]?.data, segments[1]?.data, null]);
+		assert.equal(await result(node.rest, 'zgs_downloadSegmentWithProof', root, 0), null);
 		await node.chain.submit([content]);
 		await caughtUp(node.store, chain);
 		await result(node.rest, 'zgs_uploadSegmentsByTxSeq', segments.slice(2), first + 1);
