@@ -119,8 +119,9 @@ export class ChunkPool implements SegmentUploads {
 		if (!file) return undefined;
 		const held = await file.counted(this.#parts);
 		for (let at = Math.floor(from / SEGMENT_BYTES); at * SEGMENT_BYTES < to; at++) if (!held.has(at)) return undefined;
-		await file.applied;
-		return this.#parts.reader.small({ root, objectId: file.objectId, sizeBytes }, from, to);
+		const { view, reader } = this.#parts;
+		await view.unlessStalled(file.applied);
+		return reader.small({ root, objectId: file.objectId, sizeBytes }, from, to);
 	}
 
 	/** Closes files that are complete, and gives up what was not submitted in time. Errors: those of the log and the view. */
@@ -311,10 +312,17 @@ export class ChunkPool implements SegmentUploads {
 	}
 
 	async #isOver(file: PartialFile): Promise<boolean> {
-		const { clock, uploadExpiryMs } = this.#parts;
-		if ((await this.#rootRow(file.root)).submissions) file.submitted(clock.nowMs());
+		const { clock, uploadExpiryMs, damage } = this.#parts;
+		const { object, submissions } = await this.#rootRow(file.root);
+		if (file.puts > 0) return false;
+		// It came another way.
+		if (object && !object.isPruned && !damage.of(object.objectId)) return true;
+		if (submissions) {
+			file.submitted(clock.nowMs());
+			return false;
+		}
 		const most = file.isSubmitted ? uploadExpiryMs : LIMITS.cachedSegmentsMs;
-		return file.puts === 0 && clock.nowMs() - file.lastMs >= most;
+		return clock.nowMs() - file.lastMs >= most;
 	}
 
 	async #discard(file: PartialFile): Promise<void> {

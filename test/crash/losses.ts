@@ -89,6 +89,7 @@ async function giveUp(machine: SimulatedMachine, missing: string, oracle: Oracle
 	machine.kill();
 	// Uploads that were not whole may have gone with it; nothing else tells of them.
 	oracle.resumables.length = 0;
+	oracle.segmented.clear();
 	const process = await open(machine);
 	const { files, volumes } = process.store.losses;
 	if (files.length + volumes.length > 0) throw new Violation(`${missing} was given up and is called missing`);

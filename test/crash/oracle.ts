@@ -4,6 +4,7 @@ import { rootFromBytes, type DataRoot, type TxSeq } from '../../src/units.js';
 import type { Prng } from '../support/prng.js';
 import { ContentStates } from './content-states.js';
 import type { SentUpload } from './resumables.js';
+import type { SentSegments } from './segments.js';
 
 export interface Content {
 	readonly bytes: Buffer;
@@ -23,6 +24,10 @@ export class Oracle {
 	readonly acknowledged: Acknowledged[] = [];
 	/** Uploads in several requests. */
 	readonly resumables: SentUpload[] = [];
+	/** Contents that come by segments, by root; no other client sends them before they are whole. */
+	readonly segmented = new Map<DataRoot, SentSegments>();
+	/** All content that was submitted for these, by root and size. */
+	readonly #submitted = new Map<string, Content>();
 	states = new ContentStates();
 	/** Names of uploads that were begun and not answered with success, by root: each may be there or not. */
 	readonly #openNames = new Map<DataRoot, Set<string>>();
@@ -34,6 +39,8 @@ export class Oracle {
 		for (const [key, content] of this.contents) copy.contents.set(key, content);
 		copy.acknowledged.push(...this.acknowledged);
 		copy.resumables.push(...this.resumables.map((upload) => ({ ...upload })));
+		for (const [root, sending] of this.segmented) copy.segmented.set(root, { ...sending });
+		for (const [key, content] of this.#submitted) copy.#submitted.set(key, content);
 		for (const [root, names] of this.#openNames) copy.#openNames.set(root, new Set(names));
 		copy.#names = this.#names;
 		copy.states = this.states.fork();
@@ -46,6 +53,16 @@ export class Oracle {
 
 	begun(content: Content, name: string): void {
 		this.contents.set(keyOf(content), content);
+		this.#mayBeCalled(content, name);
+	}
+
+	/** Content that is named before any of it is sent. */
+	submitted(content: Content, name: string): void {
+		this.#submitted.set(keyOf(content), content);
+		this.#mayBeCalled(content, name);
+	}
+
+	#mayBeCalled(content: Content, name: string): void {
 		const names = this.#openNames.get(content.root) ?? new Set();
 		names.add(name);
 		this.#openNames.set(content.root, names);
@@ -56,7 +73,8 @@ export class Oracle {
 	}
 
 	contentOf(root: DataRoot, sizeBytes: number): Content | undefined {
-		return this.contents.get(`${root}/${sizeBytes}`);
+		const key = `${root}/${sizeBytes}`;
+		return this.contents.get(key) ?? this.#submitted.get(key);
 	}
 
 	/** Every name that an upload of this root was begun with. */

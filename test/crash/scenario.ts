@@ -5,6 +5,7 @@ import type { CallKind, Fault, FaultHook } from '../support/simulated-io.js';
 import { Oracle } from './oracle.js';
 import type { Tally } from './points.js';
 import { finishResumables } from './resumables.js';
+import { finishSegments } from './segments.js';
 import { SimulatedMachine, type Breakage, type Process } from './simulated-machine.js';
 import { inTurns } from './turns.js';
 import { verifyAcknowledged, verifyStore } from './verify.js';
@@ -125,6 +126,7 @@ class Scenario {
 		for (const content of open.slice(-RETRIES_MOST))
 			await upload(this.#machine, store, this.#oracle, this.#prng, content);
 		if (this.#prng.chance(0.3)) await finishResumables(this.#machine, store, this.#oracle);
+		if (this.#prng.chance(0.5)) await finishSegments(this.#machine, store, this.#oracle);
 	}
 
 	/** A process; undefined when the machine stopped before it was ready. A disk that fails may refuse it. */

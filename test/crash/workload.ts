@@ -1,5 +1,4 @@
 /** What clients do to a store while it runs: seeded, several at once. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ErrorCode, PerigeeError } from '../../src/errors.js';
 import type { Store } from '../../src/log-layer/store.js';
 import { SEGMENT_BYTES } from '../../src/units.js';
@@ -8,7 +7,9 @@ import type { OperationToken } from './content-states.js';
 import { PlaceMap } from './place-map.js';
 import { makeContent, type Content, type Oracle } from './oracle.js';
 import { resume } from './resumables.js';
+import { sendSegments } from './segments.js';
 import type { SimulatedMachine } from './simulated-machine.js';
+import { untilStalled } from './until-stalled.js';
 import { checkFile } from './verify.js';
 import { Violation } from './violation.js';
 
@@ -64,7 +65,8 @@ function isAllowed(error: unknown, allowed: ReadonlySet<ErrorCode>): boolean {
 async function runOperation(machine: SimulatedMachine, store: Store, oracle: Oracle, prng: Prng): Promise<void> {
 	const dice = prng.below(100);
 	if (dice < 40) return upload(machine, store, oracle, prng, makeContent(prng, smallSize(prng)));
-	if (dice < 48) return resume(machine, store, oracle, prng);
+	if (dice < 46) return resume(machine, store, oracle, prng);
+	if (dice < 51) return sendSegments(machine, store, oracle, prng);
 	if (dice < 59)
 		return upload(machine, store, oracle, prng, makeContent(prng, SEGMENT_BYTES + 1 + prng.below(4 * SEGMENT_BYTES)));
 	if (dice < 76) return upload(machine, store, oracle, prng, oracle.anyContent(prng) ?? makeContent(prng, 1000));
@@ -197,21 +199,6 @@ async function checkpoint(machine: SimulatedMachine, store: Store): Promise<void
 		if (machine.io.crashed || (error as NodeJS.ErrnoException).code !== undefined) return;
 		throw error;
 	}
-}
-
-/** Waits for work, but not for room on a full disk, which may never come here. False: the view waits for room. */
-async function untilStalled(store: Store, work: Promise<void>): Promise<boolean> {
-	let isOver = false;
-	const done = work.finally(() => {
-		isOver = true;
-	});
-	done.catch(() => undefined);
-	while (!isOver) {
-		if (store.files.health().some(({ message }) => message.includes('the index waits'))) return false;
-		await nextTurn();
-	}
-	await done;
-	return true;
 }
 
 /** Compaction of everything, or of what it finds worth it, beside whatever else runs. */
