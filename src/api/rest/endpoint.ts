@@ -65,6 +65,8 @@ export interface Endpoint<C extends ServerContext = RestContext> {
 	/** Headers of every answer, refusals included. */
 	readonly always?: Readonly<Record<string, string>>;
 	readonly handle: Handler<C>;
+	/** Which pages of other sites may ask, where that is not what cors.origins says. */
+	readonly cors?: Cors;
 	/** The body is a multipart form; everything else is handed over as it comes. */
 	readonly multipart?: true;
 	/** The body is handed over as it comes, whatever its type; needed for POST alone, of which Fastify would read the body. */

@@ -104,7 +104,8 @@ async function serve<C extends ServerContext>(
 	let allowance: UploadAllowance | undefined;
 	context.answering.set(request.raw.socket, response);
 	try {
-		if (context.cors?.answers(request.raw, response) !== true) {
+		const cors = endpoint.cors ?? context.cors;
+		if (cors?.answers(request.raw, response) !== true) {
 			for (const name in endpoint.always) response.setHeader(name, endpoint.always[name] ?? '');
 			context.guard?.(request.raw);
 			allowance = admit(context, endpoint, request.raw);

@@ -3,9 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
 import { freeMemory, gather } from '../../native/addon.js';
+import { Cors } from '../rest/cors.js';
 import { define } from '../rest/definitions.js';
 import type { Endpoint, RestContext } from '../rest/endpoint.js';
-import { sendContinue, sendRefusal } from '../rest/problem.js';
+import { sendContinue, sendRefusal, withExtras } from '../rest/problem.js';
 import { receiveBody } from '../rest/receive-body.js';
 import { BodyBudget } from './body-budget.js';
 import { BodyBuffers } from './body-buffers.js';
@@ -19,7 +20,7 @@ import { answerBody, bodyTooBig, lengthOf, type CallObserver, type Runner } from
 import { RPC_CODES, RpcError } from './rpc-error.js';
 
 const RPC = define({
-	methods: ['POST'],
+	methods: ['POST', 'OPTIONS'],
 	url: '/',
 	scope: 'read',
 	summary: 'JSON-RPC 2.0 of 0G Storage (docs/rpc.md).',
@@ -48,7 +49,11 @@ export function rpcEndpoint(context: RestContext): Endpoint {
 	return {
 		definition: RPC,
 		anyBody: true,
+		cors: new Cors(['*']),
 		async handle(_context, { raw }, response) {
+			// A browser's question was answered before; nobody else has one.
+			if (raw.method !== 'POST')
+				throw withExtras(new PerigeeError('METHOD_NOT_ALLOWED'), { headers: ['Allow', 'POST'] });
 			refuseOtherTypes(raw);
 			const announced = raw.headers['content-length'];
 			if (Number(announced ?? 0) > LIMITS.rpcBodyBytes) {

@@ -105,3 +105,25 @@ describe('pages of other sites', () => {
 		assert.deepEqual(corsOf(await ask(rest, '/v1/flow', {})), ['*', undefined]);
 	});
 });
+
+describe('pages of every site', () => {
+	for (const corsOrigins of [[], ['https://other.example']]) {
+		it(`may call JSON-RPC where cors.origins is [${corsOrigins.join()}], and REST only as it says`, async (t) => {
+			const rest = await startRest(t, { corsOrigins });
+			const asked = await ask(rest, '/', preflight(PAGE, 'POST'));
+			assert.deepEqual([asked.status, asked.headers['access-control-allow-origin']], [204, '*']);
+			assert.match(String(asked.headers['access-control-allow-methods']), /POST/);
+			assert.equal(asked.headers['access-control-allow-headers'], 'authorization, content-type');
+			const body = '{"jsonrpc":"2.0","id":1,"method":"zgs_getShardConfig"}';
+			const headers = { Origin: PAGE, 'Content-Type': 'application/json' };
+			for (const sent of [body, 'no JSON']) {
+				const answer = await ask(rest, '/', { method: 'POST', headers, body: sent });
+				assert.deepEqual([answer.status, answer.headers['access-control-allow-origin']], [200, '*']);
+			}
+			const plain = await ask(rest, '/', { method: 'OPTIONS' });
+			assert.deepEqual([plain.status, plain.headers.allow], [405, 'POST']);
+			const listed = await ask(rest, '/v1/files', { headers: { Origin: PAGE } });
+			assert.equal(listed.headers['access-control-allow-origin'], undefined);
+		});
+	}
+});
