@@ -222,9 +222,13 @@ export class ChunkPool implements SegmentUploads {
 				metadata: '',
 			};
 			const file = PartialFile.begun(fact, root, sizeBytes, clock.nowMs());
+			// From now on it is not given up.
 			this.#byObject.set(objectId, file);
-			// In front of the segments, which make it durable.
-			log.write('bulk', [resumableFact(fact)], false);
+			// The segments behind it make it durable; that it is in the file nobody else tells.
+			await log.write('bulk', [resumableFact(fact)], false).written.catch((error: unknown) => {
+				this.#byObject.delete(objectId);
+				throw error;
+			});
 			return file;
 		} catch (error) {
 			this.#files.delete(keyOf(root, sizeBytes));

@@ -171,6 +171,8 @@ export class Resumables implements ResumableUploads {
 		this.#known.delete(fact.objectId);
 		// It stands in front of all that comes now, and is in the view before anybody looks again.
 		const noted = isNew ? this.#parts.log.write('bulk', [resumableFact(next)], false) : undefined;
+		// A disk may refuse it and take what comes behind it.
+		await noted?.written;
 		const transfer = new ResumableTransfer(this.#parts, known, isNew ? next : fact, tail);
 		return new Session(transfer, {
 			unlessStalled: (work) => this.#unlessStalled(work),

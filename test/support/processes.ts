@@ -56,7 +56,7 @@ function withoutOwn(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 /** A directory that goes with the test. */
 export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
 	const directory = mkdtempSync(join(tmpdir(), 'perigee-test-'));
-	t.after(() => rmSync(directory, { recursive: true, force: true }));
+	t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }));
 	return directory;
 }
 
