@@ -3,6 +3,7 @@ import type { Mutant } from './mutant-site.js';
 
 const RESUMABLES = 'unit/log-layer/resumables.test.js';
 const UPLOADS = 'unit/log-layer/uploads.test.js';
+const SEGMENTS = 'unit/api/rpc/uploading.test.js';
 
 export const RESUMABLE_MUTANTS: readonly Mutant[] = [
 	{
@@ -76,5 +77,29 @@ export const RESUMABLE_MUTANTS: readonly Mutant[] = [
 		replace: ';',
 		test: UPLOADS,
 		guard: 'which is deleted before it ends',
+	},
+	{
+		rule: 'a segment is what its proof is about',
+		file: 'log-layer/proved-batch.js',
+		find: 'if (refusal)',
+		replace: 'if (false)',
+		test: SEGMENTS,
+		guard: 'other data',
+	},
+	{
+		rule: 'segments of an earlier run count',
+		file: 'log-layer/chunk-pool.js',
+		find: 'this.#add(fact, clock.nowMs());',
+		replace: ';',
+		test: SEGMENTS,
+		guard: 'partly before, partly after the submission',
+	},
+	{
+		rule: 'segments of a submitted file stay',
+		file: 'log-layer/chunk-pool.js',
+		find: 'if (submissions) {',
+		replace: 'if (false) {',
+		test: SEGMENTS,
+		guard: 'are given up in time, those of submitted files never',
 	},
 ];
