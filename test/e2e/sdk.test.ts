@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Downloader, StorageNode } from '@0gfoundation/0g-ts-sdk';
+import { Downloader, Indexer, StorageNode } from '@0gfoundation/0g-ts-sdk';
 import { startChain, type TestChain } from '../support/chain.js';
 import { Prng } from '../support/prng.js';
 import { type JsonNode, startJsonNode, temporaryDirectory } from '../support/processes.js';
@@ -75,6 +75,22 @@ describe('the official SDK', () => {
 			const paid = await submissions();
 			const [again] = await user.upload([node.url], content);
 			assert.deepEqual([again?.rootHash, again?.txHash, again?.txSeq], [first.rootHash, '', first.txSeq]);
+			assert.equal(await submissions(), paid);
+		}
+		assert.equal(await node.end('SIGTERM'), 0);
+	});
+
+	it('uploads and downloads by an indexer, which is the node itself', async (t) => {
+		const node = await start(t, temporaryDirectory(t));
+		for (const size of SIZES) {
+			const content = new Prng(size + 7).bytes(size);
+			const first = await user.uploadByIndexer(node.url, content);
+			const path = join(temporaryDirectory(t), 'downloaded');
+			assert.equal(await quietly(() => new Indexer(node.url).download(first.rootHash, path, true)), null);
+			assert.ok((await readFile(path)).equals(content));
+			const paid = await submissions();
+			const again = await user.uploadByIndexer(node.url, content);
+			assert.deepEqual([again.rootHash, again.txHash], [first.rootHash, '']);
 			assert.equal(await submissions(), paid);
 		}
 		assert.equal(await node.end('SIGTERM'), 0);

@@ -1,6 +1,7 @@
 /** The official TypeScript SDK, unmodified, on a chain that mines each transaction at once. */
 import {
 	FixedPriceFlow__factory,
+	Indexer,
 	MemData,
 	StorageNode,
 	Uploader,
@@ -70,6 +71,16 @@ export class SdkUser {
 			const [{ txHashes, rootHashes, txSeqs }, error] = await uploader.splitableUpload(file, options);
 			if (error) throw error;
 			return rootHashes.map((rootHash, at) => ({ rootHash, txHash: txHashes[at] ?? '', txSeq: txSeqs[at] ?? -1 }));
+		});
+	}
+
+	/** Through an indexer, which tells which nodes to use. */
+	async uploadByIndexer(indexer: string, content: Uint8Array): Promise<Uploaded> {
+		return quietly(async () => {
+			const signer = this.flow.runner as never;
+			const [result, error] = await new Indexer(indexer).upload(new MemData(content), this.#chain.url, signer);
+			if (error) throw error;
+			return result as Uploaded;
 		});
 	}
 

@@ -1,22 +1,21 @@
 /** What operators and their tools ask: greeting, metrics, health. */
 import type { ServerResponse } from 'node:http';
-import { TLSSocket } from 'node:tls';
 import type { Static } from 'typebox';
 import { ENDPOINTS } from './definitions.js';
 import type { LIVENESS, READINESS } from './schemas.js';
 import type { Endpoint } from './endpoint.js';
 import { NO_STORE, sendJson } from './json.js';
+import { originOf } from './origin.js';
 
 export const greeting: Endpoint = {
 	definition: ENDPOINTS.greeting,
 	async handle(context, request, response) {
-		const { headers, socket } = request.raw;
-		const origin = `${socket instanceof TLSSocket ? 'https' : 'http'}://${headers.host ?? 'localhost'}`;
 		const token = context.access.asksFor('write') ? '-H "Authorization: Bearer $PERIGEE_TOKEN" ' : '';
-		sendText(response, `Perigee ${context.version}\n\nStore a file:\n  curl ${token}-T file ${origin}/v1/upload/\n`, [
-			'Content-Type',
-			'text/plain; charset=utf-8',
-		]);
+		sendText(
+			response,
+			`Perigee ${context.version}\n\nStore a file:\n  curl ${token}-T file ${originOf(request.raw)}/v1/upload/\n`,
+			['Content-Type', 'text/plain; charset=utf-8'],
+		);
 	},
 };
 

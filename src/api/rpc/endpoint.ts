@@ -6,6 +6,7 @@ import { freeMemory, gather } from '../../native/addon.js';
 import { Cors } from '../rest/cors.js';
 import { define } from '../rest/definitions.js';
 import type { Endpoint, RestContext } from '../rest/endpoint.js';
+import { originOf } from '../rest/origin.js';
 import { sendContinue, sendRefusal, withExtras } from '../rest/problem.js';
 import { receiveBody } from '../rest/receive-body.js';
 import { BodyBudget } from './body-budget.js';
@@ -30,11 +31,11 @@ const RPC = define({
 /** One server's JSON-RPC. */
 export function rpcEndpoint(context: RestContext): Endpoint {
 	const { store } = context;
-	const rpc: RpcContext = { store, flowRoots: new FlowRoots() };
+	const flowRoots = new FlowRoots();
 	const buffers = new BodyBuffers();
 	const large = new BodyBudget(LIMITS.rpcBodiesBytes);
 	const small = new BodyBudget(LIMITS.rpcSmallBodiesBytes);
-	const run = async (name: string, params: Params, mayUpload: () => void): Promise<JsonOut> => {
+	const run = async (rpc: RpcContext, name: string, params: Params, mayUpload: () => void): Promise<JsonOut> => {
 		const handle = Object.hasOwn(PUBLIC_METHODS, name) ? PUBLIC_METHODS[name] : undefined;
 		if (!handle) throw new RpcError(RPC_CODES.methodNotFound, 'Method not found');
 		if (Object.hasOwn(UPLOAD_METHODS, name)) mayUpload();
@@ -68,7 +69,8 @@ export function rpcEndpoint(context: RestContext): Endpoint {
 				sendContinue(raw, response);
 				const body = await bodyOf(context, raw, buffers);
 				const mayUpload = uploadPermission(context, raw, body.length);
-				const runner: Runner = (name, params) => run(name, params, mayUpload);
+				const rpc = { store, flowRoots, origin: originOf(raw) };
+				const runner: Runner = (name, params) => run(rpc, name, params, mayUpload);
 				send(response, body.length === 0 ? 400 : 200, await answerBody(body, runner, observe));
 				buffers.give(body);
 			} finally {

@@ -8,6 +8,8 @@ import type { Params } from './params.js';
 export interface RpcContext {
 	readonly store: FileStore;
 	readonly flowRoots: FlowRoots;
+	/** Where the caller reaches this node, as in `http://host:port`. */
+	readonly origin: string;
 }
 
 /** Errors: RpcError; any other becomes `Internal error`. */

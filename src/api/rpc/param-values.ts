@@ -16,6 +16,12 @@ export function u64Of(node: JsonNode, start: number): bigint {
 	throw wrongType(node, 'u64', start);
 }
 
+/** A text that is no data. */
+export function textOf(node: JsonNode, start: number): string {
+	if (typeof node.value === 'string') return node.value;
+	throw wrongType(node, 'a string', start);
+}
+
 const HEX = /^(?:0x)?([0-9a-f]*)$/i;
 
 /** 32 bytes in hexadecimal, with 0x or without. */

@@ -4,7 +4,7 @@
  */
 import type { DataRoot } from '../../units.js';
 import { JsonObject, type JsonNode } from './json-reader.js';
-import { rootOf, u64Of, wrongType } from './param-values.js';
+import { rootOf, textOf, u64Of, wrongType } from './param-values.js';
 import { unreadableParams } from './rpc-error.js';
 import type { SentSegment } from './segments.js';
 import { segmentOf } from './sent-segment.js';
@@ -40,6 +40,19 @@ export class Params {
 	root(name: string): DataRoot {
 		const node = this.#required(name);
 		return rootOf(node, node.from);
+	}
+
+	text(name: string): string {
+		const node = this.#required(name);
+		return textOf(node, node.from);
+	}
+
+	/** A list of texts, or nothing. */
+	optionalTexts(name: string): readonly string[] {
+		const node = this.#node(name);
+		if (node === undefined || node.value === null) return [];
+		if (!Array.isArray(node.value)) throw wrongType(node, 'a sequence', node.from);
+		return (node.value as readonly JsonNode[]).map((one) => textOf(one, node.from));
 	}
 
 	/** A segment with its proof. */

@@ -1,0 +1,8 @@
+/** Where the sender of a request reaches this node. */
+import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
+
+/** As in `http://host:port`, by the name that the sender uses. */
+export function originOf({ socket, headers }: IncomingMessage): string {
+	return `${socket instanceof TLSSocket ? 'https' : 'http'}://${headers.host ?? 'localhost'}`;
+}
