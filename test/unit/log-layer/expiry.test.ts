@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../../../src/io/clock.js';
 import { LIMITS } from '../../../src/limits.js';
 import { crc32c, fileRoot } from '../../../src/native/addon.js';
@@ -118,7 +119,8 @@ describe('content that no submission names', () => {
 		await isBinding;
 		clock.advance(EXPIRY_MS);
 		const sweep = store.settle();
-		await new Promise((resolve) => setImmediate(resolve));
+		// Until the sweep has found what is due, and waits for the upload.
+		await delay(200);
 		submitted();
 		const result = await upload;
 		await sweep;
