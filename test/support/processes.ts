@@ -56,8 +56,18 @@ function withoutOwn(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 /** A directory that goes with the test. */
 export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
 	const directory = mkdtempSync(join(tmpdir(), 'perigee-test-'));
-	t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }));
+	t.after(() => removeDirectory(directory));
 	return directory;
+}
+
+/** A process that is killed only behind this may still make files in it: then it goes when the tests of the file are over. */
+function removeDirectory(directory: string): void {
+	try {
+		rmSync(directory, { recursive: true, force: true });
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+		process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+	}
 }
 
 /** The same for all tests of a suite; its URL is known once they run. */
