@@ -48,6 +48,8 @@ export interface ChunkPoolParts {
 	readonly reader: ObjectReader;
 	/** Whether so many bytes may come now. Errors: as of FileStore.beginUpload. */
 	readonly admit: (bytes: number) => void;
+	/** False while part of the log cannot be read: then nothing is given up, for the lost record may be the submission, or the end of the upload. */
+	readonly isComplete: () => boolean;
 	/** As ContentBinding.keep. */
 	readonly keep: (content: ReadyContent) => Promise<KeptContent>;
 }
@@ -126,15 +128,17 @@ export class ChunkPool implements SegmentUploads {
 
 	/** Closes files that are complete, and gives up what was not submitted in time. Errors: those of the log and the view. */
 	async sweep(): Promise<void> {
+		const { log, clock, isComplete } = this.#parts;
+		if (log.failure) return;
 		for (const file of this.#byObject.values()) {
 			const held = await file.counted(this.#parts);
 			if (file.puts > 0) continue;
 			if (held.isComplete) await this.#complete(file);
-			else if (await this.#isOver(file)) await this.#discard(file);
+			else if (isComplete() && (await this.#isOver(file))) await this.#discard(file);
 		}
 		for (const [root, { untilMs }] of this.#cached) {
 			if ((await this.#rootRow(root)).submissions) this.#cached.delete(root);
-			else if (this.#parts.clock.nowMs() >= untilMs) await this.#giveUp(root);
+			else if (isComplete() && clock.nowMs() >= untilMs) await this.#giveUp(root);
 		}
 	}
 

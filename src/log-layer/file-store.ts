@@ -18,6 +18,7 @@ import { healthReasons } from './health.js';
 import { HeldContent } from './held-content.js';
 import { ObjectReader } from './object-reader.js';
 import type { ObjectId } from './records.js';
+import { doubtOf } from './losses.js';
 import { LostSegments } from './lost-segments.js';
 import type { PendingObjects } from './pending-objects.js';
 import type { RootedObject, SubmissionRow } from './rows.js';
@@ -110,6 +111,7 @@ export class LogFileStore implements FileStore {
 			...parts,
 			reader: this.#reader,
 			admit: (bytes) => this.#admitBytes(bytes),
+			isComplete: () => doubtOf(parts.losses, parts.damage.lostStretches) === undefined,
 			keep: (content) => this.#binding.keep(content),
 		});
 		this.#proofs = { view: parts.view, reader: this.#reader, objectOf: (submission) => this.#objectOf(submission) };
