@@ -104,6 +104,7 @@ function refuseOtherTypes({ headers }: IncomingMessage): void {
 	if (!/^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(type)) throw new PerigeeError('NOT_JSON');
 }
 
+/** The body in memory of `buffers`, which it must be given back to. */
 async function bodyOf({ uploads }: RestContext, request: IncomingMessage, buffers: BodyBuffers): Promise<Buffer> {
 	const announced = request.headers['content-length'];
 	if (announced !== undefined) {
@@ -119,7 +120,9 @@ async function bodyOf({ uploads }: RestContext, request: IncomingMessage, buffer
 	const chunks: Uint8Array[] = [];
 	const sink = { write: (chunk: Uint8Array) => void chunks.push(chunk) };
 	await receiveBody(request, sink, { maxBytes: LIMITS.rpcBodyBytes, watch: uploads });
-	return Buffer.concat(chunks);
+	const body = buffers.take(lengthOf(chunks));
+	gather(body, chunks);
+	return body;
 }
 
 function send(response: ServerResponse, status: number, parts: readonly Buffer[]): void {

@@ -1,6 +1,6 @@
 /** JSON-RPC over a real store: everything that reads, and the protocol around it (spec log-layer §4, §9; test/vectors/rpc-observed.json). */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, test } from 'node:test';
 import { fileRoot, verifyFlowProof } from '../../../../src/native/addon.js';
 import { proofRefusal } from '../../../../src/native/segment-proof.js';
 import { bytesOfHex, hexOf, type DataRoot } from '../../../../src/units.js';
@@ -343,4 +343,26 @@ describe('the protocol', () => {
 		assert.match(text, /perigee_rpc_requests_total\{method="unknown",outcome="-32601"\} [1-9]/);
 		assert.doesNotMatch(text, /method="nothing"/);
 	});
+});
+
+test('bodies of all lengths, announced or in pieces, are read alike and leave no trace', async () => {
+	const { rest } = await opened();
+	for (const bytes of [100, 3000, 70_000, 5_000_000]) {
+		const call = `{"jsonrpc":"2.0","id":${bytes},"method":"zgs_getShardConfig","params":["${'x'.repeat(bytes)}"]}`;
+		for (let round = 0; round < 3; round++) {
+			for (const chunked of [true, false]) {
+				const length = chunked ? {} : { 'Content-Length': String(call.length) };
+				const headers = { 'Content-Type': 'application/json', ...length };
+				const answer = await ask(rest, '/', {
+					method: 'POST',
+					headers: chunked ? { ...headers, 'Transfer-Encoding': 'chunked' } : headers,
+					body: call,
+				});
+				const json = JSON.parse(answer.text) as { result: unknown; id: number };
+				assert.deepEqual([json.result, json.id], [{ shardId: 0, numShard: 1 }, bytes]);
+			}
+		}
+	}
+	// Small buffers of the process share memory: none of it may have been given away.
+	for (let at = 0; at < 100; at++) assert.equal(Buffer.from(`text ${at}`).toString(), `text ${at}`);
 });
