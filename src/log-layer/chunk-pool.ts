@@ -100,8 +100,8 @@ export class ChunkPool implements SegmentUploads {
 		const [first] = segments;
 		if (!first) return Promise.resolve();
 		if (this.#isClosing) return Promise.reject(new PerigeeError('SHUTTING_DOWN'));
-		const putting =
-			first.sizeBytes <= SEGMENT_BYTES ? this.#putSmall(first, options) : this.#putLarge(segments, options);
+		const isSmall = first.sizeBytes <= SEGMENT_BYTES;
+		const putting = isSmall ? this.#putAllSmall(segments, options) : this.#putLarge(segments, options);
 		const active = putting
 			.catch(() => undefined)
 			.finally(() => {
@@ -112,12 +112,12 @@ export class ChunkPool implements SegmentUploads {
 	}
 
 	async progress(root: DataRoot, sizeBytes: number): Promise<number> {
-		const file = await this.#files.get(keyOf(root, sizeBytes));
+		const file = await this.#found(root, sizeBytes);
 		return file ? (await file.counted(this.#parts)).firstMissing : 0;
 	}
 
 	async read(root: DataRoot, sizeBytes: number, from: number, to: number): Promise<Uint8Array | undefined> {
-		const file = await this.#files.get(keyOf(root, sizeBytes));
+		const file = await this.#found(root, sizeBytes);
 		if (!file) return undefined;
 		const held = await file.counted(this.#parts);
 		for (let at = Math.floor(from / SEGMENT_BYTES); at * SEGMENT_BYTES < to; at++) if (!held.has(at)) return undefined;
@@ -146,6 +146,15 @@ export class ChunkPool implements SegmentUploads {
 	async close(): Promise<void> {
 		this.#isClosing = true;
 		await Promise.all(this.#active);
+	}
+
+	/** A file that is being uploaded; why one could not be opened is the business of who sent it. */
+	async #found(root: DataRoot, sizeBytes: number): Promise<PartialFile | undefined> {
+		return this.#files.get(keyOf(root, sizeBytes))?.catch(() => undefined);
+	}
+
+	async #putAllSmall(segments: readonly ProvedSegment[], options: PutOptions): Promise<void> {
+		for (const segment of segments) await this.#putSmall(segment, options);
 	}
 
 	/** A file of one segment: its bytes are its proof. */
@@ -194,10 +203,7 @@ export class ChunkPool implements SegmentUploads {
 		const { root, sizeBytes } = segment;
 		const key = keyOf(root, sizeBytes);
 		for (;;) {
-			const known = this.#files.get(key);
-			const opening = known ?? this.#open(root, sizeBytes, segment, isSubmitted);
-			if (!known) this.#files.set(key, opening);
-			const file = await opening;
+			const file = await (this.#files.get(key) ?? this.#opening(key, this.#open(segment, isSubmitted)));
 			await file.counted(this.#parts);
 			await file.closing;
 			// It may have been closed or given up meanwhile.
@@ -207,37 +213,42 @@ export class ChunkPool implements SegmentUploads {
 		}
 	}
 
-	async #open(root: DataRoot, sizeBytes: number, segment: ProvedSegment, isSubmitted: boolean): Promise<PartialFile> {
-		const { log, clock, randomness } = this.#parts;
+	/** Others find the file while it is being opened. One that could not be opened is opened anew by whoever comes next. */
+	#opening(key: string, file: Promise<PartialFile>): Promise<PartialFile> {
+		this.#files.set(key, file);
+		file.catch(() => this.#files.delete(key));
+		return file;
+	}
+
+	async #open(segment: ProvedSegment, isSubmitted: boolean): Promise<PartialFile> {
+		const { log, clock, randomness, uploadExpiryMs } = this.#parts;
+		const { root, sizeBytes } = segment;
+		if (this.#byObject.size >= LIMITS.partialFiles)
+			throw new PerigeeError('TOO_MANY_UPLOADS', `${LIMITS.partialFiles} files are being uploaded by segments`);
+		this.#admit(segment, 0, isSubmitted);
+		const objectId = await openedInLog(log);
+		const fact: ResumableFact = {
+			objectId,
+			secret: randomness.bytes(SECRET_BYTES),
+			expiresMs: clock.nowMs() + uploadExpiryMs,
+			sizeBytes,
+			expectedRoot: root,
+			bySegment: true,
+			name: '',
+			contentType: '',
+			metadata: '',
+		};
+		const file = PartialFile.begun(fact, root, sizeBytes, clock.nowMs());
+		// From now on it is not given up.
+		this.#byObject.set(objectId, file);
 		try {
-			if (this.#byObject.size >= LIMITS.partialFiles)
-				throw new PerigeeError('TOO_MANY_UPLOADS', `${LIMITS.partialFiles} files are being uploaded by segments`);
-			this.#admit(segment, 0, isSubmitted);
-			const objectId = await openedInLog(log);
-			const fact: ResumableFact = {
-				objectId,
-				secret: randomness.bytes(SECRET_BYTES),
-				expiresMs: clock.nowMs() + this.#parts.uploadExpiryMs,
-				sizeBytes,
-				expectedRoot: root,
-				bySegment: true,
-				name: '',
-				contentType: '',
-				metadata: '',
-			};
-			const file = PartialFile.begun(fact, root, sizeBytes, clock.nowMs());
-			// From now on it is not given up.
-			this.#byObject.set(objectId, file);
 			// The segments behind it make it durable; that it is in the file nobody else tells.
-			await log.write('bulk', [resumableFact(fact)], false).written.catch((error: unknown) => {
-				this.#byObject.delete(objectId);
-				throw error;
-			});
-			return file;
+			await log.write('bulk', [resumableFact(fact)], false).written;
 		} catch (error) {
-			this.#files.delete(keyOf(root, sizeBytes));
+			this.#byObject.delete(objectId);
 			throw error;
 		}
+		return file;
 	}
 
 	/**

@@ -6,9 +6,9 @@ import { PerigeeError } from '../../src/errors.js';
 import type { ProvedSegment } from '../../src/log-layer/proved-segment.js';
 import type { Store } from '../../src/log-layer/store.js';
 import { fileRoot } from '../../src/native/addon.js';
-import { bytesOfHex, SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
+import { SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
 import type { Prng } from '../support/prng.js';
-import { segmentsOf } from '../support/segments.js';
+import { provedSegmentsOf } from '../support/segments.js';
 import { makeContent, type Content, type Oracle } from './oracle.js';
 import type { SimulatedMachine } from './simulated-machine.js';
 import { untilStalled } from './until-stalled.js';
@@ -112,10 +112,12 @@ async function send(
 	indexes: readonly number[],
 ): Promise<void> {
 	const { root } = content;
+	const all = provedSegmentsOf(content.bytes);
+	const chosen = indexes.map((index) => all[index] as ProvedSegment);
 	// What came before a crash and was not answered may make it whole.
 	const operation = oracle.states.begin(root, 'held');
 	try {
-		await store.files.segmentUploads.put(provedSegments(content, indexes), OPTIONS);
+		await store.files.segmentUploads.put(chosen, OPTIONS);
 	} catch (error) {
 		const isEarly = error instanceof PerigeeError && error.code === 'SHUTTING_DOWN';
 		if (isEarly && !machine.io.crashed) oracle.states.withoutEffect(operation);
@@ -141,21 +143,4 @@ async function send(
 
 function segmentCount({ bytes }: Content): number {
 	return Math.ceil(bytes.length / SEGMENT_BYTES);
-}
-
-function provedSegments({ bytes, root }: Content, indexes: readonly number[]): readonly ProvedSegment[] {
-	const { segments } = segmentsOf(bytes);
-	return indexes.map((index) => {
-		const segment = segments[index];
-		if (!segment) throw new RangeError(`there is no segment ${index}`);
-		const data = Buffer.from(segment.data, 'base64');
-		const { lemma, path } = segment.proof;
-		return {
-			root,
-			sizeBytes: bytes.length,
-			index,
-			proof: { lemma: lemma.map(bytesOfHex), path },
-			copyTo: (into: Uint8Array) => into.set(data),
-		};
-	});
 }

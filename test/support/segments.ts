@@ -1,6 +1,7 @@
 /** Segments of a content as a 0G client uploads them, with their proofs made here from all leaves (spec log-layer §1.2, §1.5). */
 import { fileGeometry, sectorLeaves, treeProof, treeRoot, zeroHash } from '../../src/native/addon.js';
-import { HASH_BYTES, hexOf, SEGMENT_BYTES, SEGMENT_SECTORS, type DataRoot } from '../../src/units.js';
+import type { ProvedSegment } from '../../src/log-layer/proved-segment.js';
+import { bytesOfHex, HASH_BYTES, hexOf, SEGMENT_BYTES, SEGMENT_SECTORS, type DataRoot } from '../../src/units.js';
 
 export interface JsonSegment {
 	readonly root: string;
@@ -40,4 +41,19 @@ export function segmentsOf(content: Uint8Array): {
 		return { root, data: piece.toString('base64'), index, proof, fileSize: content.length };
 	});
 	return { root, segments: sent };
+}
+
+/** The same as the store takes them. */
+export function provedSegmentsOf(content: Uint8Array): readonly ProvedSegment[] {
+	const { root, segments } = segmentsOf(content);
+	return segments.map(({ data, index, proof }) => {
+		const bytes = Buffer.from(data, 'base64');
+		return {
+			root,
+			sizeBytes: content.length,
+			index,
+			proof: { lemma: proof.lemma.map(bytesOfHex), path: proof.path },
+			copyTo: (into: Uint8Array) => into.set(bytes),
+		};
+	});
 }
