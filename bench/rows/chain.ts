@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startChain, type TestChain } from '../../test/support/chain.js';
 import { atLeast, type BenchContext, median, type Row, type RowResult } from '../row.js';
+import { submissionsOf } from '../servers/flow.js';
 import { cpuSecondsOf } from '../servers/process-stats.js';
 import { startPerigee } from '../servers/processes.js';
 
@@ -69,9 +70,4 @@ async function catchUp(context: BenchContext, chain: TestChain, count: number): 
 		await node.stop();
 		await rm(directory, { recursive: true, force: true });
 	}
-}
-
-async function submissionsOf(port: number): Promise<number> {
-	const answer = await fetch(`http://127.0.0.1:${port}/v1/flow`);
-	return ((await answer.json()) as { readonly submissions: number }).submissions;
 }

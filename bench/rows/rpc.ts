@@ -6,6 +6,7 @@ import { startChain, type TestChain } from '../../test/support/chain.js';
 import { segmentsOf } from '../../test/support/segments.js';
 import { ask } from '../load/rpc-question.js';
 import { atLeast, atMost, type BenchContext, interleave, median, type Row, type RowResult, summarize } from '../row.js';
+import { submissionsOf } from '../servers/flow.js';
 import { cpuSecondsOf } from '../servers/process-stats.js';
 import { startBare, startLoadClient, startPerigee, type LoadClient, type ServerProcess } from '../servers/processes.js';
 
@@ -69,11 +70,6 @@ async function send(client: LoadClient, server: ServerProcess, bodies: Bodies, p
 	const asking = ask(server.port, bodies.question);
 	const { seconds } = await client.run(job).finally(() => asking.stop());
 	return { rate: payload / MB / seconds, infoMs: await asking.p99Ms, cpuSeconds: cpuSecondsOf(server.pid) - before };
-}
-
-async function submissionsOf(port: number): Promise<number> {
-	const answer = await fetch(`http://127.0.0.1:${port}/v1/flow`);
-	return ((await answer.json()) as { readonly submissions: number }).submissions;
 }
 
 async function measure(

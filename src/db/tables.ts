@@ -32,3 +32,8 @@ export const TABLES = {
 	/** Object id -> places of the bytes behind the whole segments of an object that is being uploaded. */
 	staged: 0x0e,
 } as const;
+
+/** Where the rows of a table begin and end. */
+export function tableRange(table: number): { readonly from: Uint8Array; readonly to: Uint8Array } {
+	return { from: Buffer.of(table), to: Buffer.of(table + 1) };
+}

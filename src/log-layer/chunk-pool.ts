@@ -7,7 +7,7 @@
  * has submitted is bounded, in files and in bytes, and given up when its time is over.
  */
 import type { AppendLog } from '../append-log/append-log.js';
-import { TABLES } from '../db/tables.js';
+import { tableRange, TABLES } from '../db/tables.js';
 import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
@@ -20,6 +20,7 @@ import { OvertakenError, type KeptContent } from './content-binding.js';
 import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
 import { givenUp, spent } from './file-deletion.js';
+import type { HeldContent } from './held-content.js';
 import type { RootLocks } from './key-locks.js';
 import type { ObjectReader } from './object-reader.js';
 import { PartialFile } from './partial-file.js';
@@ -28,7 +29,7 @@ import { SegmentRefusedError, type ProvedSegment, type PutOptions, type SegmentU
 import { laneOf, segmentRecord, uploadBytes, type ObjectId } from './records.js';
 import { resumableFact, SECRET_BYTES, type ResumableFact } from './resumable-records.js';
 import { decodeResumableRow } from './resumable-rows.js';
-import { decodeObjectRow, decodeRootRow, OBJECT_OPEN, rowKeys, type RootRow } from './rows.js';
+import { decodeObjectRow, OBJECT_OPEN, rowKeys } from './rows.js';
 import { openedInLog } from './segment-stream.js';
 import type { ReadyContent } from './upload.js';
 import type { View } from './view.js';
@@ -45,6 +46,7 @@ export interface ChunkPoolParts {
 	readonly randomness: Randomness;
 	/** Content that was submitted once is kept for so long when its submission is gone. */
 	readonly uploadExpiryMs: number;
+	readonly held: HeldContent;
 	readonly reader: ObjectReader;
 	/** Whether so many bytes may come now. Errors: as of FileStore.beginUpload. */
 	readonly admit: (bytes: number) => void;
@@ -76,7 +78,7 @@ export class ChunkPool implements SegmentUploads {
 	/** Finds what earlier runs left; call it once, before anything is given up. Errors: those of the view. */
 	async load(): Promise<void> {
 		const { view, clock } = this.#parts;
-		for await (const rows of view.scan({ from: Buffer.of(TABLES.resumable), to: Buffer.of(TABLES.resumable + 1) })) {
+		for await (const rows of view.scan(tableRange(TABLES.resumable))) {
 			const facts = rows.map(({ value }) => decodeResumableRow(value).fact).filter(({ bySegment }) => bySegment);
 			const objects = await view.getMany(facts.map(({ objectId }) => rowKeys.object(objectId)));
 			for (const [at, fact] of facts.entries()) {
@@ -128,16 +130,16 @@ export class ChunkPool implements SegmentUploads {
 
 	/** Closes files that are complete, and gives up what was not submitted in time. Errors: those of the log and the view. */
 	async sweep(): Promise<void> {
-		const { log, clock, isComplete } = this.#parts;
+		const { log, clock, held, isComplete } = this.#parts;
 		if (log.failure) return;
 		for (const file of this.#byObject.values()) {
-			const held = await file.counted(this.#parts);
+			const segments = await file.counted(this.#parts);
 			if (file.puts > 0) continue;
-			if (held.isComplete) await this.#complete(file);
+			if (segments.isComplete) await this.#complete(file);
 			else if (isComplete() && (await this.#isOver(file))) await this.#discard(file);
 		}
 		for (const [root, { untilMs }] of this.#cached) {
-			if ((await this.#rootRow(root)).submissions) this.#cached.delete(root);
+			if ((await held.rootRow(root))?.submissions) this.#cached.delete(root);
 			else if (isComplete() && clock.nowMs() >= untilMs) await this.#giveUp(root);
 		}
 	}
@@ -252,12 +254,12 @@ export class ChunkPool implements SegmentUploads {
 	}
 
 	/**
-	 * Writes segments that are not here. Resolves when nobody reads their bytes any more; `stored`: when all are durable. It rejects with
+	 * Writes those of `segments` that are not here; `sent`: any of the file, as it came. Resolves when nobody reads their bytes any more; `stored`: when all are durable. It rejects with
 	 * `repeated` then, where a segment that came before is not taken.
 	 */
 	async #store(
 		file: PartialFile,
-		{ root, sizeBytes, ...rest }: ProvedSegment,
+		sent: ProvedSegment,
 		segments: readonly RightSegment[],
 		{ isSubmitted, skipRepeated }: PutOptions,
 	): Promise<{ readonly stored: Promise<void> }> {
@@ -270,35 +272,36 @@ export class ChunkPool implements SegmentUploads {
 			const { index } = segment;
 			const isRepeated = file.came(index) || fresh.some((one) => one.index === index);
 			if (isRepeated && isSubmitted && !skipRepeated) {
-				repeated = new SegmentRefusedError('repeated', { root, sizeBytes, ...rest, index });
+				repeated = new SegmentRefusedError('repeated', { ...sent, index });
 				break;
 			}
 			const writing = file.writing.get(index);
 			if (writing) others.push(writing);
 			else if (!held.has(index) && !isRepeated) fresh.push(segment);
 		}
-		const bytes = fresh.reduce((sum, segment) => sum + segment.bytes.length, 0);
-		if (bytes > 0) this.#admit({ root, sizeBytes, ...rest }, bytes, isSubmitted);
-		if (bytes > 0) disk.claim('bulk', bytes);
-		const records = fresh.map((segment) =>
-			segmentRecord(
-				{ objectId: file.objectId, segment: segment.index, root: segment.hash.root },
-				segment.bytes,
-				segment.hash.blockCrcs,
-			),
-		);
-		const ticket = records.length > 0 ? log.write('bulk', records) : undefined;
-		const durable = file.write(
-			fresh.map(({ index }) => index),
-			bytes,
-			ticket,
-		);
+		let durable: Promise<void> | undefined;
+		let written: Promise<unknown> | undefined;
+		if (fresh.length > 0) {
+			const bytes = fresh.reduce((sum, segment) => sum + segment.bytes.length, 0);
+			this.#admit(sent, bytes, isSubmitted);
+			disk.claim('bulk', bytes);
+			const { objectId } = file;
+			const ticket = log.write(
+				'bulk',
+				fresh.map(({ index: segment, bytes: payload, hash: { root, blockCrcs } }) =>
+					segmentRecord({ objectId, segment, root }, payload, blockCrcs),
+				),
+			);
+			const indexes = fresh.map(({ index }) => index);
+			durable = file.write(indexes, bytes, ticket);
+			written = ticket.written;
+		}
 		const stored = Promise.all([durable, ...others]).then(() => {
 			if (repeated) throw repeated;
 		});
 		// Whoever waits for the write hears of it there.
 		stored.catch(() => undefined);
-		await ticket?.written;
+		await written;
 		return { stored };
 	}
 
@@ -312,7 +315,7 @@ export class ChunkPool implements SegmentUploads {
 	}
 
 	async #close(file: PartialFile): Promise<void> {
-		const { log, clock, keep } = this.#parts;
+		const { log, clock, held, keep } = this.#parts;
 		const { root, sizeBytes, objectId, fact } = file;
 		const tree = { root: bytesOfHex(root), nodes: [] };
 		try {
@@ -321,7 +324,7 @@ export class ChunkPool implements SegmentUploads {
 			const over = resumableFact({ ...fact, expiresMs: clock.nowMs() });
 			await log.write('bulk', spare === undefined ? [over] : [over, givenUp(spare)]).applied;
 			this.#forget(file);
-			const isSubmitted = file.isSubmitted || (await this.#rootRow(root)).submissions !== undefined;
+			const isSubmitted = file.isSubmitted || (await held.rootRow(root))?.submissions !== undefined;
 			if (!isSubmitted && !wasHeld) this.#remember(root, sizeBytes);
 		} catch (error) {
 			if (!(error instanceof OvertakenError)) throw error;
@@ -331,8 +334,8 @@ export class ChunkPool implements SegmentUploads {
 	}
 
 	async #isOver(file: PartialFile): Promise<boolean> {
-		const { clock, uploadExpiryMs, damage } = this.#parts;
-		const { object, submissions } = await this.#rootRow(file.root);
+		const { clock, uploadExpiryMs, damage, held } = this.#parts;
+		const { object, submissions } = (await held.rootRow(file.root)) ?? {};
 		if (file.puts > 0) return false;
 		// It came another way.
 		if (object && !object.isPruned && !damage.of(object.objectId)) return true;
@@ -351,10 +354,10 @@ export class ChunkPool implements SegmentUploads {
 
 	/** Content that nobody submitted goes, unless somebody has by now. */
 	async #giveUp(root: DataRoot): Promise<void> {
-		const { locks, log } = this.#parts;
+		const { locks, log, held } = this.#parts;
 		await locks.run(root, async () => {
 			if (!this.#cached.delete(root)) return;
-			const { object, submissions } = await this.#rootRow(root);
+			const { object, submissions } = (await held.rootRow(root)) ?? {};
 			if (object && !submissions) await log.write(laneOf(object.sizeBytes), [spent(object, root)]).applied;
 		});
 	}
@@ -389,11 +392,6 @@ export class ChunkPool implements SegmentUploads {
 	#forget(file: PartialFile): void {
 		this.#byObject.delete(file.objectId);
 		this.#files.delete(keyOf(file.root, file.sizeBytes));
-	}
-
-	async #rootRow(root: DataRoot): Promise<RootRow> {
-		const row = await this.#parts.view.get(rowKeys.root(root));
-		return row ? decodeRootRow(row) : {};
 	}
 }
 

@@ -104,7 +104,7 @@ export class ContentBinding {
 		return this.#parts.locks.run(root, async () => {
 			const holding = await this.#hold(root, content);
 			await this.#settled(holding);
-			return { wasHeld: holding.wasHeld, spare: holding.spare };
+			return holding;
 		});
 	}
 

@@ -7,7 +7,7 @@
  */
 import type { AppendLog } from '../append-log/append-log.js';
 import type { Lane } from '../append-log/types.js';
-import { TABLES } from '../db/tables.js';
+import { tableRange, TABLES } from '../db/tables.js';
 import type { Clock } from '../io/clock.js';
 import { LIMITS } from '../limits.js';
 import { bytesOfHex, rootFromBytes, type DataRoot } from '../units.js';
@@ -133,8 +133,4 @@ export class Expiry {
 		}
 		pending.endScan();
 	}
-}
-
-function tableRange(table: number): { readonly from: Uint8Array; readonly to: Uint8Array } {
-	return { from: Buffer.of(table), to: Buffer.of(table + 1) };
 }

@@ -109,6 +109,7 @@ export class LogFileStore implements FileStore {
 		});
 		this.segmentUploads = new ChunkPool({
 			...parts,
+			held: this.#held,
 			reader: this.#reader,
 			admit: (bytes) => this.#admitBytes(bytes),
 			isComplete: () => doubtOf(parts.losses, parts.damage.lostStretches) === undefined,

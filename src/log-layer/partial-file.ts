@@ -109,8 +109,7 @@ export class PartialFile {
 	}
 
 	/** Segments are on their way; they count as held once that is durable. */
-	async write(segments: readonly number[], bytes: number, ticket: WriteTicket | undefined): Promise<void> {
-		if (!ticket) return;
+	async write(segments: readonly number[], bytes: number, ticket: WriteTicket): Promise<void> {
 		this.#bytes += bytes;
 		this.applied = ticket.applied.catch(() => undefined);
 		const writing = this.#written(segments, ticket.durable);

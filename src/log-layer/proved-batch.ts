@@ -2,11 +2,10 @@
  * Segments of one file on slots of the slab ring: hashed by the workers, each checked against its proof. Whoever takes a batch gives its slots
  * back.
  */
-import { fileGeometry, verifyFileProof } from '../native/addon.js';
 import type { HashPool, HashTicket, SegmentHash } from '../native/hash-pool.js';
+import { leafRefusal, segmentShape } from '../native/segment-proof.js';
 import type { SlabRing, Slot } from '../native/slab-ring.js';
 import { LIMITS } from '../limits.js';
-import { bytesOfHex, SEGMENT_BYTES, SEGMENT_SECTORS } from '../units.js';
 import { type ProvedSegment, SegmentRefusedError } from './proved-segment.js';
 import { uploadBytes } from './records.js';
 
@@ -43,12 +42,11 @@ export class ProvedBatch {
 		const slots = [await ring.wait()];
 		const most = Math.min(segments.length, LIMITS.hashTaskSegments);
 		// Who waits for a slot holds none: two callers would wait for each other.
-		for (
-			let slot = slots.length < most ? ring.take() : undefined;
-			slot;
-			slot = slots.length < most ? ring.take() : undefined
-		)
+		while (slots.length < most) {
+			const slot = ring.take();
+			if (!slot) break;
 			slots.push(slot);
+		}
 		let hashing: HashTicket | undefined;
 		try {
 			const filled = slots.map((slot, at) => fill(slot, segments[at] as ProvedSegment));
@@ -84,24 +82,13 @@ interface FilledSlot {
 
 /** What was sent behind the end of the file is left out: the leaves have zeros there. */
 function fill(slot: Slot, segment: ProvedSegment): FilledSlot {
-	const { segments, lastSegmentBytes, lastSegmentLeaves } = fileGeometry(BigInt(segment.sizeBytes));
-	const isLast = BigInt(segment.index) === segments - 1n;
-	const lengthBytes = isLast ? lastSegmentBytes : SEGMENT_BYTES;
+	const { lengthBytes, leaves } = segmentShape(segment.sizeBytes, segment.index);
 	segment.copyTo(slot.bytes.subarray(0, uploadBytes(lengthBytes)));
-	return { segment, slot, lengthBytes, leaves: isLast ? lastSegmentLeaves : SEGMENT_SECTORS };
+	return { segment, slot, lengthBytes, leaves };
 }
 
 /** Why the proof of a segment does not lead from its root to that of its file. */
-export function refusalOf(segment: ProvedSegment, leaf: Uint8Array): SegmentRefusedError | undefined {
-	const { root, sizeBytes, index, proof } = segment;
-	const refusal = verifyFileProof(
-		bytesOfHex(root),
-		BigInt(sizeBytes),
-		BigInt(index),
-		leaf,
-		Buffer.concat(proof.lemma),
-		Uint8Array.from(proof.path, Number),
-		true,
-	);
-	return refusal ? new SegmentRefusedError(refusal, segment, leaf) : undefined;
+export function refusalOf(segment: ProvedSegment, segmentRoot: Uint8Array): SegmentRefusedError | undefined {
+	const refusal = leafRefusal(segment, segment.index, segmentRoot, segment.proof, true);
+	return refusal ? new SegmentRefusedError(refusal, segment, segmentRoot) : undefined;
 }

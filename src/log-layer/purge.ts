@@ -7,7 +7,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Place } from '../append-log/types.js';
-import { TABLES } from '../db/tables.js';
+import { tableRange, TABLES } from '../db/tables.js';
 import { LIMITS } from '../limits.js';
 import { fileGeometry } from '../native/addon.js';
 import type { LiveBytes } from './live-bytes.js';
@@ -122,8 +122,7 @@ export class Purge {
 
 	async #fillQueue(): Promise<void> {
 		this.#mustScan = false;
-		const range = { from: Buffer.of(TABLES.purge), to: Buffer.of(TABLES.purge + 1) };
-		for await (const rows of this.#view.scan(range)) {
+		for await (const rows of this.#view.scan(tableRange(TABLES.purge))) {
 			for (const { key } of rows) {
 				const objectId = Buffer.from(key).readBigUInt64BE(1);
 				if (this.#removed.has(objectId)) continue;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startChain, type TestChain } from '../support/chain.js';
+import { chainEnvironment, startChain, type TestChain } from '../support/chain.js';
 import { until } from '../support/chain-store.js';
 import { Prng } from '../support/prng.js';
 import { type JsonNode, runCli, startJsonNode, temporaryDirectory } from '../support/processes.js';
@@ -12,19 +12,12 @@ import { result } from '../support/rpc.js';
 const KILLS = 20;
 
 function settings(chain: TestChain): Record<string, string> {
-	return {
-		PERIGEE_CHAIN_ENDPOINTS: chain.url,
-		PERIGEE_CHAIN_FLOW_ADDRESS: chain.flowAddress,
-		PERIGEE_CHAIN_CONFIRMATIONS: '0',
-		PERIGEE_CHAIN_POLL_MS: '10',
-		PERIGEE_CHAIN_PAGE_BLOCKS: '2',
-	};
+	return { ...chainEnvironment(chain), PERIGEE_CHAIN_PAGE_BLOCKS: '2' };
 }
 
 /** Waits until the node knows what the contract has; its flow root is then the contract's. */
 async function assertSame(node: JsonNode, chain: TestChain): Promise<number> {
-	const count = await chain.client.call({ to: chain.flowAddress, data: '0x77e19824' });
-	const submissions = Number(BigInt(count.data ?? '0x0'));
+	const submissions = await chain.submissions();
 	const contract = await chain.flowRootAfter(submissions - 1);
 	await until('the flow root of the contract', async () => {
 		const [root] = (await result(node, 'zgs_getFlowContext')) as [string, number];

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Downloader, Indexer, StorageNode } from '@0gfoundation/0g-ts-sdk';
-import { startChain, type TestChain } from '../support/chain.js';
+import { chainEnvironment, startChain, type TestChain } from '../support/chain.js';
 import { Prng } from '../support/prng.js';
 import { type JsonNode, startJsonNode, temporaryDirectory } from '../support/processes.js';
 import { result } from '../support/rpc.js';
@@ -41,12 +41,7 @@ describe('the official SDK', () => {
 	});
 
 	const start = (t: TestContext, dataDir: string, args: readonly string[] = []): Promise<JsonNode> =>
-		startJsonNode(t, dataDir, args, {
-			PERIGEE_CHAIN_ENDPOINTS: chain.url,
-			PERIGEE_CHAIN_FLOW_ADDRESS: chain.flowAddress,
-			PERIGEE_CHAIN_CONFIRMATIONS: '0',
-			PERIGEE_CHAIN_POLL_MS: '20',
-		});
+		startJsonNode(t, dataDir, args, chainEnvironment(chain));
 
 	/** Downloads with the SDK as with anything else that can GET. */
 	async function assertServes(t: TestContext, node: JsonNode, root: string, content: Uint8Array): Promise<void> {
@@ -60,11 +55,6 @@ describe('the official SDK', () => {
 		assert.ok(Buffer.from(await whole.arrayBuffer()).equals(content));
 	}
 
-	async function submissions(): Promise<number> {
-		const count = await chain.client.call({ to: chain.flowAddress, data: '0x77e19824' });
-		return Number(BigInt(count.data ?? '0x0'));
-	}
-
 	it('uploads files of every size from memory, downloads them, and pays for none twice', async (t) => {
 		const node = await start(t, temporaryDirectory(t));
 		for (const size of SIZES) {
@@ -72,10 +62,10 @@ describe('the official SDK', () => {
 			const [first] = await user.upload([node.url], content);
 			assert.ok(first);
 			await assertServes(t, node, first.rootHash, content);
-			const paid = await submissions();
+			const paid = await chain.submissions();
 			const [again] = await user.upload([node.url], content);
 			assert.deepEqual([again?.rootHash, again?.txHash, again?.txSeq], [first.rootHash, '', first.txSeq]);
-			assert.equal(await submissions(), paid);
+			assert.equal(await chain.submissions(), paid);
 		}
 		assert.equal(await node.end('SIGTERM'), 0);
 	});
@@ -88,10 +78,10 @@ describe('the official SDK', () => {
 			const path = join(temporaryDirectory(t), 'downloaded');
 			assert.equal(await quietly(() => new Indexer(node.url).download(first.rootHash, path, true)), null);
 			assert.ok((await readFile(path)).equals(content));
-			const paid = await submissions();
+			const paid = await chain.submissions();
 			const again = await user.uploadByIndexer(node.url, content);
 			assert.deepEqual([again.rootHash, again.txHash], [first.rootHash, '']);
-			assert.equal(await submissions(), paid);
+			assert.equal(await chain.submissions(), paid);
 		}
 		assert.equal(await node.end('SIGTERM'), 0);
 	});
@@ -121,8 +111,8 @@ describe('the official SDK', () => {
 			const content = new Prng(size + 1).bytes(size);
 			const uploading = user.upload([node.url], content);
 			uploading.catch(() => undefined);
-			const before = await submissions();
-			while ((await submissions()) === before) await delay(2);
+			const before = await chain.submissions();
+			while ((await chain.submissions()) === before) await delay(2);
 			await delay(randomInt(60));
 			await node.end('SIGKILL');
 			node = await start(t, dataDir, args);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { startChain, type TestChain } from '../support/chain.js';
+import { chainEnvironment, startChain, type TestChain } from '../support/chain.js';
 import { until } from '../support/chain-store.js';
 import { Prng } from '../support/prng.js';
 import { type JsonNode, startJsonNode, temporaryDirectory } from '../support/processes.js';
@@ -27,12 +27,7 @@ describe('a node that takes segments', () => {
 	after(() => chain.stop());
 
 	const start = (t: TestContext, dataDir: string): Promise<JsonNode> =>
-		startJsonNode(t, dataDir, [], {
-			PERIGEE_CHAIN_ENDPOINTS: chain.url,
-			PERIGEE_CHAIN_FLOW_ADDRESS: chain.flowAddress,
-			PERIGEE_CHAIN_CONFIRMATIONS: '0',
-			PERIGEE_CHAIN_POLL_MS: '10',
-		});
+		startJsonNode(t, dataDir, [], chainEnvironment(chain));
 
 	it(`killed ${KILLS} times has every segment that it has answered for`, async (t: TestContext) => {
 		const prng = new Prng(815);

@@ -5,8 +5,9 @@ import { Params } from '../../src/api/rpc/params.js';
 import { RpcError } from '../../src/api/rpc/rpc-error.js';
 import { plausibleSegment, refuseOddLength, refusalText, type SentSegment } from '../../src/api/rpc/segments.js';
 import { refusalOf } from '../../src/log-layer/proved-batch.js';
-import { fileGeometry, fileRoot, sectorLeaves, treeRoot } from '../../src/native/addon.js';
-import { rootFromBytes, SEGMENT_BYTES, SEGMENT_SECTORS } from '../../src/units.js';
+import { fileRoot, sectorLeaves, treeRoot } from '../../src/native/addon.js';
+import { segmentShape } from '../../src/native/segment-proof.js';
+import { rootFromBytes, SEGMENT_BYTES } from '../../src/units.js';
 import { segmentsOf } from '../support/segments.js';
 import { bytes, type FuzzTarget, ROOT } from './inputs.js';
 
@@ -65,12 +66,11 @@ function checkSegment(sent: SentSegment): void {
 	const segment = plausibleSegment(sent);
 	const bytes = Buffer.alloc(sent.lengthBytes);
 	segment.copyTo(bytes);
-	const { lastSegmentBytes, lastSegmentLeaves, segments } = fileGeometry(sent.fileSize);
-	const isLast = sent.index === segments - 1n;
-	const real = bytes.subarray(0, isLast ? lastSegmentBytes : SEGMENT_BYTES);
-	const leaf = treeRoot(sectorLeaves(real, isLast ? lastSegmentLeaves : SEGMENT_SECTORS));
+	const { lengthBytes, leaves } = segmentShape(segment.sizeBytes, segment.index);
+	const real = bytes.subarray(0, lengthBytes);
+	const leaf = treeRoot(sectorLeaves(real, leaves));
 	const refused = refusalOf(segment, leaf);
-	if (refused) throw refusalText(refused, 0);
+	if (refused) throw refusalText(refused);
 	// Zeros behind the end make another size with the same root.
 	const content = CONTENTS.find((one) => rootFromBytes(fileRoot(one).root) === sent.root);
 	assert.ok(content, 'a root that nobody has made');

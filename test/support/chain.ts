@@ -42,12 +42,24 @@ export interface TestChain {
 	submit(contents: readonly Uint8Array[]): Promise<number>;
 	/** Block of the chain with so many submissions of made-up roots, `perTransaction` in each. */
 	fill(submissions: number, perTransaction: number): Promise<void>;
+	/** Submissions that the contract has. */
+	submissions(): Promise<number>;
 	/** The contract's flow root after a submission, in hexadecimal. */
 	flowRootAfter(txSeq: number): Promise<Hex | undefined>;
 	mine(blocks: number): Promise<void>;
 	/** Undoes the last blocks; what is mined next stands in their place. */
 	rollBack(blocks: number): Promise<void>;
 	stop(): Promise<void>;
+}
+
+/** The environment of a node that follows the chain closely. */
+export function chainEnvironment({ url, flowAddress }: TestChain): Record<string, string> {
+	return {
+		PERIGEE_CHAIN_ENDPOINTS: url,
+		PERIGEE_CHAIN_FLOW_ADDRESS: flowAddress,
+		PERIGEE_CHAIN_CONFIRMATIONS: '0',
+		PERIGEE_CHAIN_POLL_MS: '10',
+	};
 }
 
 const require = createRequire(import.meta.url);
@@ -193,6 +205,11 @@ class Anvil implements TestChain {
 			);
 			await this.#send(batch);
 		}
+	}
+
+	async submissions(): Promise<number> {
+		const { data } = await this.client.call({ to: this.flowAddress, data: '0x77e19824' });
+		return Number(BigInt(data ?? '0x0'));
 	}
 
 	async flowRootAfter(txSeq: number): Promise<Hex | undefined> {

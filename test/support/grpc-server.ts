@@ -16,6 +16,7 @@ import {
 import { loadSync } from '@grpc/proto-loader';
 import { type GrpcServer, startGrpcServer } from '../../src/api/grpc/grpc-server.js';
 import type { Access } from '../../src/api/auth/access.js';
+import type { FileStore } from '../../src/log-layer/types.js';
 import { type Clock, systemClock } from '../../src/io/clock.js';
 import { systemRandomness } from '../../src/io/randomness.js';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.js';
@@ -45,6 +46,15 @@ export interface GrpcTestOptions {
 /** A server of its own for one test, closed with it. */
 export async function startGrpc(test: TestContext, options: GrpcTestOptions = {}): Promise<GrpcTestServer> {
 	const store = new MemoryFileStore();
+	return { store, ...(await serveGrpc(test, store, options)) };
+}
+
+/** The same over any store. */
+export async function serveGrpc(
+	test: TestContext,
+	store: FileStore,
+	options: GrpcTestOptions = {},
+): Promise<Omit<GrpcTestServer, 'store'>> {
 	const metrics = createMetrics();
 	const logged: unknown[] = [];
 	const log = { error: (...args: unknown[]) => logged.push(args), warn: (...args: unknown[]) => logged.push(args) };
@@ -66,7 +76,7 @@ export async function startGrpc(test: TestContext, options: GrpcTestOptions = {}
 		},
 	);
 	test.after(() => server.close());
-	return { store, metrics, server, target: server.target, port: Number(server.target.split(':').at(-1)), logged };
+	return { metrics, server, target: server.target, port: Number(server.target.split(':').at(-1)), logged };
 }
 
 export type Message = Readonly<Record<string, unknown>>;

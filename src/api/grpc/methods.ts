@@ -5,8 +5,8 @@ export interface MethodRule {
 	/** Label of the metrics. */
 	readonly name: string;
 	/**
-	 * Files are moved by a bounded number of calls, segments by fewer, which are whole in memory; `side` calls, some of which wait for hours for news, have a bound of their own, and a
-	 * stop does not wait for them.
+	 * Files are moved by a bounded number of calls, segments by fewer, which are whole in memory; `side` calls, some of which wait for hours for
+	 * news, have a bound of their own, and a stop does not wait for them.
 	 */
 	readonly kind: 'files' | 'segments' | 'side';
 	/** What a caller must be allowed to; `open`: everybody may. */

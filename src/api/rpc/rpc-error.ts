@@ -38,12 +38,7 @@ export function unreadableParams(message: string): RpcError {
 	return new RpcError(RPC_CODES.invalidParams, message);
 }
 
-/** The transaction that a segment was sent for has another root. */
-export function dataAndSeqDiffer(): RpcError {
-	return internalError('data root and tx seq not match');
-}
-
-function internalError(why: string, cause?: unknown): RpcError {
+export function internalError(why: string, cause?: unknown): RpcError {
 	return new RpcError(RPC_CODES.internal, 'Internal error', why, { cause });
 }
 

@@ -1,8 +1,11 @@
 /** Segments with proofs as JSON-RPC brings them (spec log-layer §1.5, §4.3), and why one is not taken, in the words of the reference. */
+import { LIMITS } from '../../limits.js';
 import type { ProvedSegment, SegmentRefusedError } from '../../log-layer/proved-segment.js';
+import { uploadBytes } from '../../log-layer/records.js';
 import type { FileProof } from '../../log-layer/types.js';
 import { fileGeometry } from '../../native/addon.js';
-import { SECTOR_BYTES, SEGMENT_BYTES, bytesOfHex, type DataRoot } from '../../units.js';
+import { segmentShape } from '../../native/segment-proof.js';
+import { SECTOR_BYTES, bytesOfHex, type DataRoot } from '../../units.js';
 import { invalidParam, uncategorised, type RpcError } from './rpc-error.js';
 
 /** A segment as it was sent; nothing of it is checked but its form. */
@@ -27,10 +30,9 @@ export function plausibleSegment(segment: SentSegment): ProvedSegment {
 	const { root, index, fileSize, proof, lengthBytes } = segment;
 	if (fileSize === 0n) throw invalidParam('file_size', 'file is empty');
 	if (fileSize > Number.MAX_SAFE_INTEGER) throw invalidParam('file_size', 'file is too large');
-	const { segments, lastSegmentBytes } = fileGeometry(fileSize);
-	if (index >= segments) throw invalidParam('index', 'index out of bound');
-	const bytes = index === segments - 1n ? Math.ceil(lastSegmentBytes / SECTOR_BYTES) * SECTOR_BYTES : SEGMENT_BYTES;
-	if (lengthBytes !== bytes) throw invalidParam('data', 'invalid data length');
+	if (index >= fileGeometry(fileSize).segments) throw invalidParam('index', 'index out of bound');
+	const fileBytes = segmentShape(Number(fileSize), Number(index)).lengthBytes;
+	if (lengthBytes !== uploadBytes(fileBytes)) throw invalidParam('data', 'invalid data length');
 	const { lemma, path } = proof;
 	const hasForm = path.length === 0 ? lemma.length === 1 : lemma.length === path.length + 2;
 	if (!hasForm) throw invalidParam('proof', 'invalid proof');
@@ -44,7 +46,7 @@ export function plausibleSegment(segment: SentSegment): ProvedSegment {
 }
 
 /** What a client gets for a segment that the store has refused. */
-export function refusalText({ refusal, segment, leaf }: SegmentRefusedError, cachedChunks: number): RpcError {
+export function refusalText({ refusal, segment, leaf }: SegmentRefusedError): RpcError {
 	const { lemma } = segment.proof;
 	switch (refusal) {
 		case 'root':
@@ -60,7 +62,9 @@ export function refusalText({ refusal, segment, leaf }: SegmentRefusedError, cac
 		case 'repeated':
 			return uncategorised('segment has already been uploaded or is being uploaded');
 		case 'full':
-			return uncategorised(`exceeds the maximum cached chunks of whole pool: ${cachedChunks}`);
+			return uncategorised(
+				`exceeds the maximum cached chunks of whole pool: ${LIMITS.cachedSegmentsBytes / SECTOR_BYTES}`,
+			);
 		default:
 			return invalidParam('proof', 'validation failed');
 	}

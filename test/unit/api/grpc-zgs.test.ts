@@ -1,17 +1,12 @@
 /** zgs_grpc over a store that follows a real chain (spec log-layer §5). */
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { type Client, status, type ServiceError } from '@grpc/grpc-js';
-import { startGrpcServer } from '../../../src/api/grpc/grpc-server.js';
-import { systemClock } from '../../../src/io/clock.js';
-import { systemRandomness } from '../../../src/io/randomness.js';
 import { packageFolder } from '../../../src/config/package-file.js';
-import { createMetrics } from '../../../src/metrics/metrics.js';
 import { SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
 import { startChain } from '../../support/chain.js';
 import { caughtUp, openChainStore } from '../../support/chain-store.js';
-import { connect, type Message } from '../../support/grpc-server.js';
-import { openAccess } from '../../support/open-access.js';
+import { connect, type Message, serveGrpc } from '../../support/grpc-server.js';
 import { Prng } from '../../support/prng.js';
 import { segmentsOf, type JsonSegment } from '../../support/segments.js';
 import { readBack, useTestStores } from '../../support/test-store.js';
@@ -36,30 +31,6 @@ function messageOf({ root, data, index, proof, fileSize }: JsonSegment): Message
 	};
 }
 
-async function listening(t: TestContext, store: Awaited<ReturnType<typeof openChainStore>>): Promise<ZgsClient> {
-	const log = { error: () => undefined, warn: () => undefined };
-	const listen = { host: '127.0.0.1', port: 0 };
-	const server = await startGrpcServer(
-		{ listen, maxFileBytes: 2 ** 30, idleTimeoutMs: 60_000, minBytesPerSecond: 0, graceMs: 1000 },
-		{
-			store: store.files,
-			metrics: createMetrics(),
-			clock: systemClock,
-			randomness: systemRandomness,
-			log,
-			access: openAccess(),
-		},
-	);
-	t.after(() => server.close());
-	return connect(
-		t,
-		server.target,
-		'zgs_grpc/zgs.proto',
-		'zgs_grpc.ZgsGrpcService',
-		packageFolder('proto'),
-	) as ZgsClient;
-}
-
 function upload(client: ZgsClient, segments: readonly Message[], txSeq: number): Promise<readonly [number, string]> {
 	return new Promise((resolve) => {
 		client.UploadSegmentsByTxSeq({ segments, txSeq: String(txSeq) }, (error) => {
@@ -73,7 +44,14 @@ test('the gRPC of a 0G node: a ping, segments of a file, and what is no segment'
 	t.after(() => chain.stop());
 	const store = await openChainStore(stores, chain);
 	t.after(() => store.close());
-	const client = await listening(t, store);
+	const { target } = await serveGrpc(t, store.files);
+	const client = connect(
+		t,
+		target,
+		'zgs_grpc/zgs.proto',
+		'zgs_grpc.ZgsGrpcService',
+		packageFolder('proto'),
+	) as ZgsClient;
 	const echo = await new Promise((resolve) => client.Ping({ message: 'x' }, (_error, answer) => resolve(answer)));
 	assert.deepEqual(echo, { message: 'Echo: x' });
 

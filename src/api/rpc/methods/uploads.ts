@@ -2,10 +2,9 @@
 import { LIMITS } from '../../../limits.js';
 import { SegmentRefusedError, type ProvedSegment } from '../../../log-layer/proved-segment.js';
 import type { FileStore, StoredFile } from '../../../log-layer/types.js';
-import { SECTOR_BYTES } from '../../../units.js';
 import { fileOfSeq } from '../file-info.js';
 import type { RpcMethods } from '../method.js';
-import { dataAndSeqDiffer, invalidParam } from '../rpc-error.js';
+import { internalError, invalidParam } from '../rpc-error.js';
 import { plausibleSegment, refuseOddLength, refusalText, type SentSegment } from '../segments.js';
 
 export const UPLOAD_METHODS: RpcMethods = {
@@ -87,7 +86,7 @@ async function admit(sent: SentSegment, find: FileFinder): Promise<Admitted> {
 			throw invalidParam('file_size', 'caching of large file when tx is unavailable is not supported');
 		return { segment: plausibleSegment(sent), isSubmitted: false };
 	}
-	if (file.root !== sent.root) throw dataAndSeqDiffer();
+	if (file.root !== sent.root) throw internalError('data root and tx seq not match');
 	if (BigInt(file.sizeBytes) !== sent.fileSize)
 		throw invalidParam('file_size', 'segment file size not matched with tx file size');
 	if (file.finalized) throw invalidParam('root', 'already uploaded and finalized');
@@ -106,6 +105,6 @@ async function putRun(store: FileStore, run: readonly Admitted[], skipRepeated: 
 		);
 	} catch (error) {
 		if (!(error instanceof SegmentRefusedError)) throw error;
-		throw refusalText(error, LIMITS.cachedSegmentsBytes / SECTOR_BYTES);
+		throw refusalText(error);
 	}
 }
