@@ -39,6 +39,8 @@ export interface RestContext extends ServerContext {
 	/** Brings gauges up to date before the registry is rendered. */
 	readonly refreshMetrics: () => void | Promise<void>;
 	readonly version: string;
+	/** api.publicUrl; '' when it is not set. */
+	readonly publicUrl: string;
 	readonly maxFileBytes: number;
 	readonly uploads: UploadWatch;
 	readonly downloads: DownloadWatch;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Indexer } from '@0gfoundation/0g-ts-sdk';
 import { ask, serve } from '../../../support/rest-server.js';
-import { call } from '../../../support/rpc.js';
+import { call, result } from '../../../support/rpc.js';
 import { quietly } from '../../../support/sdk.js';
 import { put, useTestStores } from '../../../support/test-store.js';
 
@@ -61,4 +61,17 @@ test('the official Indexer class finds the node, selects it and downloads by it'
 	const path = join(await stores.newDirectory(), 'downloaded');
 	assert.equal(await quietly(() => indexer.download(root, path, true)), null);
 	assert.ok((await readFile(path)).equals(content));
+});
+
+test('an operator says where the node is reached', async (t) => {
+	const store = await stores.open();
+	const rest = await serve(store.files, { publicUrl: 'https://node.example/' });
+	t.after(() => rest.server.close());
+	const { root } = await put(store, Buffer.from('a file'));
+	const node = { url: 'https://node.example', config: { shardId: 0, numShard: 1 }, latency: 0, since: 0 };
+	assert.deepEqual(await result(rest, 'indexer_getShardedNodes'), { trusted: [node], discovered: [] });
+	assert.deepEqual(await result(rest, 'indexer_getFileLocations', root), [node]);
+	const dropped = await call(rest, 'indexer_getSelectedNodes', [1, 'min', true, ['https://node.example']]);
+	assert.match(dropped.error?.message ?? '', /^cannot select/);
+	assert.match((await ask(rest, '/')).text, /https:\/\/node\.example\/v1\/upload\//);
 });
