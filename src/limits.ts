@@ -115,6 +115,9 @@ export const LIMITS = {
 	directoryCacheBytes: 8 * 1024 * 1024,
 	/** Files of a directory that are looked up at once. */
 	directoryLookups: 64,
+	/** Largest file of a directory that the gateway serves, and contents of one question about many. */
+	gatewayEntryBytes: 100 * 1024 * 1024,
+	gatewayCids: 100,
 	/** Members of a digest or precondition header. */
 	headerListMembers: 64,
 	/** Longest JSON answer that the command line reads: a segment in base64 and its proof are far below. */

@@ -37,6 +37,8 @@ export interface HttpServerOptions {
 	readonly minBytesPerSecond: number;
 	/** shutdown.graceMs */
 	readonly graceMs: number;
+	/** api.publicUrl */
+	readonly publicUrl?: string;
 	/** cors.origins */
 	readonly corsOrigins: readonly string[];
 }
@@ -79,6 +81,7 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		clock: modules.clock,
 		log: modules.log,
 		version: options.version,
+		publicUrl: options.publicUrl ?? '',
 		maxFileBytes: options.maxFileBytes,
 		randomness: modules.randomness,
 		answering: new WeakMap(),

@@ -4,6 +4,7 @@
  * here equals what TypeBox builds (a test compares them), so everything that takes TypeBox types takes these.
  */
 import type {
+	TAny,
 	TArray,
 	TBoolean,
 	TInteger,
@@ -19,6 +20,7 @@ import type {
 } from 'typebox';
 
 export const Type = {
+	Any: (options?: TSchemaOptions) => build('Any', {}, options) as TAny,
 	String: (options?: TSchemaOptions) => build('String', { type: 'string' }, options) as TString,
 	Integer: (options?: TSchemaOptions) => build('Integer', { type: 'integer' }, options) as TInteger,
 	Boolean: (options?: TSchemaOptions) => build('Boolean', { type: 'boolean' }, options) as TBoolean,

@@ -223,13 +223,22 @@ function checked(setting: Setting, value: unknown, place: string): SettingValue 
 	}
 	if (setting.shape !== undefined) {
 		try {
-			if (setting.shape === 'host:port') parseListenAddress(value);
+			if (setting.shape === 'public URL') checkPublicUrl(value);
+			else if (setting.shape === 'host:port') parseListenAddress(value);
 			else parseListenPlace(value);
 		} catch (error) {
 			fail(`${place}: ${(error as Error).message}`);
 		}
 	}
 	return value;
+}
+
+/** Clients put paths behind it. Errors: CONFIG_INVALID. */
+function checkPublicUrl(text: string): void {
+	if (text === '') return;
+	const url = /^https?:\/\//.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+	const isPlain = url !== undefined && url.username === '' && url.password === '' && !/[?#\s]/.test(text);
+	if (!isPlain) fail(`"${text}" is not the address of a node, like https://node.example, without parameters or a user`);
 }
 
 function checkedPaths(value: unknown, place: string): readonly string[] {

@@ -151,6 +151,17 @@ export const CONFIG_SCHEMA = Type.Object(
 			},
 			strict,
 		),
+		api: Type.Object(
+			{
+				publicUrl: Type.String({
+					default: '',
+					format: 'public URL',
+					description:
+						'Where others reach the http listener (https://node.example), which indexer_* answers name. Empty: scheme and host that the caller used. Needed behind a proxy that ends TLS or changes the host.',
+				}),
+			},
+			strict,
+		),
 		cors: Type.Object(
 			{
 				origins: Type.Array(Type.String(), {
@@ -264,7 +275,7 @@ export interface Setting {
 	readonly description: string;
 	readonly minimum?: number;
 	readonly maximum?: number;
-	/** `host:port` for an address to listen on, `host:port or unix:path` where a Unix socket will do. */
+	/** `host:port` for an address to listen on, `host:port or unix:path` where a Unix socket will do, `public URL` for one that others use. */
 	readonly shape?: string;
 	readonly choices?: readonly string[];
 }

@@ -64,6 +64,7 @@ export async function startListeners(
 			listen,
 			version: modules.version,
 			...bounds,
+			publicUrl: config.api.publicUrl,
 			corsOrigins: config.cors.origins,
 		},
 		{ ...shared, store: healing.files, access: doors.access.http },

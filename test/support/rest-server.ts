@@ -20,6 +20,7 @@ export interface RestServerOptions {
 	readonly minBytesPerSecond?: number;
 	readonly access?: Access;
 	readonly tls?: TlsPair;
+	readonly publicUrl?: string;
 	readonly corsOrigins?: readonly string[];
 }
 
@@ -52,6 +53,7 @@ export async function serve(store: FileStore, options: ServeOptions = {}): Promi
 			maxFileBytes: options.maxFileBytes ?? 2 ** 30,
 			idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
 			minBytesPerSecond: options.minBytesPerSecond ?? 0,
+			publicUrl: options.publicUrl ?? '',
 			corsOrigins: options.corsOrigins ?? [],
 			graceMs: 10_000,
 		},

@@ -8,7 +8,7 @@ import { ifMatchHolds, ifNoneMatchNames, ifRangeHolds } from './conditions.js';
 import { type EndpointDefinition, ENDPOINTS } from './definitions.js';
 import type { Endpoint, RestContext, RestRequest } from './endpoint.js';
 import { NO_STORE } from './json.js';
-import { cleanMediaType, contentDisposition } from './names.js';
+import { cleanMediaType, contentDisposition, type Disposition } from './names.js';
 import { rootOf, txSeqOf } from './params.js';
 import { withExtras } from './problem.js';
 import { RANGE_PROOF_TYPE, rangeProof } from './range-proof.js';
@@ -81,21 +81,35 @@ export async function fileOfEntry({ store }: RestContext, root: DataRoot, path: 
 	return file;
 }
 
-/** Answers with the bytes of a file, or those that the request asks for. */
+/** A file as it is served. */
+export interface ServedFile extends StoredFile {
+	/** Absent: inline. */
+	readonly disposition?: Disposition;
+}
+
+/** Answers with the bytes of a file, or those that the request asks for, in the form that its parameters ask for. */
 export async function sendContent(
 	context: RestContext,
 	request: RestRequest,
 	response: ServerResponse,
 	file: StoredFile,
 ): Promise<void> {
-	const { headers, method } = request.raw;
-	const etag = `"${file.root}"`;
 	const isVerified = wantsVerified(request.query['verify']);
 	refuseDeleted(file);
-	if (wantsRangeProof(request.query)) {
-		await sendRangeProof(context, request, response, file);
-		return;
-	}
+	if (wantsRangeProof(request.query)) await sendRangeProof(context, request, response, file);
+	else await sendFile(context, request, response, file, isVerified);
+}
+
+/** The same of a file that is not deleted, without a look at parameters. `isVerified`: each segment is hashed again. */
+export async function sendFile(
+	context: RestContext,
+	request: RestRequest,
+	response: ServerResponse,
+	file: ServedFile,
+	isVerified = false,
+): Promise<void> {
+	const { headers, method } = request.raw;
+	const etag = `"${file.root}"`;
 	if (isKnownToClient(context, headers, etag, response)) return;
 	if (method === 'HEAD') {
 		if (!file.finalized) throw new PerigeeError('NOT_HELD');
@@ -162,7 +176,7 @@ function wantsVerified(value: string | undefined): boolean {
 async function sendParts(
 	context: RestContext,
 	response: ServerResponse,
-	file: StoredFile,
+	file: ServedFile,
 	ranges: readonly ByteRange[],
 	etag: string,
 	source: (range: ByteRange) => AsyncIterable<FilePiece>,
@@ -220,7 +234,7 @@ function typeOf(file: StoredFile): string {
 
 function contentHead(
 	context: RestContext,
-	file: StoredFile,
+	file: ServedFile,
 	etag: string,
 	contentType: string,
 	lengthBytes: number,
@@ -238,7 +252,7 @@ function contentHead(
 		immutable(context),
 		...UNTRUSTED,
 	];
-	if (file.name !== '') head.push('Content-Disposition', contentDisposition(file.name));
+	if (file.name !== '') head.push('Content-Disposition', contentDisposition(file.name, file.disposition));
 	return head;
 }
 

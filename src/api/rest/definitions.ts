@@ -4,6 +4,7 @@
  */
 import { Type } from '../../config/json-schema.js';
 import { define, json } from './endpoint-definition.js';
+import { GATEWAY_ENDPOINTS } from './gateway/definitions.js';
 import { contentHeaders, listQuery, tusChecksum, tusParams, tusVersion, uploadHeaders } from './request-schemas.js';
 import {
 	DIRECTORY_ENTRY,
@@ -349,6 +350,7 @@ export const ENDPOINTS = {
 		}),
 		answers: { 200: json('The sector and its proof.', SECTOR_WITH_PROOF) },
 	}),
+	...GATEWAY_ENDPOINTS,
 	openApi: define({
 		methods: ['GET', 'HEAD'],
 		url: '/openapi.json',

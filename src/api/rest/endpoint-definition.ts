@@ -27,9 +27,9 @@ export interface EndpointDefinition {
 	/** What a token must be good for, where tokens are asked for; `open`: nobody is asked. */
 	readonly scope: Scope | 'open';
 	readonly params?: TSchema;
-	/** Every parameter of the address; what does not stand here is refused. */
+	/** Every parameter of the address; what does not stand here is refused, but for `anyQuery`. */
 	readonly query?: TSchema;
-	/** Parameters mean nothing here and are let through: files of a page, which others may ask for in their own ways. */
+	/** Parameters that do not stand in `query` mean nothing here and are let through: others may ask in their own ways. */
 	readonly anyQuery?: true;
 	/** Request headers that have a meaning here. */
 	readonly headers?: TSchema;

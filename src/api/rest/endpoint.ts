@@ -13,6 +13,7 @@ import type { Cors } from './cors.js';
 import type { DownloadWatch } from './download-watch.js';
 import type { EndpointDefinition } from './definitions.js';
 import type { DirectoryReader } from './directory-reader.js';
+import type { sendProblem } from './problem.js';
 import type { UploadWatch } from './upload-watch.js';
 
 /** What every listener needs. Everything is passed in; nothing is global. */
@@ -38,6 +39,8 @@ export interface RestContext extends ServerContext {
 	/** Brings gauges up to date before the registry is rendered. */
 	readonly refreshMetrics: () => void | Promise<void>;
 	readonly version: string;
+	/** api.publicUrl; '' when it is not set. */
+	readonly publicUrl: string;
 	readonly maxFileBytes: number;
 	readonly uploads: UploadWatch;
 	readonly downloads: DownloadWatch;
@@ -65,6 +68,8 @@ export interface Endpoint<C extends ServerContext = RestContext> {
 	/** Headers of every answer, refusals included. */
 	readonly always?: Readonly<Record<string, string>>;
 	readonly handle: Handler<C>;
+	/** How it tells of errors, where that is not as problem JSON. */
+	readonly sendError?: typeof sendProblem;
 	/** Which pages of other sites may ask, where that is not what cors.origins says. */
 	readonly cors?: Cors;
 	/** The body is a multipart form; everything else is handed over as it comes. */

@@ -5,6 +5,9 @@ import { submissionContent } from './content.js';
 import { deleteFile, dropSegments } from './deletion.js';
 import { directoryPath } from './directory-path.js';
 import type { Endpoint } from './endpoint.js';
+import { gatewayEntry } from './gateway/directories.js';
+import { gatewayFile } from './gateway/files.js';
+import { gatewayFileInfo, gatewayFilesInfo, gatewayStatus } from './gateway/info.js';
 import { fileInfo, flow, sectorProof, submissionInfo } from './info.js';
 import { listOfFiles, listOfSubmissions } from './lists.js';
 import { postUpload } from './post-upload.js';
@@ -35,6 +38,11 @@ export const REST_ENDPOINTS: readonly Endpoint[] = [
 	submissionSegment,
 	flow,
 	sectorProof,
+	gatewayFile,
+	gatewayEntry,
+	gatewayFileInfo,
+	gatewayFilesInfo,
+	gatewayStatus,
 	openApi,
 	docsPage,
 	docsAsset,

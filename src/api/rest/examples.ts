@@ -3,6 +3,7 @@
  * `hello.txt`, where an example says so a directory with it, and nothing else.
  */
 import type { ENDPOINTS } from './definitions.js';
+import { gatewayExamples } from './gateway/examples.js';
 
 export interface Example {
 	/** Parts of the address. */
@@ -300,6 +301,7 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 			flowLengthSectors: 2,
 		},
 	},
+	...gatewayExamples(EXAMPLE_ROOT, EXAMPLE_DIRECTORY_ROOT),
 	openApi: {
 		status: 200,
 	},

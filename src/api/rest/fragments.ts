@@ -4,7 +4,7 @@ import { PerigeeError } from '../../errors.js';
 import type { FilePiece, FileStore, StoredFile } from '../../log-layer/types.js';
 import { immutable, isKnownToClient, refuseDeleted, sendHead, sendPieces, UNTRUSTED } from './content.js';
 import type { RestContext, RestRequest } from './endpoint.js';
-import { contentDisposition } from './names.js';
+import { contentDisposition, type Disposition } from './names.js';
 
 /** Sends the files one behind another. Errors: GONE, NOT_HELD. */
 export async function sendFragments(
@@ -13,6 +13,7 @@ export async function sendFragments(
 	response: ServerResponse,
 	name: string,
 	files: readonly StoredFile[],
+	disposition?: Disposition,
 ): Promise<void> {
 	const etag = `"${files.map(({ root }) => root).join('+')}"`;
 	let lengthBytes = 0;
@@ -24,7 +25,7 @@ export async function sendFragments(
 	if (isKnownToClient(context, request.raw.headers, etag, response)) return;
 	const head = ['Content-Type', 'application/octet-stream', 'Content-Length', String(lengthBytes), 'ETag', etag];
 	head.push('Accept-Ranges', 'none', 'Cache-Control', immutable(context), ...UNTRUSTED);
-	head.push('Content-Disposition', contentDisposition(name));
+	head.push('Content-Disposition', contentDisposition(name, disposition));
 	if (request.raw.method === 'HEAD' || lengthBytes === 0) {
 		sendHead(response, head);
 		return;

@@ -113,14 +113,20 @@ async function serve<C extends ServerContext>(
 			await endpoint.handle(context, request, response);
 		}
 	} catch (error) {
-		status = fail(context, request, response, error);
+		status = fail(context, request, response, error, endpoint.sendError);
 	}
 	allowance?.settle();
 	meter.record(request.raw.method ?? '', status || response.statusCode, (performance.now() - startedMs) / 1000);
 }
 
 /** Turns an error into an answer, or cuts the connection when an answer has begun. The status that is counted. */
-function fail(context: ServerContext, request: FastifyRequest, response: ServerResponse, cause: unknown): number {
+function fail(
+	context: ServerContext,
+	request: FastifyRequest,
+	response: ServerResponse,
+	cause: unknown,
+	sendError = sendProblem,
+): number {
 	const error = asPerigeeError(cause);
 	context.metrics.errors.inc({ code: error.code });
 	if (error.code === 'INTERNAL' || error.code === 'DATA_DAMAGED') {
@@ -128,7 +134,7 @@ function fail(context: ServerContext, request: FastifyRequest, response: ServerR
 		context.log.error({ requestId: id, method, url, code: error.code, err: error.cause ?? error }, error.message);
 	}
 	if (response.headersSent) response.destroy();
-	else if (!response.destroyed) sendProblem(request.raw, response, error, request.id, context.clock);
+	else if (!response.destroyed) sendError(request.raw, response, error, request.id, context.clock);
 	return error.code === 'CLIENT_GONE' ? 499 : response.statusCode;
 }
 

@@ -4,6 +4,7 @@ import { LIMITS } from '../../limits.js';
 
 const UPLOAD_PREFIX = '/v1/upload/';
 const PATH_MARK = '/path/';
+const GATEWAY_PREFIX = '/file/';
 const BEYOND_ASCII = /[\x80-\xff]/;
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 const CONTROL = /\p{Cc}/u;
@@ -22,10 +23,17 @@ export function nameOfUrl(url: string): string {
  */
 export function partsOfUrl(url: string): readonly string[] {
 	const path = withoutQuery(url);
-	return path
-		.slice(path.indexOf(PATH_MARK) + PATH_MARK.length)
-		.split('/')
-		.map(decoded);
+	return partsOf(path.slice(path.indexOf(PATH_MARK) + PATH_MARK.length));
+}
+
+/** The same of what follows `/file/{cid}/`. Errors: BAD_NAME. */
+export function partsOfGatewayUrl(url: string): readonly string[] {
+	const path = withoutQuery(url);
+	return partsOf(path.slice(path.indexOf('/', GATEWAY_PREFIX.length) + 1));
+}
+
+function partsOf(path: string): readonly string[] {
+	return path.split('/').map(decoded);
 }
 
 /**
@@ -69,13 +77,16 @@ export function cleanMediaType(type: string): string {
 	return trimmed.length <= LIMITS.contentTypeBytes && MEDIA_TYPE.test(trimmed) ? trimmed : '';
 }
 
-/** Content-Disposition of a file that is shown in place (RFC 6266); `name` is not ''. */
-export function contentDisposition(name: string): string {
-	if (PLAIN_NAME.test(name)) return `inline; filename="${name}"`;
+/** Whether a browser shows a file in place or stores it. */
+export type Disposition = 'inline' | 'attachment';
+
+/** Content-Disposition of a file (RFC 6266); `name` is not ''. */
+export function contentDisposition(name: string, disposition: Disposition = 'inline'): string {
+	if (PLAIN_NAME.test(name)) return `${disposition}; filename="${name}"`;
 	const fallback = name.replaceAll(/[^\x20-\x7e]|["\\%]/gu, '_');
 	const encoded = encodeURIComponent(name).replaceAll(
 		/['()*]/g,
 		(sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
 	);
-	return `inline; filename="${fallback}"; filename*=UTF-8''${encoded}`;
+	return `${disposition}; filename="${fallback}"; filename*=UTF-8''${encoded}`;
 }

@@ -13,7 +13,7 @@ export const greeting: Endpoint = {
 		const token = context.access.asksFor('write') ? '-H "Authorization: Bearer $PERIGEE_TOKEN" ' : '';
 		sendText(
 			response,
-			`Perigee ${context.version}\n\nStore a file:\n  curl ${token}-T file ${originOf(request.raw)}/v1/upload/\n`,
+			`Perigee ${context.version}\n\nStore a file:\n  curl ${token}-T file ${originOf(request.raw, context.publicUrl)}/v1/upload/\n`,
 			['Content-Type', 'text/plain; charset=utf-8'],
 		);
 	},

@@ -69,7 +69,7 @@ export function rpcEndpoint(context: RestContext): Endpoint {
 				sendContinue(raw, response);
 				const body = await bodyOf(context, raw, buffers);
 				const mayUpload = uploadPermission(context, raw, body.length);
-				const rpc = { store, flowRoots, origin: originOf(raw) };
+				const rpc = { store, flowRoots, origin: originOf(raw, context.publicUrl) };
 				const runner: Runner = (name, params) => run(rpc, name, params, mayUpload);
 				send(response, body.length === 0 ? 400 : 200, await answerBody(body, runner, observe));
 				buffers.give(body);

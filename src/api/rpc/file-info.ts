@@ -29,10 +29,13 @@ function transactionOf(file: StoredFile): JsonOut {
 
 /** FileInfo; null for a file that is not known. */
 export async function fileInfoOf(store: FileStore, file: StoredFile | undefined): Promise<JsonOut> {
-	if (!file) return null;
+	return file ? { tx: transactionOf(file), ...(await stateOf(store, file)) } : null;
+}
+
+/** What FileInfo says beside the transaction. */
+export async function stateOf(store: FileStore, file: StoredFile): Promise<Readonly<Record<string, JsonOut>>> {
 	const isOver = file.finalized || file.deleted;
 	return {
-		tx: transactionOf(file),
 		finalized: file.finalized,
 		// What came before the submission counts from the moment it is known.
 		isCached: false,

@@ -24,7 +24,7 @@ test('every endpoint that is defined is served, once, and answers JSON as its sc
 	// A directory is a file too.
 	const root = await put(rest, encodeDirectory({ type: 'directory', name: '', entries: [] }));
 	for (const definition of definitions.filter((candidate) => candidate.methods.includes('GET'))) {
-		const parts = { root, txSeq: '0', i: '0', path: '', asset: 'start.js' };
+		const parts = { root, cid: root, txSeq: '0', i: '0', path: '', asset: 'start.js' };
 		let url = definition.url;
 		for (const [name, value] of Object.entries(parts)) url = url.replace(`{${name}}`, value);
 		const answer = await ask(rest, url);

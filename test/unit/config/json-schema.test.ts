@@ -11,6 +11,7 @@ function sample(type: typeof Type | typeof TypeBox) {
 		{
 			text: built.String({ pattern: '^a', description: 'd' }),
 			count: built.Integer({ minimum: 1 }),
+			whatever: built.Optional(built.Any({ description: 'a' })),
 			flag: built.Optional(built.Boolean()),
 			list: built.Array(built.Object({ inner: built.Literal('x') }), { description: 'l' }),
 			either: built.Union([built.Integer(), built.String()], { default: 5 }),

@@ -57,7 +57,11 @@ test('flags win over the environment, the environment over the file, the file ov
 test('every setting can be set by its environment variable', () => {
 	for (const setting of SETTINGS) {
 		const isOfAddresses = setting.kind === 'origins' || setting.kind === 'urls';
-		const address = setting.key === 'chain.flowAddress' ? `0x${'5a'.repeat(20)}` : '127.0.0.1:7';
+		const addresses: Readonly<Record<string, string>> = {
+			'chain.flowAddress': `0x${'5a'.repeat(20)}`,
+			'api.publicUrl': 'https://node.example/storage',
+		};
+		const address = addresses[setting.key] ?? '127.0.0.1:7';
 		const other = isOfAddresses ? 'https://a.example, http://b.example:8080' : address;
 		const text = setting.choices?.[1] ?? (setting.kind === 'integer' ? String(setting.minimum) : other);
 		// One of the two alone is refused.
@@ -177,4 +181,30 @@ test('a misspelt environment variable stops the start; variables of others do no
 		/did you mean PERIGEE_DATA_DIR\?$/,
 	);
 	loadConfig({ env: { PERIGEE_NODE: 'http://x', PERIGEE_SIMD: 'scalar', PERIGEE_SOMETHING_ELSE: '1', PERIGEE: 'x' } });
+});
+
+test('a public address is one that paths can stand behind', () => {
+	const load = (text: string) => loadConfig({ env: { PERIGEE_API_PUBLIC_URL: text } }).api.publicUrl;
+	for (const good of [
+		'http://10.0.0.1:5678',
+		'https://node.example',
+		'https://node.example/storage/',
+		'http://[::1]:1',
+	])
+		assert.equal(load(good), good);
+	assert.equal(loadConfig({ env: {} }).api.publicUrl, '');
+	for (const bad of [
+		'node.example',
+		'ftp://node.example',
+		'http://',
+		'http://a:b@c',
+		'https://a/?b',
+		'https://a/#',
+		'http://a b',
+	])
+		assert.match(
+			messageOf(() => load(bad)),
+			/^PERIGEE_API_PUBLIC_URL.* is not the address of a node/,
+			bad,
+		);
 });

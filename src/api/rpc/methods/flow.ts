@@ -6,23 +6,13 @@ import { byteNumbers } from '../byte-numbers.js';
 import type { FlowRoots } from '../flow-roots.js';
 import { ReadyJson, type JsonOut } from '../json-writer.js';
 import type { RpcMethods } from '../method.js';
+import { statusOf } from '../node-status.js';
 import { uncategorised } from '../rpc-error.js';
 
-/** Of the protocol between nodes. */
-const P2P_VERSION = { major: 0, minor: 4, build: 0 };
 const SECTORS = BigInt(SEGMENT_SECTORS);
 
 export const FLOW_METHODS: RpcMethods = {
-	zgs_getStatus({ store }) {
-		const { chainId, flowAddress, blockNumber, blockHash } = store.network();
-		return {
-			connectedPeers: 0,
-			logSyncHeight: blockNumber,
-			logSyncBlock: hexOf(blockHash),
-			nextTxSeq: store.flow().submissions,
-			networkIdentity: { chainId, flowAddress: hexOf(flowAddress), p2pProtocolVersion: P2P_VERSION },
-		};
-	},
+	zgs_getStatus: ({ store }) => statusOf(store),
 
 	zgs_getShardConfig: () => ({ shardId: 0, numShard: 1 }),
 

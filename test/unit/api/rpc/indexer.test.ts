@@ -1,8 +1,13 @@
 /** The face of an indexer (spec log-layer §8.1). */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { Indexer } from '@0gfoundation/0g-ts-sdk';
 import { ask, serve } from '../../../support/rest-server.js';
-import { call } from '../../../support/rpc.js';
+import { call, result } from '../../../support/rpc.js';
+import { quietly } from '../../../support/sdk.js';
 import { put, useTestStores } from '../../../support/test-store.js';
 
 const stores = useTestStores();
@@ -40,4 +45,33 @@ test('an indexer whose only node is the one that answers', async (t) => {
 	assert.equal(await asked('indexer_getFileLocations', [`0x${'12'.repeat(32)}`]), 'file not found');
 	assert.deepEqual(await asked('indexer_getNodeLocations', []), {});
 	assert.equal((await call(rest, 'indexer_getSelectedNodes', [1, 'min'])).error?.message, 'No more params');
+});
+
+test('the official Indexer class finds the node, selects it and downloads by it', async (t) => {
+	const store = await stores.open();
+	const rest = await serve(store.files);
+	t.after(() => rest.server.close());
+	const content = randomBytes(2 * 262_144 + 13);
+	const { root } = await put(store, content);
+	const indexer = new Indexer(rest.url);
+	const { trusted, discovered } = await indexer.getShardedNodes();
+	assert.deepEqual([trusted.map(({ url }) => url), discovered], [[rest.url], []]);
+	const [nodes, error] = await quietly(() => indexer.selectNodes(1));
+	assert.deepEqual([nodes.map(({ url }) => url), error], [[rest.url], null]);
+	const path = join(await stores.newDirectory(), 'downloaded');
+	assert.equal(await quietly(() => indexer.download(root, path, true)), null);
+	assert.ok((await readFile(path)).equals(content));
+});
+
+test('an operator says where the node is reached', async (t) => {
+	const store = await stores.open();
+	const rest = await serve(store.files, { publicUrl: 'https://node.example/' });
+	t.after(() => rest.server.close());
+	const { root } = await put(store, Buffer.from('a file'));
+	const node = { url: 'https://node.example', config: { shardId: 0, numShard: 1 }, latency: 0, since: 0 };
+	assert.deepEqual(await result(rest, 'indexer_getShardedNodes'), { trusted: [node], discovered: [] });
+	assert.deepEqual(await result(rest, 'indexer_getFileLocations', root), [node]);
+	const dropped = await call(rest, 'indexer_getSelectedNodes', [1, 'min', true, ['https://node.example']]);
+	assert.match(dropped.error?.message ?? '', /^cannot select/);
+	assert.match((await ask(rest, '/')).text, /https:\/\/node\.example\/v1\/upload\//);
 });
