@@ -57,7 +57,10 @@ interface Site {
 }
 
 function openSite(config: Config): Site {
-	const log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: false }));
+	const log = pino(
+		{ level: config.log.level },
+		pino.destination({ dest: config.log.output === 'stdout' ? 1 : 2, sync: false }),
+	);
 	return {
 		config,
 		io: createNodeIo({ misalignment: addon.misalignment, readRight: addon.readRight }),

@@ -41,6 +41,8 @@ export interface HttpServerOptions {
 	readonly publicUrl?: string;
 	/** cors.origins */
 	readonly corsOrigins: readonly string[];
+	/** Served besides. */
+	readonly further?: readonly Endpoint[];
 }
 
 /** What every listener is built with. */
@@ -73,7 +75,7 @@ const CLOSING_LOOK_MS = 20;
 
 /** The listener of REST, metrics and health. Errors: CONFIG_INVALID when the address cannot be taken. */
 export async function startHttpServer(options: HttpServerOptions, modules: HttpServerModules): Promise<HttpServer> {
-	const { idleTimeoutMs, minBytesPerSecond, corsOrigins } = options;
+	const { idleTimeoutMs, minBytesPerSecond, corsOrigins, further = [] } = options;
 	const context: RestContext = {
 		store: modules.store,
 		metrics: modules.metrics,
@@ -95,6 +97,7 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 	return serve({ listen: options.listen, setting: 'http', graceMs: options.graceMs }, modules, context, [
 		...REST_ENDPOINTS,
 		rpcEndpoint(context),
+		...further,
 	]);
 }
 

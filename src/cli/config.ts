@@ -1,14 +1,24 @@
-/** `perigee config check` and `perigee config print`: the configuration that a start would take. */
+/** `perigee config check`, `print` and `explain`: the configuration that a start would take, and what an official one means here. */
 import type { EffectiveSetting } from '../config/refusal.js';
+import { CliError } from './exit-codes.js';
+import { textOf } from './official.js';
 import { printResult } from './output.js';
 import { loadedConfigOf, type StartVerbOptions, withPlaces } from './start.js';
 
-export type ConfigAction = 'check' | 'print';
+export type ConfigAction = 'check' | 'print' | 'explain';
 
 /** Errors: CONFIG_INVALID, with the place and the reason; of `check` also what a start would refuse by files, directories and addresses. */
-export async function config(action: ConfigAction, options: StartVerbOptions): Promise<void> {
-	const loaded = loadedConfigOf(options);
-	const { settings } = loaded;
+export async function config(action: ConfigAction, file: string | undefined, options: StartVerbOptions): Promise<void> {
+	const loaded = loadedConfigOf(file === undefined ? options : { ...options, config: file });
+	const { settings, official } = loaded;
+	if (action === 'explain') {
+		if (official === undefined)
+			throw new CliError('usage', 'explain takes the configuration of a 0G storage node', {
+				hint: 'perigee config print shows what settings of Perigee come to.',
+			});
+		printResult(options, { lines: official }, official.map(textOf).join('\n'));
+		return;
+	}
 	if (action === 'print') {
 		printResult(options, { settings }, tomlOf(settings));
 		return;

@@ -25,8 +25,13 @@ export const HELP_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
 		'perigee start',
 		'perigee start --data-dir disk1 --data-dir disk2 --log-level warn',
 		'PERIGEE_DATA_DIR=data perigee start --json',
+		'perigee --config perigee.toml',
 	],
-	config: ['perigee config check --data-dir data', 'perigee config print --log-level debug > perigee.toml'],
+	config: [
+		'perigee config check --data-dir data',
+		'perigee config print --log-level debug > perigee.toml',
+		'perigee config explain config.toml',
+	],
 	rebuild: ['perigee rebuild --data-dir data'],
 	token: [
 		'perigee token create alice --scope read --scope write --data-dir data',

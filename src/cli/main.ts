@@ -1,5 +1,6 @@
 /** `perigee <verb>`: the command line. Each verb's code is loaded when it is called, so that the quick ones start quickly. */
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { OFFICIAL_FLAGS } from '../config/official/keys.js';
 import { packageVersion } from '../config/version.js';
 import type { BenchVerbOptions } from './bench.js';
 import type { Shell } from './completion.js';
@@ -10,6 +11,7 @@ import { CliError, EXIT_CODES } from './exit-codes.js';
 import { exampleText } from './help-examples.js';
 import type { InfoVerbOptions } from './info.js';
 import type { ListVerbOptions } from './list.js';
+import { withVerb } from './official.js';
 import { type OutputOptions, reportFailure } from './output.js';
 import type { RemoveVerbOptions } from './remove.js';
 import type { RebuildVerbOptions } from './rebuild.js';
@@ -27,7 +29,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 	process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 	const json = isJsonWanted(argv);
 	try {
-		await buildProgram(json).parseAsync([...argv], { from: 'user' });
+		await buildProgram(json).parseAsync([...withVerb(argv)], { from: 'user' });
 	} catch (error) {
 		if (!(error instanceof CommanderError)) process.exitCode = reportFailure(error, json);
 		else if (error.exitCode === 0) process.exitCode = EXIT_CODES.ok.code;
@@ -137,15 +139,16 @@ function addLocalVerbs(program: Command): void {
 
 function addOperatorVerbs(program: Command): void {
 	nodeFlags(output(program.command('start')))
-		.description('run a node')
+		.description('run a node; perigee --config <file> does the same')
 		.action(async (options: StartVerbOptions) => (await import('./start.js')).start(options));
 	nodeFlags(output(program.command('config')))
 		.description(
-			'check or print the configuration that a start with the same flags would take; check refuses what it would refuse',
+			'check or print the configuration that a start with the same flags would take; check refuses what it would refuse, explain tells what the file of a 0G storage node means here',
 		)
-		.addArgument(new Argument('<action>').choices(['check', 'print']))
-		.action(async (action: ConfigAction, options: StartVerbOptions) =>
-			(await import('./config.js')).config(action, options),
+		.addArgument(new Argument('<action>').choices(['check', 'print', 'explain'] satisfies ConfigAction[]))
+		.argument('[file]', 'configuration file, as with --config')
+		.action(async (action: ConfigAction, file: string | undefined, options: StartVerbOptions) =>
+			(await import('./config.js')).config(action, file, options),
 		);
 	output(program.command('token'))
 		.description('make, list or remove tokens of a node; one that runs takes notice by itself')
@@ -183,12 +186,14 @@ function addOperatorVerbs(program: Command): void {
 }
 
 function nodeFlags(command: Command): Command {
+	for (const [name, key] of Object.entries(OFFICIAL_FLAGS))
+		command.addOption(new Option(`--${name} <value>`, `${key} of the configuration of a 0G storage node`).hideHelp());
 	return command
 		.option('--data-dir <dir>', 'where it keeps its data; repeat it for further disks', collect)
 		.option('--http <host:port>', 'where REST, metrics and health listen; port 0 picks a free one')
 		.option('--admin <place>', 'where administration listens: host:port, or unix:path')
 		.option('--grpc <host:port>', 'where gRPC listens')
-		.option('--config <file>', 'configuration file (TOML)')
+		.option('-c, --config <file>', 'configuration file (TOML), of Perigee or of a 0G storage node')
 		.option('--log-level <level>', 'least severe messages that are logged');
 }
 

@@ -4,9 +4,10 @@ import { placed } from '../config/refusal.js';
 import type { Config } from '../config/schema.js';
 import { packageVersion } from '../config/version.js';
 import { PerigeeError } from '../errors.js';
+import { idleOf, type OfficialOptions, officialFlagsOf, textOf } from './official.js';
 import type { OutputOptions } from './output.js';
 
-export interface StartVerbOptions extends OutputOptions {
+export interface StartVerbOptions extends OutputOptions, OfficialOptions {
 	/** The first, and further ones of further disks. */
 	readonly dataDir?: readonly string[];
 	readonly http?: string;
@@ -19,7 +20,9 @@ export interface StartVerbOptions extends OutputOptions {
 /** Starts the node and answers once it listens. SIGTERM and SIGINT stop it; a second one does not wait. */
 export async function start(options: StartVerbOptions): Promise<void> {
 	const loaded = loadedConfigOf(options);
-	const { config } = loaded;
+	const { config, official } = loaded;
+	const idle = idleOf(official ?? []);
+	if (options.json !== true) for (const line of idle) process.stdout.write(`${textOf(line)}\n`);
 	const { startNode } = await import('../node.js');
 	const node = await withPlaces(loaded, () => startNode(config));
 	stopOnSignals(() => node.close());
@@ -27,9 +30,8 @@ export async function start(options: StartVerbOptions): Promise<void> {
 		`perigee ${packageVersion()} listens on ${node.url} and keeps its data in ${config.dataDir}`,
 		`try: curl -T README.md ${node.url}/v1/upload/`,
 	].join('\n');
-	process.stdout.write(
-		options.json === true ? `${JSON.stringify({ url: node.url, dataDir: config.dataDir })}\n` : `${text}\n`,
-	);
+	const result = { url: node.url, dataDir: config.dataDir, ...(official === undefined ? {} : { notUsed: idle }) };
+	process.stdout.write(options.json === true ? `${JSON.stringify(result)}\n` : `${text}\n`);
 }
 
 /** The configuration that the flags of a verb, the environment and the file make together. */
@@ -50,6 +52,7 @@ export function loadedConfigOf(options: StartVerbOptions): LoadedConfig {
 			'log.level': options.logLevel,
 		},
 		env: process.env,
+		officialFlags: officialFlagsOf(options),
 		...(options.config === undefined ? {} : { file: options.config }),
 	});
 }

@@ -56,7 +56,12 @@ export function urlOfAddress(address: ListenAddress, scheme: 'http' | 'https' = 
 
 /** Whether only this machine can reach the host. */
 export function isLoopback(host: string): boolean {
-	return host === 'localhost' || host === '::1' || /^127(?:\.[0-9]{1,3}){3}$/.test(host);
+	return host === 'localhost' || host === '::1' || /^(?:::ffff:)?127(?:\.[0-9]{1,3}){3}$/.test(host);
+}
+
+/** Whether two listeners are one. */
+export function isSamePlace(left: ListenPlace, right: ListenPlace): boolean {
+	return !('socketPath' in left || 'socketPath' in right) && left.host === right.host && sharesAddress(left, right);
 }
 
 /** Whether two listeners could not both be opened, as far as their texts tell. Port 0 is another one each time. */

@@ -1,13 +1,19 @@
 /** Where a configuration comes from: flags win over environment variables, these over the file, the file over defaults. */
-import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parse, TomlError } from 'smol-toml';
 import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
-import { type ListenPlace, parseListenAddress, parseListenPlace, sharesAddress } from './listen-address.js';
+import {
+	isSamePlace,
+	type ListenPlace,
+	parseListenAddress,
+	parseListenPlace,
+	sharesAddress,
+} from './listen-address.js';
 import { nearest } from './nearest.js';
+import { isOfficial, type OfficialLine, readOfficial } from './official/read.js';
 import { type EffectiveSetting, placed, refusal } from './refusal.js';
 import { type Config, type Setting, SETTINGS, type SettingValue } from './schema.js';
+import { isTable, placeOf, readTomlFile, type TomlFile } from './toml-file.js';
 
 export interface ConfigSources {
 	/** Values of flags by dotted key (`log.level`); undefined ones count as not given. */
@@ -16,6 +22,8 @@ export interface ConfigSources {
 	readonly env?: Readonly<Record<string, string | undefined>>;
 	/** Path given with --config; PERIGEE_CONFIG is read when it is absent. */
 	readonly file?: string;
+	/** Values of flags of the official command line, which go with an official file. */
+	readonly officialFlags?: Readonly<Record<string, string>>;
 }
 
 const PREFIX = 'PERIGEE_';
@@ -25,11 +33,14 @@ const OTHER_VARIABLES = ['PERIGEE_CONFIG', 'PERIGEE_NODE', 'PERIGEE_SIMD', 'PERI
 
 const byKey = new Map(SETTINGS.map((setting) => [setting.key, setting]));
 const sections = new Set(SETTINGS.map((setting) => setting.key.split('.').slice(0, -1).join('.')));
+const topLevel = new Set(SETTINGS.map((setting) => setting.key.split('.')[0]));
 
 export interface LoadedConfig {
 	readonly config: Config;
 	/** In the order of the schema; paths as they were written. */
 	readonly settings: readonly EffectiveSetting[];
+	/** What the keys of an official file mean here; absent for a file of ours, and for none. */
+	readonly official?: readonly OfficialLine[];
 }
 
 type Values = Map<string, Omit<EffectiveSetting, 'key'>>;
@@ -46,7 +57,11 @@ export function explainConfig(sources: ConfigSources): LoadedConfig {
 	);
 	const env = sources.env ?? {};
 	const file = sources.file ?? env['PERIGEE_CONFIG'];
-	if (file !== undefined && file !== '') readFile(file, values);
+	const toml = file === undefined || file === '' ? undefined : readTomlFile(file);
+	const official = toml && readFile(toml, sources.officialFlags ?? {}, values);
+	const [officialFlag] = Object.keys(sources.officialFlags ?? {});
+	if (official === undefined && officialFlag !== undefined)
+		fail(`--${officialFlag} goes with the configuration of a 0G storage node; name one with --config`);
 	readEnvironment(env, values);
 	for (const [key, text] of Object.entries(sources.flags ?? {})) {
 		const setting = byKey.get(key);
@@ -56,9 +71,11 @@ export function explainConfig(sources: ConfigSources): LoadedConfig {
 	}
 	const settings = [...values].map(([key, { value, from }]) => ({ key, value, from }));
 	const config = withPaths(nest(values));
+	if (official !== undefined && config.chain.flowAddress === '')
+		fail(`${file}: log_contract_address is missing: the flow contract that the node follows`);
 	const objection = objectionTo(config);
 	if (objection !== undefined) throw placed(objection, settings);
-	return { config, settings };
+	return { config, settings, ...(official === undefined ? {} : { official }) };
 }
 
 /** The same with absolute paths. */
@@ -92,8 +109,10 @@ function objectionTo(config: Config): PerigeeError | undefined {
 		return refusal(['dataDir', 'storage.dataDirs'], 'storage.dataDirs: a data directory is named twice');
 	const places = LISTENERS.map((key): [typeof key, ListenPlace] => [key, parseListenPlace(config[key])]);
 	for (const [index, [key, place]] of places.entries()) {
-		const [other] = places.slice(0, index).find(([, before]) => sharesAddress(before, place)) ?? [];
-		if (other !== undefined)
+		const [other, before] = places.slice(0, index).find((each) => sharesAddress(each[1], place)) ?? [];
+		// One server then offers everything; gRPC speaks another protocol.
+		const isOneServer = other === 'http' && key === 'admin' && before !== undefined && isSamePlace(before, place);
+		if (other !== undefined && !isOneServer)
 			return refusal(
 				[other, key],
 				`${other} (${config[other]}) and ${key} (${config[key]}) would listen on the same port; give each its own`,
@@ -123,46 +142,36 @@ function readEnvironment(env: Readonly<Record<string, string | undefined>>, valu
 	}
 }
 
-function readFile(path: string, values: Values): void {
-	let text: string;
-	try {
-		const stats = statSync(path);
-		// Their ends may never come; a pipe has somebody who writes it.
-		if (stats.isCharacterDevice() || stats.isBlockDevice()) fail(`${path}: is a device`);
-		if (stats.size > LIMITS.configFileBytes) fail(`${path}: larger than ${LIMITS.configFileBytes} bytes`);
-		text = readFileSync(path, 'utf8');
-	} catch (error) {
-		if (error instanceof PerigeeError) throw error;
-		fail(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})`);
+/** Takes what a file says; the answer is what it means here, if it is an official one. */
+function readFile(
+	file: TomlFile,
+	officialFlags: Readonly<Record<string, string>>,
+	values: Values,
+): readonly OfficialLine[] | undefined {
+	if (!isOfficial(file, topLevel)) {
+		takeTable(file.table, '', file, values);
+		return undefined;
 	}
-	let table: Record<string, unknown>;
-	try {
-		table = parse(text);
-	} catch (error) {
-		if (!(error instanceof TomlError)) throw error;
-		fail(
-			`${path}:${error.line}:${error.column}: ${error.message.split('\n')[0]?.replace('Invalid TOML document: ', '')}`,
-		);
+	const lines = readOfficial(file, officialFlags);
+	for (const { key, place, fate, becomes } of lines) {
+		const setting = byKey.get(becomes?.key ?? '');
+		if (setting === undefined) continue;
+		const from = { honoured: `${place}: ${key}`, default: `${place}: default of ${key}` }[fate as string] ?? place;
+		values.set(setting.key, { value: checked(setting, becomes?.value, from), from });
 	}
-	takeTable(table, '', { path, text, values });
+	return lines;
 }
 
-interface FileReading {
-	readonly path: string;
-	readonly text: string;
-	readonly values: Values;
-}
-
-function takeTable(table: Record<string, unknown>, prefix: string, reading: FileReading): void {
+function takeTable(table: TomlFile['table'], prefix: string, file: TomlFile, values: Values): void {
 	for (const [name, value] of Object.entries(table)) {
 		const key = prefix === '' ? name : `${prefix}.${name}`;
-		const place = `${reading.path}:${lineOf(reading.text, key)}`;
+		const place = placeOf(file, key);
 		const setting = byKey.get(key);
 		if (setting !== undefined) {
-			reading.values.set(key, { value: checked(setting, value, `${place}: ${key}`), from: place });
+			values.set(key, { value: checked(setting, value, `${place}: ${key}`), from: place });
 		} else if (sections.has(key)) {
 			if (!isTable(value)) fail(`${place}: ${key} is a section; write [${key}]`);
-			takeTable(value, key, reading);
+			takeTable(value, key, file, values);
 		} else {
 			const close = nearest(
 				key,
@@ -171,28 +180,6 @@ function takeTable(table: Record<string, unknown>, prefix: string, reading: File
 			fail(`${place}: no setting is called ${key}${close === undefined ? '' : `; did you mean ${close}?`}`);
 		}
 	}
-}
-
-function isTable(value: unknown): value is Record<string, unknown> {
-	return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
-}
-
-/** Line on which a dotted key stands, as well as it can be told from the text; the first line when it cannot. */
-function lineOf(text: string, key: string): number {
-	let section = '';
-	for (const [index, line] of text.split('\n').entries()) {
-		const header = /^\s*\[\s*([^\]]+?)\s*\]/.exec(line)?.[1];
-		if (header !== undefined) {
-			section = `${header.replaceAll(/["'\s]/g, '')}.`;
-			if (section === `${key}.`) return index + 1;
-			continue;
-		}
-		const name = /^\s*([A-Za-z0-9_."'\s-]+?)\s*=/.exec(line)?.[1]?.replaceAll(/["'\s]/g, '');
-		if (name === undefined) continue;
-		const full = section + name;
-		if (full === key || full.startsWith(`${key}.`) || key.startsWith(`${full}.`)) return index + 1;
-	}
-	return 1;
 }
 
 /** The value that a text of a variable or flag stands for, unchecked. */

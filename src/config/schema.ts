@@ -39,7 +39,7 @@ export const CONFIG_SCHEMA = Type.Object(
 			pattern: LISTEN_PLACE,
 			format: 'host:port or unix:path',
 			description:
-				'Where the administration calls listen. unix:/run/perigee/admin.sock: a Unix socket that only the user of the node may open (0600), which asks for no token.',
+				'Where the administration calls listen; the address of http: one listener offers everything. unix:/run/perigee/admin.sock: a Unix socket that only the user of the node may open (0600), which asks for no token.',
 		}),
 		grpc: listenAddress('127.0.0.1:50051', 'Where gRPC listens. Port 0 picks a free one.'),
 		storage: Type.Object(
@@ -131,6 +131,11 @@ export const CONFIG_SCHEMA = Type.Object(
 					'open',
 					'open: everybody who reaches the listener may read. token: reads need one too.',
 				),
+				network: choice(
+					['guarded', 'official'],
+					'guarded',
+					'guarded: a node that other machines reach does not start without tokens. official, as with the configuration of a 0G storage node: it starts; JSON-RPC and zgs_grpc are open, other uploads and deletions need a token (401 until there is one), administration from other machines too.',
+				),
 				quotaWindowMs: integer(
 					86_400_000,
 					1000,
@@ -186,11 +191,8 @@ export const CONFIG_SCHEMA = Type.Object(
 		),
 		log: Type.Object(
 			{
-				level: choice(
-					LOG_LEVELS,
-					'info',
-					'Least severe messages that are logged (to standard error, one JSON object a line).',
-				),
+				level: choice(LOG_LEVELS, 'info', 'Least severe messages that are logged, one JSON object a line.'),
+				output: choice(['stderr', 'stdout'], 'stderr', 'Where log lines go: standard error, or standard output.'),
 			},
 			strict,
 		),

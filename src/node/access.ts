@@ -4,7 +4,7 @@ import { Access, type TokenNeed } from '../api/auth/access.js';
 import type { Scope } from '../api/auth/scopes.js';
 import { parseTokenFile } from '../api/auth/token-file.js';
 import { TokenRegistry } from '../api/auth/token-registry.js';
-import { isLoopback, type ListenPlace, parseListenPlace } from '../config/listen-address.js';
+import { isLoopback, isSamePlace, type ListenPlace, parseListenPlace } from '../config/listen-address.js';
 import { about, refusal } from '../config/refusal.js';
 import type { Config } from '../config/schema.js';
 import { asPerigeeError, PerigeeError } from '../errors.js';
@@ -64,13 +64,25 @@ export async function openAccess(modules: FileModules): Promise<NodeAccess> {
 	try {
 		await about(['auth.tokensFile'], read);
 		for (const need of Object.values(needs)) assertToken(need, registry, config);
+		if (config.auth.network === 'official' && !registry.has('write'))
+			log.info(
+				`uploads and deletions over REST, and uploads over perigee.v1, are refused until there is a token with the scope write (${howToMake('write', config)})`,
+			);
 	} catch (error) {
 		close();
 		throw error;
 	}
+	const segments = config.auth.network === 'official' ? { segments: 'never' as const } : {};
 	return {
-		http: new Access(registry, { read: needs.reads.need, write: needs.restWrites.need, admin: 'always' }),
-		grpc: new Access(registry, { read: needs.reads.need, write: needs.grpcWrites.need, admin: 'always' }),
+		http: new Access(registry, {
+			read: needs.reads.need,
+			write: needs.restWrites.need,
+			admin: isSamePlace(parseListenPlace(config.http), parseListenPlace(config.admin))
+				? needs.administration.need
+				: 'always',
+			...segments,
+		}),
+		grpc: new Access(registry, { read: needs.reads.need, write: needs.grpcWrites.need, admin: 'always', ...segments }),
 		admin: new Access(registry, { read: 'always', write: 'always', admin: needs.administration.need }),
 		close,
 	};
@@ -81,6 +93,8 @@ interface ScopeNeed {
 	readonly setting: string;
 	readonly scope: Scope;
 	readonly need: TokenNeed;
+	/** A start without a token is fine. */
+	readonly mayWait?: boolean;
 	/** Why a token is always needed. */
 	readonly because: string;
 	/** What else the operator may do. */
@@ -89,7 +103,6 @@ interface ScopeNeed {
 
 function needsOf(config: Config) {
 	const { admin, auth } = config;
-	const adminPlace = parseListenPlace(admin);
 	return {
 		reads: {
 			setting: 'auth.reads',
@@ -103,20 +116,29 @@ function needsOf(config: Config) {
 		administration: {
 			setting: 'admin',
 			scope: 'admin',
-			need: 'socketPath' in adminPlace ? 'never' : isWide(adminPlace) ? 'always' : 'in force',
+			need: needOfAdministration(config),
 			because: `admin is ${admin}, where other machines could administer the node`,
 			orElse: 'or keep to 127.0.0.1 or a Unix socket (--admin)',
 		},
 	} satisfies Record<string, ScopeNeed>;
 }
 
+function needOfAdministration({ admin, auth }: Config): TokenNeed {
+	const place = parseListenPlace(admin);
+	if ('socketPath' in place) return 'never';
+	if (!isWide(place)) return 'in force';
+	return auth.network === 'official' ? 'from afar' : 'always';
+}
+
 function needOfWrites(config: Config, setting: 'http' | 'grpc', harm: string): ScopeNeed {
 	const { auth, [setting]: listen } = config;
-	if (isWide(parseListenPlace(listen)))
+	const official = auth.network === 'official' && auth.writes !== 'token';
+	if (official || isWide(parseListenPlace(listen)))
 		return {
 			setting,
 			scope: 'write',
 			need: 'always',
+			mayWait: official,
 			because: `${setting} is ${listen}, where other machines could ${harm}`,
 			orElse: `or listen on 127.0.0.1 (--${setting})`,
 		};
@@ -131,16 +153,20 @@ function needOfWrites(config: Config, setting: 'http' | 'grpc', harm: string): S
 
 /** Errors: CONFIG_INVALID. */
 function assertToken(
-	{ setting, scope, need, because, orElse }: ScopeNeed,
+	{ setting, scope, need, mayWait, because, orElse }: ScopeNeed,
 	registry: TokenRegistry,
 	config: Config,
 ): void {
-	if (need !== 'always' || registry.has(scope)) return;
+	if (need !== 'always' || mayWait === true || registry.has(scope)) return;
 	throw refusal(
 		[setting],
 		`${because}, but ${config.auth.tokensFile} has no token with the scope ${scope}. ` +
-			`Make one (perigee token create <name> --scope ${scope} --data-dir ${config.dataDir}), ${orElse}.`,
+			`Make one (${howToMake(scope, config)}), ${orElse}.`,
 	);
+}
+
+function howToMake(scope: Scope, { dataDir }: Config): string {
+	return `perigee token create <name> --scope ${scope} --data-dir ${dataDir}`;
 }
 
 function isWide(place: ListenPlace): boolean {

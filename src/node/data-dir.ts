@@ -2,7 +2,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { assertFree } from '../api/free-address.js';
-import { parseListenAddress, parseListenPlace } from '../config/listen-address.js';
+import { isSamePlace, parseListenAddress, parseListenPlace } from '../config/listen-address.js';
 import { refusal } from '../config/refusal.js';
 import type { Config } from '../config/schema.js';
 import { PerigeeError } from '../errors.js';
@@ -19,8 +19,9 @@ export const NODE_FILE = 'node.json';
  */
 export async function assertCanListen(io: StorageIo, config: Config): Promise<void> {
 	const mayBeInUse = (await io.stat(`${config.dataDir}/${NODE_FILE}`)) !== undefined;
-	await assertFree(parseListenAddress(config.http), 'http', mayBeInUse);
-	await assertFree(parseListenPlace(config.admin), 'admin', mayBeInUse);
+	const [http, admin] = [parseListenAddress(config.http), parseListenPlace(config.admin)];
+	await assertFree(http, 'http', mayBeInUse);
+	if (!isSamePlace(http, admin)) await assertFree(admin, 'admin', mayBeInUse);
 	await assertFree(parseListenAddress(config.grpc), 'grpc', mayBeInUse);
 }
 

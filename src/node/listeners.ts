@@ -1,8 +1,8 @@
 /** The listeners of a node: REST, gRPC and administration, with who may use them and the TLS that they speak. */
-import { startAdminServer } from '../api/admin/admin-server.js';
+import { adminEndpoints, startAdminServer } from '../api/admin/admin-server.js';
 import { startGrpcServer } from '../api/grpc/grpc-server.js';
 import { startHttpServer } from '../api/http-server.js';
-import { isLoopback, parseListenAddress, parseListenPlace } from '../config/listen-address.js';
+import { isLoopback, isSamePlace, parseListenAddress, parseListenPlace } from '../config/listen-address.js';
 import type { HealingStore } from '../log-layer/healing-store.js';
 import { type FileModules, type NodeAccess, openAccess } from './access.js';
 import { type NodeTls, openTls } from './tls.js';
@@ -59,6 +59,8 @@ export async function startListeners(
 	};
 	const shared = { ...modules, tls: doors.tls.pair };
 	const listen = parseListenAddress(config.http);
+	const adminPlace = parseListenPlace(config.admin);
+	const isOneServer = isSamePlace(listen, adminPlace);
 	const http = await startHttpServer(
 		{
 			listen,
@@ -66,16 +68,19 @@ export async function startListeners(
 			...bounds,
 			publicUrl: config.api.publicUrl,
 			corsOrigins: config.cors.origins,
+			...(isOneServer ? { further: adminEndpoints(listen, healing) } : {}),
 		},
 		{ ...shared, store: healing.files, access: doors.access.http },
 	);
 	servers.push(http);
-	const adminPlace = parseListenPlace(config.admin);
-	const admin = await startAdminServer(
-		{ listen: adminPlace, graceMs },
-		{ ...shared, admin: healing, access: doors.access.admin },
-	);
-	servers.push(admin);
+	let admin = http;
+	if (!isOneServer) {
+		admin = await startAdminServer(
+			{ listen: adminPlace, graceMs },
+			{ ...shared, admin: healing, access: doors.access.admin },
+		);
+		servers.push(admin);
+	}
 	const calls = parseListenAddress(config.grpc);
 	const grpc = await startGrpcServer(
 		{ ...bounds, listen: calls },

@@ -15,6 +15,10 @@ const RUN_CLI = fileURLToPath(new URL('../support/run-cli.js', import.meta.url))
 
 /** What each verb needs before its examples, besides the files and the node that holds them. */
 const NEEDS: Readonly<Record<string, (directory: string) => Promise<void>>> = {
+	/** A configuration of ours, and one of a 0G storage node. */
+	start: async (directory) => writeFileSync(join(directory, 'perigee.toml'), '[log]\nlevel = "warn"\n'),
+	config: async (directory) =>
+		writeFileSync(join(directory, 'config.toml'), `log_contract_address = "0x${'11'.repeat(20)}"\n`),
 	/** A data directory that a stopped node has left. */
 	rebuild: async (directory) => {
 		const child = startIn(directory, ['start', '--data-dir', 'data', '--http', '127.0.0.1:0']);

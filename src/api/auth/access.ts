@@ -4,10 +4,21 @@ import { withExtras } from '../rest/problem.js';
 import { SCOPES, type Scope } from './scopes.js';
 import type { TokenHolder, TokenRegistry } from './token-registry.js';
 
-/** `never`: everybody may. `in force`: a token is asked for once there is a file of tokens. */
-export type TokenNeed = 'never' | 'in force' | 'always';
+/** `never`: everybody may. `in force`: a token is asked for once there is a file of tokens; `from afar`: the same on this machine, always elsewhere. */
+export type TokenNeed = 'never' | 'in force' | 'from afar' | 'always';
 
-export type TokenNeeds = Readonly<Record<Scope, TokenNeed>>;
+/** What is done: something of a scope, or the upload of segments with their proofs, which needs the scope `write`. */
+export type Deed = Scope | 'segments';
+
+/** `segments`: as `write` where it is absent. */
+export type TokenNeeds = Readonly<Record<Scope, TokenNeed>> & { readonly segments?: TokenNeed };
+
+export interface Caller {
+	/** He was let in with this token before, for something else. */
+	readonly isCounted?: boolean;
+	/** He is on this machine. */
+	readonly isLocal?: boolean;
+}
 
 export class Access {
 	readonly #registry: TokenRegistry;
@@ -19,18 +30,20 @@ export class Access {
 	}
 
 	/** Whether who wants this must show a token now. One that is shown for what everybody may is not looked at. */
-	asksFor(scope: Scope): boolean {
-		const need = this.#needs[scope];
-		return need === 'always' || (need === 'in force' && this.#registry.isInForce);
+	asksFor(deed: Deed, isLocal = false): boolean {
+		const need = deed === 'segments' ? (this.#needs.segments ?? this.#needs.write) : this.#needs[deed];
+		if (need === 'never' || need === 'always') return need === 'always';
+		return this.#registry.isInForce || (need === 'from afar' && !isLocal);
 	}
 
 	/**
-	 * Lets a request pass and answers whose it is; undefined where no token is asked for. `authorization`: the header's value. `isCounted`: it was
-	 * let in with this token before, for something else.
+	 * Lets a request pass and answers whose it is; undefined where no token is asked for. `authorization`: the header's value.
 	 * Errors: UNAUTHORIZED, FORBIDDEN, RATE_LIMITED.
 	 */
-	admit(authorization: string | undefined, scope: Scope, isCounted = false): TokenHolder | undefined {
-		if (!this.asksFor(scope)) return undefined;
+	admit(authorization: string | undefined, deed: Deed, caller: Caller = {}): TokenHolder | undefined {
+		const { isCounted = false, isLocal = false } = caller;
+		if (!this.asksFor(deed, isLocal)) return undefined;
+		const scope = deed === 'segments' ? 'write' : deed;
 		const token = authorization === undefined ? undefined : /^Bearer +(\S+) *$/i.exec(authorization)?.[1];
 		if (token === undefined) throw refusal('UNAUTHORIZED', undefined, 'Bearer realm="perigee"');
 		const holder = this.#registry.find(token);

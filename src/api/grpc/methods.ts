@@ -1,5 +1,5 @@
 /** The methods that are served, by their paths: how they are counted and bounded, and who may call them. */
-import type { Scope } from '../auth/scopes.js';
+import type { Deed } from '../auth/access.js';
 
 export interface MethodRule {
 	/** Label of the metrics. */
@@ -10,10 +10,10 @@ export interface MethodRule {
 	 */
 	readonly kind: 'files' | 'segments' | 'side';
 	/** What a caller must be allowed to; `open`: everybody may. */
-	readonly scope: Scope | 'open';
+	readonly scope: Deed | 'open';
 }
 
-const files = (name: string, scope: Scope): MethodRule => ({ name, kind: 'files', scope });
+const files = (name: string, scope: Deed): MethodRule => ({ name, kind: 'files', scope });
 const side = (name: string): MethodRule => ({ name, kind: 'side', scope: 'open' });
 
 export const METHODS: Readonly<Record<string, MethodRule>> = {
@@ -21,7 +21,11 @@ export const METHODS: Readonly<Record<string, MethodRule>> = {
 	'/perigee.v1.Files/Download': files('Download', 'read'),
 	'/perigee.v1.Files/Stat': files('Stat', 'read'),
 	'/zgs_grpc.ZgsGrpcService/Ping': side('Ping'),
-	'/zgs_grpc.ZgsGrpcService/UploadSegmentsByTxSeq': { name: 'UploadSegmentsByTxSeq', kind: 'segments', scope: 'write' },
+	'/zgs_grpc.ZgsGrpcService/UploadSegmentsByTxSeq': {
+		name: 'UploadSegmentsByTxSeq',
+		kind: 'segments',
+		scope: 'segments',
+	},
 	'/grpc.health.v1.Health/Check': side('Health.Check'),
 	'/grpc.health.v1.Health/List': side('Health.List'),
 	'/grpc.health.v1.Health/Watch': side('Health.Watch'),

@@ -1,5 +1,6 @@
 /** The one place where it is decided whether a request may go on: before any byte of its body is read, and before the node says 100 Continue. */
 import type { IncomingMessage } from 'node:http';
+import { isLoopback } from '../../config/listen-address.js';
 import { PerigeeError } from '../../errors.js';
 import type { UploadAllowance } from '../auth/byte-quota.js';
 import type { Endpoint, ServerContext } from './endpoint.js';
@@ -15,8 +16,9 @@ export function admit<C extends ServerContext>(
 	request: IncomingMessage,
 ): UploadAllowance | undefined {
 	if (scope === 'open') return undefined;
-	const { headers } = request;
-	const holder = context.access.admit(headers.authorization, scope);
+	const { headers, socket } = request;
+	const isLocal = isLoopback(socket.remoteAddress ?? '');
+	const holder = context.access.admit(headers.authorization, scope, { isLocal });
 	if (scope !== 'write') return undefined;
 	if (context.cors?.mayWrite(request, holder !== undefined) !== true) refuseOtherSites(request);
 	const quota = holder?.quota;

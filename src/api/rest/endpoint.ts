@@ -72,6 +72,8 @@ export interface Endpoint<C extends ServerContext = RestContext> {
 	readonly sendError?: typeof sendProblem;
 	/** Which pages of other sites may ask, where that is not what cors.origins says. */
 	readonly cors?: Cors;
+	/** Throws for a request that its handler may not see; in the place of the listener's. */
+	readonly guard?: (request: IncomingMessage) => void;
 	/** The body is a multipart form; everything else is handed over as it comes. */
 	readonly multipart?: true;
 	/** The body is handed over as it comes, whatever its type; needed for POST alone, of which Fastify would read the body. */

@@ -107,7 +107,7 @@ async function serve<C extends ServerContext>(
 		const cors = endpoint.cors ?? context.cors;
 		if (cors?.answers(request.raw, response) !== true) {
 			for (const name in endpoint.always) response.setHeader(name, endpoint.always[name] ?? '');
-			context.guard?.(request.raw);
+			(endpoint.guard ?? context.guard)?.(request.raw);
 			allowance = admit(context, endpoint, request.raw);
 			checkQuery(request.query);
 			await endpoint.handle(context, request, response);

@@ -85,7 +85,7 @@ function uploadPermission({ access }: RestContext, { headers }: IncomingMessage,
 	let isGiven = false;
 	return () => {
 		if (isGiven) return;
-		access.admit(headers.authorization, 'write', access.asksFor('read'))?.quota?.charge(bodyBytes);
+		access.admit(headers.authorization, 'segments', { isCounted: access.asksFor('read') })?.quota?.charge(bodyBytes);
 		isGiven = true;
 	};
 }

@@ -40,6 +40,8 @@ describe('perigee completion', () => {
 		assert.deepEqual(await complete('up'), ['upload']);
 		assert.deepEqual((await complete('scrub', '')).sort(), ['pause', 'start', 'status']);
 		assert.deepEqual(await complete('config', 'p'), ['print']);
+		assert.deepEqual(await complete('config', 'e'), ['explain']);
+		assert.ok((await complete('start', '--')).includes('--config'));
 		assert.ok((await complete('upload', '--')).includes('--name'));
 		assert.deepEqual(await complete('upload', 'READ'), [], 'files are the shell’s own');
 	});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -32,6 +32,33 @@ describe('perigee config', () => {
 			return settings.map(({ key, value }) => [key, value]);
 		};
 		assert.deepEqual(await settingsOf(['--config', again, ...args.slice(4)]), await settingsOf(args.slice(2)));
+	});
+
+	it('explain tells, line by line, what the configuration of a 0G storage node means here, and shows no secret', async () => {
+		const golden = join(import.meta.dirname, '..', '..', '..', '..', 'test', 'golden', 'official');
+		const ran = await runCli(['config', 'explain', 'config.toml'], { cwd: golden });
+		assert.deepEqual([ran.code, ran.stderr], [0, '']);
+		assert.equal(ran.stdout.toString(), readFileSync(join(golden, 'explained.txt'), 'utf8'));
+		assert.ok(!ran.stdout.includes('secret'));
+		const json = await runCli(['config', 'explain', '-c', 'config.toml', '--json'], { cwd: golden });
+		const { lines } = JSON.parse(json.stdout.toString()) as { lines: { key: string; fate: string }[] };
+		assert.deepEqual([lines.length, lines[0]?.fate], [ran.stdout.toString().trimEnd().split('\n').length, 'honoured']);
+		const printed = await runCli(['config', 'print', '-c', 'config.toml'], { cwd: golden, env: { PERIGEE_ADMIN: '' } });
+		assert.match(
+			printed.stdout.toString(),
+			/^admin = "127\.0\.0\.1:15679" # config\.toml:139: rpc\.listen_address_admin$/m,
+		);
+		assert.match(printed.stdout.toString(), /^network = "official" # config\.toml$/m);
+	});
+
+	it('explain takes no other file', async (t) => {
+		const file = join(temporaryDirectory(t), 'perigee.toml');
+		writeFileSync(file, '[log]\nlevel = "warn"\n');
+		for (const args of [['explain', file], ['explain']]) {
+			const ran = await runCli(['config', ...args]);
+			assert.equal(ran.code, 2);
+			assert.match(ran.stderr, /explain takes the configuration of a 0G storage node/);
+		}
 	});
 
 	it('check says what is wrong and where, and what may be meant', async (t) => {

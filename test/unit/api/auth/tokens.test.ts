@@ -87,6 +87,39 @@ describe('access', () => {
 		);
 	});
 
+	it('may ask of other machines alone, until there is a file of tokens', () => {
+		const registry = emptyRegistry();
+		const access = new Access(registry, { ...needs, admin: 'from afar' });
+		const codes = (): readonly string[] =>
+			[true, false].map((isLocal) => codeOf(() => access.admit(undefined, 'admin', { isLocal })));
+		assert.deepEqual(codes(), ['nothing', 'UNAUTHORIZED']);
+		assert.equal(
+			codeOf(() => access.admit(undefined, 'admin')),
+			'UNAUTHORIZED',
+			'of whom nothing is known is elsewhere',
+		);
+		registry.replace([]);
+		assert.deepEqual(codes(), ['UNAUTHORIZED', 'UNAUTHORIZED']);
+	});
+
+	it('takes segments as it takes what writes, unless it is told otherwise', () => {
+		const registry = emptyRegistry();
+		const { entry, bearer } = tokenFor('a', ['write']);
+		registry.replace([entry]);
+		const guarded = new Access(registry, needs);
+		assert.equal(
+			codeOf(() => guarded.admit(undefined, 'segments')),
+			'UNAUTHORIZED',
+		);
+		assert.equal(guarded.admit(bearer, 'segments')?.entry.name, 'a');
+		const open = new Access(registry, { ...needs, segments: 'never' });
+		assert.equal(open.admit(undefined, 'segments'), undefined);
+		assert.equal(
+			codeOf(() => open.admit(undefined, 'write')),
+			'UNAUTHORIZED',
+		);
+	});
+
 	it('takes a token for its scopes only, whoever else is there', () => {
 		const registry = emptyRegistry();
 		const access = new Access(registry, { read: 'always', write: 'always', admin: 'always' });
