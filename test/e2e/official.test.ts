@@ -184,6 +184,8 @@ auto_sync_enabled = true
 			(await fetch(`http://${host}:${port}/v1/admin/scrub`, { headers })).status;
 		assert.equal(await scrub('127.0.0.1'), 200);
 		assert.equal(await scrub('127.0.0.1', { Origin: 'http://evil.example' }), 403);
+		for (const name of ['Forwarded', 'Via', 'X-Forwarded-For', 'X-Real-IP'])
+			assert.equal(await scrub('127.0.0.1', { [name]: '203.0.113.7' }), 401, 'a proxy asks for another machine');
 		const body = await fetch(`http://127.0.0.1:${port}/v1/admin/scrub/start`, { method: 'POST', body: 'x' });
 		assert.equal(body.status, 400);
 		if (OTHER_ADDRESS === undefined) t.diagnostic('this machine has no address but the loopback one');

@@ -16,9 +16,8 @@ export function admit<C extends ServerContext>(
 	request: IncomingMessage,
 ): UploadAllowance | undefined {
 	if (scope === 'open') return undefined;
-	const { headers, socket } = request;
-	const isLocal = isLoopback(socket.remoteAddress ?? '');
-	const holder = context.access.admit(headers.authorization, scope, { isLocal });
+	const { headers } = request;
+	const holder = context.access.admit(headers.authorization, scope, { isLocal: isLocal(request) });
 	if (scope !== 'write') return undefined;
 	if (context.cors?.mayWrite(request, holder !== undefined) !== true) refuseOtherSites(request);
 	const quota = holder?.quota;
@@ -30,3 +29,10 @@ export function admit<C extends ServerContext>(
 	context.allowances.set(request, allowance);
 	return allowance;
 }
+
+/** Whether it comes from this machine. A proxy on this machine that says for whom it asks speaks for others. */
+function isLocal({ headers, socket }: IncomingMessage): boolean {
+	return isLoopback(socket.remoteAddress ?? '') && !PROXY_HEADERS.some((name) => name in headers);
+}
+
+const PROXY_HEADERS = ['forwarded', 'via', 'x-forwarded-for', 'x-real-ip'] as const;
