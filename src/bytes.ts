@@ -140,10 +140,13 @@ export class ByteReader {
 
 	/** A u64 that must be exact as a number. */
 	safeU64(field: string): number {
-		const at = this.#take(8, field);
-		const value = this.#bytes.readUInt32LE(at) + this.#bytes.readUInt32LE(at + 4) * HALF;
-		if (!Number.isSafeInteger(value)) this.fail(`${field} is ${value}, beyond 2^53`);
-		return value;
+		return this.#exact(this.u32(field), this.u32(field), field);
+	}
+
+	/** The same; undefined for 2^64 - 1. */
+	safeU64OrNone(field: string): number | undefined {
+		const [low, high] = [this.u32(field), this.u32(field)];
+		return low === HALF - 1 && high === HALF - 1 ? undefined : this.#exact(low, high, field);
 	}
 
 	u128(field: string): bigint {
@@ -209,6 +212,12 @@ export class ByteReader {
 
 	fail(reason: string): never {
 		throw new PerigeeError('FORMAT_UNKNOWN', `${this.#what} cannot be read: ${reason}`);
+	}
+
+	#exact(low: number, high: number, field: string): number {
+		const value = low + high * HALF;
+		if (!Number.isSafeInteger(value)) this.fail(`${field} is ${value}, beyond 2^53`);
+		return value;
 	}
 
 	#take(count: number, field: string): number {

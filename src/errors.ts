@@ -89,12 +89,6 @@ export const ERRORS = {
 		false,
 		'Send Content-Type: application/json. Files go to /v1/upload/{name} (docs/api.md).',
 	),
-	NOT_SUBMITTABLE: rule(
-		409,
-		'This node cannot submit to its chain',
-		false,
-		'The content is kept for storage.uploadExpiryMs: submit its nodes to the flow contract (perigee root --json <file> tells them), and it is a file here once the chain shows it.',
-	),
 	NOT_MULTIPART: rule(
 		415,
 		'This address takes multipart/form-data',

@@ -166,6 +166,14 @@ export const LIMITS = {
 	settingValueBytes: 65_536,
 	/** All settings together. */
 	settingsBytes: 1024 * 1024,
+	/** Submissions that this node has still to pay for, at once; more get OVERLOADED. */
+	payments: 256,
+	/** Transactions that are on their way, or not old enough to be forgotten, and the submissions of one. */
+	paymentTransactions: 32,
+	paymentBatch: 16,
+	/** How long the answer to an upload waits for its submission, unless it says otherwise, and at most. */
+	submissionWaitMs: 30_000,
+	submissionLongestWaitMs: 600_000,
 	/** Rows of the view kept in memory for repeated look-ups. */
 	cachedRows: 16_384,
 	/** And their bytes in all. */

@@ -29,7 +29,14 @@ export interface ConfigSources {
 const PREFIX = 'PERIGEE_';
 const LISTENERS = ['http', 'admin', 'grpc'] as const;
 /** Variables that begin like a setting and belong to something else. */
-const OTHER_VARIABLES = ['PERIGEE_CONFIG', 'PERIGEE_NODE', 'PERIGEE_SIMD', 'PERIGEE_TOKEN'];
+const OTHER_VARIABLES = [
+	'PERIGEE_CHAIN_KEY',
+	'PERIGEE_CHAIN_KEY_PASSWORD',
+	'PERIGEE_CONFIG',
+	'PERIGEE_NODE',
+	'PERIGEE_SIMD',
+	'PERIGEE_TOKEN',
+];
 
 const byKey = new Map(SETTINGS.map((setting) => [setting.key, setting]));
 const sections = new Set(SETTINGS.map((setting) => setting.key.split('.').slice(0, -1).join('.')));

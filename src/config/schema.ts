@@ -233,6 +233,21 @@ export const CONFIG_SCHEMA = Type.Object(
 					1_000_000,
 					'Blocks that are asked for at once while catching up; less where an endpoint refuses.',
 				),
+				keyFile: Type.String({
+					default: '',
+					description:
+						'File with the private key that pays for uploads (64 hexadecimal digits, or an encrypted keystore of version 3), which nobody else may read (0600). None, and no PERIGEE_CHAIN_KEY: whoever uploads pays.',
+				}),
+				keyPasswordFile: Type.String({
+					default: '',
+					description: 'File with the password of an encrypted chain.keyFile (0600). None: PERIGEE_CHAIN_KEY_PASSWORD.',
+				}),
+				maxGasPriceGwei: integer(
+					500,
+					0,
+					1_000_000_000,
+					'Most that a unit of gas may cost; payments wait while it costs more. 0: anything.',
+				),
 			},
 			strict,
 		),

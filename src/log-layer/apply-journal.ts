@@ -15,9 +15,11 @@ import {
 	decodeSubmissionRow,
 	encodeRootRow,
 	encodeSubmissionRow,
+	type NamedUpload,
 	rowKeys,
 	type RootRow,
 	type RootSubmissions,
+	type SubmissionRow,
 } from './rows.js';
 import type { ViewTurn } from './view.js';
 
@@ -66,6 +68,7 @@ class Makers {
 			if ('deletion' in item) continue;
 			if ('upload' in item) {
 				const { flowId, txSeq } = item.upload;
+				if (txSeq === undefined) continue;
 				const flow = this.#flows.get(flowId);
 				// The first one counts, and only behind its submission.
 				if (flow?.has(txSeq) && flow.get(txSeq) === undefined) flow.set(txSeq, item.upload);
@@ -77,8 +80,8 @@ class Makers {
 		}
 	}
 
-	of({ flowId, txSeq }: { readonly flowId: FlowId; readonly txSeq: TxSeq }): UploadRecord | undefined {
-		return this.#flows.get(flowId)?.get(txSeq);
+	of({ flowId, txSeq }: { readonly flowId: FlowId; readonly txSeq?: TxSeq }): UploadRecord | undefined {
+		return txSeq === undefined ? undefined : this.#flows.get(flowId)?.get(txSeq);
 	}
 }
 
@@ -89,56 +92,98 @@ function applySubmission(
 	edge: FlowEdge,
 ): Promise<void> | undefined {
 	const { flowId, txSeq, dataRoot } = submission;
-	const upload = maker && namedBy(maker);
-	turn.put(rowKeys.submission(flowId, txSeq), encodeSubmissionRow(submission, upload));
 	for (const subtree of edge.append(submission))
 		turn.put(rowKeys.flowNode(flowId, subtree.height, subtree.index), subtree.hash);
 	if (edge.lengthSectors !== submission.lengthAfter)
 		throw new ViewDamagedError(`submission ${txSeq} does not follow the flow of the view`);
+	const upload = maker && namedBy(maker);
 	const key = rowKeys.root(dataRoot);
 	const row = turn.get(key);
-	if (row instanceof Promise) return row.then((found) => nameRoot(turn, key, found, submission, upload));
-	nameRoot(turn, key, row, submission, upload);
-	return undefined;
+	if (row instanceof Promise) return row.then((found) => putSubmission(turn, key, found, submission, upload));
+	return putSubmission(turn, key, row, submission, upload);
 }
 
-/** Lets the root's row name the submission. */
-function nameRoot(
+/** Puts the submission's row, and lets the root's row name it. Without an upload of its own it was made by the one that waited for it. */
+function putSubmission(
 	turn: ViewTurn,
 	key: Buffer,
 	row: Uint8Array | undefined,
-	{ flowId, txSeq, dataRoot }: PlacedSubmission,
-	upload: RootSubmissions['newest'],
-): void {
-	const current: RootRow = row ? decodeRootRow(row) : {};
+	submission: PlacedSubmission,
+	upload: NamedUpload | undefined,
+): Promise<void> | undefined {
+	const { flowId, txSeq, dataRoot } = submission;
+	const { waiting, ...current }: RootRow = row ? decodeRootRow(row) : {};
 	const known = current.submissions;
+	const ownKey = rowKeys.submission(flowId, txSeq);
 	if (!known) {
+		turn.put(ownKey, encodeSubmissionRow(submission, upload ?? waiting));
 		turn.put(key, encodeRootRow({ ...current, submissions: { flowId, firstSeq: txSeq, more: false } }));
-	} else if (known.flowId !== flowId || known.firstSeq !== txSeq) {
+		return undefined;
+	}
+	if (known.flowId !== flowId || known.firstSeq !== txSeq) {
 		turn.put(rowKeys.rootSeq(dataRoot, flowId, txSeq), PRESENT);
 		const submissions = { ...known, more: true, ...(upload ? { newest: upload } : {}) };
 		turn.put(key, encodeRootRow({ ...(upload ? withUpload(current) : current), submissions }));
 	}
+	if (!upload) return putAgain(turn, ownKey, submission);
+	turn.put(ownKey, encodeSubmissionRow(submission, upload));
+	return undefined;
+}
+
+/** A submission that was applied before keeps the upload that had waited for it. */
+async function putAgain(turn: ViewTurn, key: Buffer, submission: PlacedSubmission): Promise<void> {
+	const row = await turn.get(key);
+	const before = row && decodeSubmissionRow(submission.flowId, submission.txSeq, row);
+	const upload = before?.dataRoot === submission.dataRoot ? before.upload : undefined;
+	turn.put(key, encodeSubmissionRow(submission, upload));
 }
 
 /** The first upload that names a submission made it; each later one is the newest of its root. */
 async function applyUpload(turn: ViewTurn, upload: UploadRecord, edge: FlowEdge): Promise<void> {
 	const { flowId, txSeq, root } = upload;
 	const named = namedBy(upload);
-	const submissionKey = rowKeys.submission(flowId, txSeq);
-	const row = await turn.get(submissionKey);
-	if (!row && txSeq >= edge.submissions)
-		throw new PerigeeError('FORMAT_UNKNOWN', `the journal names submission ${txSeq} before it was made`);
-	if (!row) throw new ViewDamagedError(`an upload names submission ${txSeq}, which the view does not know`);
-	const submission = decodeSubmissionRow(flowId, txSeq, row);
 	const key = rowKeys.root(root);
+	if (txSeq === undefined) {
+		const current = await rootRow(turn, key);
+		if (!current.submissions) turn.put(key, encodeRootRow({ ...withUpload(current), waiting: named }));
+		else await nameLater(turn, key, current, current.submissions, named);
+		return;
+	}
+	const submission = await submissionOf(turn, flowId, txSeq, edge);
 	const current = await rootRow(turn, key);
-	const isMaker = !submission.upload;
-	if (isMaker) turn.put(submissionKey, encodeSubmissionRow(submission, named));
+	const isMaker = !submission.upload || isSame(submission.upload, named);
+	if (isMaker) turn.put(rowKeys.submission(flowId, txSeq), encodeSubmissionRow(submission, named));
 	if (current.submissions && (!isMaker || current.submissions.firstSeq !== txSeq)) {
 		const submissions = { ...current.submissions, newest: named };
 		turn.put(key, encodeRootRow({ ...withUpload(current), submissions }));
 	}
+}
+
+/** An upload that was to wait for a submission finds one: it came in between, or all of this is applied again. */
+async function nameLater(
+	turn: ViewTurn,
+	key: Buffer,
+	current: RootRow,
+	submissions: RootSubmissions,
+	named: NamedUpload,
+): Promise<void> {
+	const { flowId, firstSeq } = submissions;
+	const ownKey = rowKeys.submission(flowId, firstSeq);
+	const row = await turn.get(ownKey);
+	if (!row) throw new ViewDamagedError(`a root names submission ${firstSeq}, which the view does not know`);
+	const submission = decodeSubmissionRow(flowId, firstSeq, row);
+	const { upload } = submission;
+	if (!upload) turn.put(ownKey, encodeSubmissionRow(submission, named));
+	else if (named.timeMs > Math.max(upload.timeMs, submissions.newest?.timeMs ?? 0))
+		turn.put(key, encodeRootRow({ ...withUpload(current), submissions: { ...submissions, newest: named } }));
+}
+
+async function submissionOf(turn: ViewTurn, flowId: FlowId, txSeq: TxSeq, edge: FlowEdge): Promise<SubmissionRow> {
+	const row = await turn.get(rowKeys.submission(flowId, txSeq));
+	if (!row && txSeq >= edge.submissions)
+		throw new PerigeeError('FORMAT_UNKNOWN', `the journal names submission ${txSeq} before it was made`);
+	if (!row) throw new ViewDamagedError(`an upload names submission ${txSeq}, which the view does not know`);
+	return decodeSubmissionRow(flowId, txSeq, row);
 }
 
 /** Whatever the root's row holds up to the deleted object counts no more. */
@@ -170,8 +215,12 @@ function withUpload(row: RootRow): RootRow {
 	return row.deletion ? { ...row, deletion: { ...row.deletion, isDeleted: false } } : row;
 }
 
-function namedBy({ name, contentType, timeMs }: UploadRecord): { name: string; contentType: string; timeMs: number } {
+function namedBy({ name, contentType, timeMs }: UploadRecord): NamedUpload {
 	return { name, contentType, timeMs };
+}
+
+function isSame(left: NamedUpload, right: NamedUpload): boolean {
+	return left.timeMs === right.timeMs && left.name === right.name && left.contentType === right.contentType;
 }
 
 async function rootRow(turn: ViewTurn, key: Buffer): Promise<RootRow> {

@@ -1,6 +1,6 @@
 /**
  * Takes submissions out of the view that the chain has taken back: their rows, the names of their roots, and the subtrees of the flow that they had
- * closed. The bytes stay: content that no submission names any more waits for its root to come again, or expires.
+ * closed. The bytes and their names stay: content that no submission names any more waits for its root to come again, or expires.
  */
 import type { SettlementEvent } from '../settlement/settlement.js';
 import type { FlowId, TxSeq } from '../units.js';
@@ -48,7 +48,7 @@ export async function applyRevert(
 /** Takes a submission away from its root. */
 async function unname(
 	turn: ViewTurn,
-	{ flowId, txSeq, dataRoot }: SubmissionRow,
+	{ flowId, txSeq, dataRoot, upload }: SubmissionRow,
 	fromSeq: TxSeq,
 	pending: PendingObjects,
 ): Promise<void> {
@@ -63,7 +63,8 @@ async function unname(
 		turn.put(key, encodeRootRow({ ...row, submissions: { ...submissions, more } }));
 		return;
 	}
-	turn.put(key, encodeRootRow(row));
+	const waiting = submissions.newest ?? (submissions.firstSeq === txSeq ? upload : row.waiting);
+	turn.put(key, encodeRootRow({ ...row, ...(waiting ? { waiting } : {}) }));
 	if (row.object) pending.unnamed(dataRoot, row.object.objectId);
 }
 

@@ -8,7 +8,7 @@ import { type ErrorCode, PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
 import { LIMITS } from '../limits.js';
 import type { Journal } from '../settlement/journal.js';
-import type { Settlement } from '../settlement/settlement.js';
+import type { AwaitedSubmission, Settlement } from '../settlement/settlement.js';
 import { SEGMENT_BYTES, rootFromBytes, type DataRoot, type FlowId, type TxSeq } from '../units.js';
 import type { CheckedObjects } from './checked-objects.js';
 import type { DamageList } from './damage.js';
@@ -129,11 +129,11 @@ export class ContentBinding {
 	/** Under the root's lock: nobody else stores, deletes or gives up this content meanwhile. */
 	async #bindAlone(root: DataRoot, content: ReadyContent, options: UploadOptions): Promise<BoundContent> {
 		const holding = await this.#hold(root, content);
-		const { txSeq, known } = await this.#submission(content, root, holding.row, options);
+		const { known, ...submission } = await this.#submission(content, root, holding.row, options);
 		await this.#settled(holding);
 		const result = {
 			root,
-			txSeq,
+			...submission,
 			sizeBytes: content.sizeBytes,
 			segments: Math.ceil(content.sizeBytes / SEGMENT_BYTES),
 			name: options.name,
@@ -197,13 +197,13 @@ export class ContentBinding {
 		return this.#parts.log.write('bulk', replaced ? [closed, spent(replaced, rootFromBytes(tree.root))] : [closed]);
 	}
 
-	/** The submission of this content: the one there is, with the new name recorded, or a new one. */
+	/** The submission of this content: the one there is, with the new name recorded, or a new one, which may still have to come. */
 	async #submission(
 		content: ReadyContent,
 		root: DataRoot,
 		row: RootRow | undefined,
 		options: UploadOptions,
-	): Promise<{ txSeq: TxSeq; known: boolean }> {
+	): Promise<{ readonly known: boolean; readonly txSeq?: TxSeq; readonly awaited?: AwaitedSubmission }> {
 		const { name, contentType } = options;
 		const known = row && (await this.#sameSubmission(root, row, BigInt(content.sizeBytes)));
 		if (known) {
@@ -223,8 +223,8 @@ export class ContentBinding {
 			nodes: content.tree.nodes,
 			submitter: this.#parts.submitter,
 		};
-		const { txSeq } = await this.#parts.settlement.submit(submission, { name, contentType });
-		return { txSeq, known: false };
+		const submitted = await this.#parts.settlement.submit(submission, { name, contentType });
+		return 'state' in submitted ? { awaited: submitted, known: false } : { txSeq: submitted.txSeq, known: false };
 	}
 
 	/** A submission of this root with the same length and no tags: content that differs in trailing zeros has the same root and is another file. */

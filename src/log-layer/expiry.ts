@@ -28,6 +28,8 @@ export interface ExpiryParts {
 	readonly uploadExpiryMs: number;
 	/** False while part of the log cannot be read. */
 	readonly isComplete: () => boolean;
+	/** The submission of that root is being paid for. */
+	readonly isAwaited: (root: DataRoot) => boolean;
 	/** An upload of this process works on the object. */
 	readonly isActive: (objectId: ObjectId) => boolean;
 	readonly onExpired: () => void;
@@ -77,7 +79,8 @@ export class Expiry {
 			const value = await view.get(rowKeys.root(root));
 			const row = value ? decodeRootRow(value) : {};
 			if (row.submissions || row.object?.objectId !== objectId) pending.settled(root);
-			else await this.#delete(laneOf(row.object.sizeBytes), objectId, bytesOfHex(root));
+			else if (!this.#parts.isAwaited(root))
+				await this.#delete(laneOf(row.object.sizeBytes), objectId, bytesOfHex(root));
 		});
 	}
 

@@ -1,5 +1,6 @@
 /** Records of resumable uploads (docs/format.md §5): what is known about one, and bytes of a segment that is not whole yet. */
 import type { LogRecord, RecordInput } from '../append-log/types.js';
+import type { AwaitedSubmission } from '../settlement/settlement.js';
 import { ByteReader, ByteWriter } from '../bytes.js';
 import { HASH_BYTES, bytesOfHex, rootFromBytes, type DataRoot, type TxSeq } from '../units.js';
 import { NO_ROOT, RECORDS, type ObjectId } from './records.js';
@@ -27,8 +28,13 @@ export interface ResumableFact {
 	readonly expectedRoot?: DataRoot;
 	/** It comes as segments with proofs, in any order, for `expectedRoot` and `sizeBytes` (chunk-pool.ts); no client knows its secret. */
 	readonly bySegment?: true;
-	/** It has ended well: all of it is a file. */
-	readonly stored?: { readonly root: DataRoot; readonly txSeq: TxSeq };
+	/** It has ended well: all of it is a file, or is one as soon as its submission comes. */
+	readonly stored?: {
+		readonly root: DataRoot;
+		readonly txSeq?: TxSeq;
+		/** In memory alone, of an upload that this process has bound. */
+		readonly awaited?: AwaitedSubmission;
+	};
 }
 
 const HAS_SIZE = 1;
@@ -36,6 +42,8 @@ const HAS_LIMIT = 2;
 const HAS_ROOT = 4;
 const IS_STORED = 8;
 const BY_SEGMENT = 16;
+/** Its submission is still to come. */
+const NO_SEQ = 0xffff_ffff_ffff_ffffn;
 
 export function resumableFact(fact: ResumableFact): RecordInput {
 	const { sizeBytes, limitBytes, expectedRoot, bySegment, stored } = fact;
@@ -54,7 +62,7 @@ export function resumableFact(fact: ResumableFact): RecordInput {
 		.u64(sizeBytes ?? 0)
 		.u64(limitBytes ?? 0)
 		.fixed(root === undefined ? NO_ROOT : bytesOfHex(root), HASH_BYTES)
-		.u64(stored?.txSeq ?? 0)
+		.u64(stored ? (stored.txSeq ?? NO_SEQ) : 0)
 		.text(fact.name)
 		.text(fact.contentType)
 		.text(fact.metadata);
@@ -70,7 +78,7 @@ export function decodeResumable(ext: Uint8Array): ResumableFact {
 	const sizeBytes = reader.safeU64('size');
 	const limitBytes = reader.safeU64('limit');
 	const root = rootFromBytes(reader.bytes(HASH_BYTES, 'root'));
-	const txSeq = reader.safeU64('txSeq') as TxSeq;
+	const txSeq = reader.safeU64OrNone('txSeq') as TxSeq | undefined;
 	const text = (field: string): string => reader.text(reader.safeVarint(`${field} length`), field);
 	const fact = {
 		objectId,
@@ -82,7 +90,11 @@ export function decodeResumable(ext: Uint8Array): ResumableFact {
 		...(flags & HAS_SIZE ? { sizeBytes } : {}),
 		...(flags & HAS_LIMIT ? { limitBytes } : {}),
 		...(flags & BY_SEGMENT ? { bySegment: true as const } : {}),
-		...(flags & IS_STORED ? { stored: { root, txSeq } } : flags & HAS_ROOT ? { expectedRoot: root } : {}),
+		...(flags & IS_STORED
+			? { stored: txSeq === undefined ? { root } : { root, txSeq } }
+			: flags & HAS_ROOT
+				? { expectedRoot: root }
+				: {}),
 	};
 	reader.end();
 	return fact;

@@ -62,8 +62,9 @@ export async function bindContent(
 	if (expectedRoot && expectedRoot !== root)
 		throw new PerigeeError('ROOT_MISMATCH', `the content has the root ${root}`);
 	const { result, spare } = await bind(content, { name, contentType });
-	const { txSeq } = result;
-	const stored = { ...rest, stored: { root, txSeq }, expiresMs: clock.nowMs() + resumableExpiryMs };
+	const { txSeq, awaited } = result;
+	const named = { root, ...(txSeq !== undefined && { txSeq }), ...(awaited && { awaited }) };
+	const stored = { ...rest, stored: named, expiresMs: clock.nowMs() + resumableExpiryMs };
 	const records = [resumableFact(stored)];
 	// A small file is an object of its own, and content that was here already needs none; both facts are one group, so that the upload is known.
 	if ('bytes' in content.stored || spare !== undefined) records.push(givenUp(objectId));

@@ -43,6 +43,16 @@ export interface RootRow {
 	readonly deletion?: EndedObject;
 	/** Written by the journal. Absent: no submission names this root. */
 	readonly submissions?: RootSubmissions;
+	/** Written by the journal, never beside `submissions`: the newest upload of this content, which will have made its first submission. */
+	readonly waiting?: NamedUpload;
+}
+
+/** An upload as it names content. */
+export interface NamedUpload {
+	readonly name: string;
+	readonly contentType: string;
+	/** Milliseconds since 1970. */
+	readonly timeMs: number;
 }
 
 export interface RootObject {
@@ -72,13 +82,13 @@ export interface RootSubmissions {
 	/** More of them stand in the table rootSeq. */
 	readonly more: boolean;
 	/** The newest upload of this content, unless it is the one that made firstSeq. */
-	readonly newest?: { readonly name: string; readonly contentType: string; readonly timeMs: number };
+	readonly newest?: NamedUpload;
 }
 
 /** (flow id, txSeq) → submission. */
 export interface SubmissionRow extends Omit<PlacedSubmission, 'flowRoot' | 'identity'> {
 	/** The upload that made it, once its record was applied. */
-	readonly upload?: { readonly name: string; readonly contentType: string; readonly timeMs: number };
+	readonly upload?: NamedUpload;
 }
 
 export const OBJECT_OPEN = 1;
@@ -167,13 +177,15 @@ const ROOT_OBJECT = 1;
 const ROOT_PLACE = 2;
 const ROOT_SUBMISSIONS = 4;
 const ROOT_MORE = 8;
+/** Of a root without submissions: the upload that waits for one. */
 const ROOT_NEWEST = 16;
 const ROOT_PRUNED = 32;
 const ROOT_ENDED = 64;
 const ROOT_DELETION = 128;
 
 export function encodeRootRow(row: RootRow): Uint8Array {
-	const { object, ended, deletion, submissions } = row;
+	const { object, ended, deletion, submissions, waiting } = row;
+	const newest = submissions ? submissions.newest : waiting;
 	const flags =
 		(object ? ROOT_OBJECT : 0) |
 		(object?.place ? ROOT_PLACE : 0) |
@@ -182,7 +194,7 @@ export function encodeRootRow(row: RootRow): Uint8Array {
 		(deletion ? ROOT_DELETION : 0) |
 		(submissions ? ROOT_SUBMISSIONS : 0) |
 		(submissions?.more ? ROOT_MORE : 0) |
-		(submissions?.newest ? ROOT_NEWEST : 0);
+		(newest ? ROOT_NEWEST : 0);
 	const out = new ByteWriter(64).u8(flags);
 	if (object) {
 		out.varint(object.objectId).varint(object.sizeBytes);
@@ -190,10 +202,8 @@ export function encodeRootRow(row: RootRow): Uint8Array {
 	}
 	if (ended) putEnded(out, ended);
 	if (deletion) putEnded(out, deletion);
-	if (submissions) {
-		out.varint(submissions.flowId).varint(submissions.firstSeq);
-		if (submissions.newest) putUpload(out, submissions.newest);
-	}
+	if (submissions) out.varint(submissions.flowId).varint(submissions.firstSeq);
+	if (newest) putUpload(out, newest);
 	return out.toBytes();
 }
 
@@ -218,7 +228,7 @@ export function decodeRootRow(bytes: Uint8Array): RootRow {
 			more: (flags & ROOT_MORE) !== 0,
 		};
 		row.submissions = flags & ROOT_NEWEST ? { ...submissions, newest: takeUpload(reader) } : submissions;
-	}
+	} else if (flags & ROOT_NEWEST) row.waiting = takeUpload(reader);
 	return row;
 }
 
@@ -350,18 +360,11 @@ export function takePlace(reader: ByteReader): PlainPlace {
 	};
 }
 
-function putUpload(
-	out: ByteWriter,
-	upload: { readonly name: string; readonly contentType: string; readonly timeMs: number },
-): void {
+function putUpload(out: ByteWriter, upload: NamedUpload): void {
 	out.text(upload.name).text(upload.contentType).varint(upload.timeMs);
 }
 
-function takeUpload(reader: ByteReader): {
-	readonly name: string;
-	readonly contentType: string;
-	readonly timeMs: number;
-} {
+function takeUpload(reader: ByteReader): NamedUpload {
 	return {
 		name: reader.text(reader.safeVarint('name length'), 'name'),
 		contentType: reader.text(reader.safeVarint('type length'), 'type'),

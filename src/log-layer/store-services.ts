@@ -78,7 +78,7 @@ export async function openServices(
 		tranquility: options.compactionTranquility,
 		deadPercent: options.compactionDeadPercent,
 	});
-	const submitter = keccak256(core.storeId).slice(-ADDRESS_BYTES);
+	const submitter = settlement.submitter ?? keccak256(core.storeId).slice(-ADDRESS_BYTES);
 	const locks = new RootLocks();
 	const files = new LogFileStore({
 		...options,
@@ -102,6 +102,7 @@ export async function openServices(
 		view,
 		pending,
 		isComplete: () => doubtOf(losses, damage.lostStretches) === undefined,
+		isAwaited: (root) => settlement.awaits?.(root) === true,
 		isActive: (objectId) => files.isUploading(objectId),
 		onExpired: () => options.observer.expired(),
 	});

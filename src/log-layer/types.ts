@@ -1,4 +1,5 @@
 /** What the file store shows to the API and to other rooms (docs/architecture.md §6, §7). */
+import type { AwaitedSubmission } from '../settlement/settlement.js';
 import type { DataRoot, SectorIndex, TxSeq } from '../units.js';
 import type { DamageEntry } from './damage.js';
 import type { SegmentUploads } from './proved-segment.js';
@@ -19,7 +20,10 @@ export interface UploadOptions {
 
 export interface UploadResult {
 	readonly root: DataRoot;
-	readonly txSeq: TxSeq;
+	/** Absent while the content waits for its submission. */
+	readonly txSeq?: TxSeq;
+	/** The submission that the content waits for. */
+	readonly awaited?: AwaitedSubmission;
 	readonly sizeBytes: number;
 	readonly segments: number;
 	readonly name: string;
@@ -35,7 +39,10 @@ export interface UploadSession {
 	 * chunk's memory, which is then freed as soon as it has been copied.
 	 */
 	write(chunk: Uint8Array, isGiven?: boolean): Promise<void> | undefined;
-	/** Ends the upload: resolves when everything is durable and visible. Nothing is visible after a rejection. */
+	/**
+	 * Ends the upload: resolves when everything is durable and visible, but for a submission that the result then waits for. Nothing is visible
+	 * after a rejection.
+	 */
 	finish(): Promise<UploadResult>;
 	/** Gives up; what was written is deleted. */
 	abort(): Promise<void>;
@@ -63,8 +70,8 @@ export interface ResumableUpload extends ResumableOptions {
 	readonly offsetBytes: number;
 	/** Until then it may be continued; each request that brings bytes moves it on. Milliseconds since 1970. */
 	readonly expiresMs: number;
-	/** It is complete, and a file. */
-	readonly stored?: { readonly root: DataRoot; readonly txSeq: TxSeq };
+	/** It is complete, and a file, or one as soon as its submission is there (without `txSeq`). */
+	readonly stored?: Pick<UploadResult, 'root' | 'txSeq' | 'awaited'>;
 }
 
 export interface ResumeOptions {

@@ -181,6 +181,21 @@ export const METRICS = {
 	chainTrouble: gauge('chain_trouble', '1 while following the chain does not go on, by reason (docs/operations.md).', [
 		'code',
 	]),
+	chainPayments: gauge(
+		'chain_payments',
+		'Submissions that this node has still to pay for, and transactions under way.',
+		['state'],
+	),
+	chainTransactions: counter(
+		'chain_transactions_total',
+		'Transactions of this node: sent, sent again dearer (replaced), or never to become part of the chain (died).',
+		['outcome'],
+	),
+	chainPaymentTrouble: gauge(
+		'chain_payment_trouble',
+		'1 while paying for submissions does not go on, by reason (docs/operations.md).',
+		['code'],
+	),
 	ledgerBlocks: counter('ledger_blocks_total', 'Ledger blocks that this process has closed, empty ones included.', []),
 	ledgerBlock: gauge('ledger_block', 'Number of the latest ledger block.', []),
 	diskFreeBytes: gauge(

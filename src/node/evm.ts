@@ -3,56 +3,49 @@ import type { Hex } from 'viem';
 import type { Config } from '../config/schema.js';
 import { systemClock } from '../io/clock.js';
 import * as addon from '../native/addon.js';
-import { ChainSync } from '../settlement/evm/chain-sync.js';
+import { ChainSync, type ChainSyncObserver } from '../settlement/evm/chain-sync.js';
+import { Endpoints } from '../settlement/evm/endpoints.js';
 import { EvmSettlement, type EvmSettlementOptions } from '../settlement/evm/evm-settlement.js';
+import { FlowPrice } from '../settlement/evm/flow-price.js';
+import { Payer, type PayerObserver, type PayingAccount } from '../settlement/evm/payer.js';
+import type { PayingChain } from '../settlement/evm/paying-chain.js';
+import { Payments } from '../settlement/evm/payments.js';
+import { ViemPaying } from '../settlement/evm/viem-paying.js';
 import { ViemReader } from '../settlement/evm/viem-reader.js';
 import type { Journal } from '../settlement/journal.js';
 import { bytesOfHex } from '../units.js';
 import type { SettlementModules } from './settlement.js';
 
 const ENDPOINT_TIMEOUT_MS = 30_000;
+/** A transaction that no block has taken is looked after so often. */
+const RECHECK_MS = 15_000;
+const WEI_PER_GWEI = 1_000_000_000n;
+
+export interface EvmModules extends SettlementModules {
+	readonly config: Config;
+	/** Who pays for uploads; undefined: whoever uploads. */
+	readonly account: PayingAccount | undefined;
+}
 
 export function makeEvm(
-	config: Config,
+	modules: EvmModules,
 	journal: Journal,
 	historyOf: EvmSettlementOptions['historyOf'],
-	{ metrics, log }: SettlementModules,
 ): EvmSettlement {
-	const { endpoints, flowAddress, startBlock, confirmations, pollMs, pageBlocks } = config.chain;
-	const address = flowAddress.toLowerCase();
-	const reader = new ViemReader({
-		endpoints,
-		flowAddress: address as Hex,
-		timeoutMs: ENDPOINT_TIMEOUT_MS,
-		nowMs: () => systemClock.nowMs(),
-	});
+	const { endpoints: urls, flowAddress, startBlock, confirmations, pollMs, pageBlocks } = modules.config.chain;
+	const address = flowAddress.toLowerCase() as Hex;
+	const nowMs = (): number => systemClock.nowMs();
+	const endpoints = new Endpoints({ urls, timeoutMs: ENDPOINT_TIMEOUT_MS, nowMs });
+	const reader = new ViemReader({ endpoints, flowAddress: address, nowMs });
+	const chain = new ViemPaying(endpoints, address);
+	const price = new FlowPrice(chain, systemClock);
 	const follower = new ChainSync(
 		reader,
 		systemClock,
 		{ confirmations, pollMs, pageBlocks },
-		{
-			advanced(submissions) {
-				if (follower.head !== undefined) metrics.chainHead.set(follower.head);
-				metrics.chainSubmissions.inc(submissions);
-			},
-			reverted(submissions, block) {
-				metrics.chainReverted.inc(submissions);
-				log.warn({ submissions, block }, `the chain took ${submissions} submissions back; block ${block} still counts`);
-			},
-			trouble(trouble) {
-				metrics.chainTrouble.reset();
-				if (trouble === undefined) {
-					log.info('the chain is followed again');
-					return;
-				}
-				metrics.chainTrouble.set({ code: trouble.code }, 1);
-				log[trouble.isFinal ? 'error' : 'warn'](
-					{ code: trouble.code },
-					`the chain is not followed: ${trouble.message}`,
-				);
-			},
-		},
+		syncObserver(modules, () => follower.head),
 	);
+	const paying = payingOf(modules, journal, chain);
 	return new EvmSettlement({
 		journal,
 		hashing: addon,
@@ -60,5 +53,72 @@ export function makeEvm(
 		flowAddress: bytesOfHex(address),
 		startBlock,
 		follower,
+		nowMs,
+		pricePerSector: () => price.perSector(),
+		...(paying && { paying }),
 	});
+}
+
+function payingOf(modules: EvmModules, journal: Journal, chain: PayingChain): EvmSettlementOptions['paying'] {
+	const { account, config } = modules;
+	if (!account) return undefined;
+	const payments = new Payments(journal);
+	const { flowAddress, confirmations, maxGasPriceGwei } = config.chain;
+	const settings = {
+		flowAddress: flowAddress.toLowerCase() as Hex,
+		confirmations,
+		recheckMs: RECHECK_MS,
+		mostForGas: BigInt(maxGasPriceGwei) * WEI_PER_GWEI,
+	};
+	const payer = new Payer({ payments, chain, account, clock: systemClock }, settings, payerObserver(modules));
+	return { payments, payer };
+}
+
+function syncObserver({ metrics, log }: EvmModules, head: () => number | undefined): ChainSyncObserver {
+	return {
+		advanced(submissions) {
+			const block = head();
+			if (block !== undefined) metrics.chainHead.set(block);
+			metrics.chainSubmissions.inc(submissions);
+		},
+		reverted(submissions, block) {
+			metrics.chainReverted.inc(submissions);
+			log.warn({ submissions, block }, `the chain took ${submissions} submissions back; block ${block} still counts`);
+		},
+		trouble(trouble) {
+			metrics.chainTrouble.reset();
+			if (trouble === undefined) {
+				log.info('the chain is followed again');
+				return;
+			}
+			metrics.chainTrouble.set({ code: trouble.code }, 1);
+			log[trouble.isFinal ? 'error' : 'warn']({ code: trouble.code }, `the chain is not followed: ${trouble.message}`);
+		},
+	};
+}
+
+function payerObserver({ metrics, log }: EvmModules): PayerObserver {
+	return {
+		standing(wanted, sent) {
+			metrics.chainPayments.set({ state: 'wanted' }, wanted);
+			metrics.chainPayments.set({ state: 'sent' }, sent);
+		},
+		sending({ isAgain, fee, ...transaction }) {
+			metrics.chainTransactions.inc({ outcome: isAgain ? 'replaced' : 'sent' });
+			log.info({ ...transaction, fee: String(fee) }, `a transaction is sent${isAgain ? ' again, dearer' : ''}`);
+		},
+		died(transaction, reason) {
+			metrics.chainTransactions.inc({ outcome: 'died' });
+			log.warn(transaction, `a transaction will not become part of the chain (${reason}): it is paid anew`);
+		},
+		trouble(trouble) {
+			metrics.chainPaymentTrouble.reset();
+			if (trouble === undefined) {
+				log.info('submissions are paid for again');
+				return;
+			}
+			metrics.chainPaymentTrouble.set({ code: trouble.code }, 1);
+			log.warn({ code: trouble.code }, `submissions are not paid for: ${trouble.message}`);
+		},
+	};
 }

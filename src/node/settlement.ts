@@ -10,12 +10,13 @@ export interface SettlementModules {
 	readonly log: Logger;
 }
 
-/** What follows a chain is loaded only where there is one. */
+/** What follows a chain is loaded only where there is one. Errors: CONFIG_INVALID for a key that cannot be used. */
 export async function settlementMaker(
 	config: Config,
 	modules: SettlementModules,
 ): Promise<StoreOptions['makeSettlement']> {
 	if (config.chain.endpoints.length === 0) return (journal) => makeEmbedded(config, journal, modules);
-	const { makeEvm } = await import('./evm.js');
-	return (journal, historyOf) => makeEvm(config, journal, historyOf, modules);
+	const [{ makeEvm }, { payingAccount }] = await Promise.all([import('./evm.js'), import('./paying-key.js')]);
+	const account = await payingAccount(config, process.env);
+	return (journal, historyOf) => makeEvm({ config, account, ...modules }, journal, historyOf);
 }

@@ -26,6 +26,8 @@ export const LEDGER_ENTRY_BYTES = LIMITS.recordPayloadBytes - 4;
 
 /** Bytes of records that are written without payloads, and of each record's own header (docs/format.md §4). */
 const INLINE_BYTES = BLOCK_BYTES;
+/** In the place of a sequence number that is not known yet. */
+const NO_SEQ = 0xffff_ffff_ffff_ffffn;
 const RECORD_HEADER_BYTES = 4;
 
 /** What a driver writes of its flow; the bytes are the driver's own. */
@@ -38,7 +40,8 @@ export interface LedgerEntryRecord {
 /** Content that was put into this node under a name. */
 export interface UploadRecord {
 	readonly flowId: FlowId;
-	readonly txSeq: TxSeq;
+	/** Absent: the settlement does not show its submission yet. */
+	readonly txSeq?: TxSeq;
 	readonly root: DataRoot;
 	/** Milliseconds since 1970. */
 	readonly timeMs: number;
@@ -95,7 +98,7 @@ export function decodeLedgerEntry(body: Uint8Array): LedgerEntryRecord {
 }
 
 /**
- * flow id u32, txSeq u64, root 32, time u64, name bytes u16, name, type bytes u8, type.
+ * flow id u32, txSeq u64 (2^64 - 1: not known yet), root 32, time u64, name bytes u16, name, type bytes u8, type.
  * Errors: BAD_NAME when name or type are too long to be stored.
  */
 export function encodeUpload(record: UploadRecord): BodyRecord {
@@ -104,7 +107,7 @@ export function encodeUpload(record: UploadRecord): BodyRecord {
 	const typeBytes = Buffer.byteLength(record.contentType);
 	const body = new ByteWriter(64 + nameBytes + typeBytes)
 		.u32(record.flowId)
-		.u64(record.txSeq)
+		.u64(record.txSeq ?? NO_SEQ)
 		.fixed(bytesOfHex(record.root), HASH_BYTES)
 		.u64(record.timeMs)
 		.u16(nameBytes)
@@ -131,9 +134,11 @@ export function checkUploadName({ name, contentType }: UploadName): void {
 
 export function decodeUpload(body: Uint8Array): UploadRecord {
 	const reader = new ByteReader(body, 'an upload record');
+	const flowId = reader.u32('flow id') as FlowId;
+	const txSeq = reader.safeU64OrNone('txSeq') as TxSeq | undefined;
 	const record: UploadRecord = {
-		flowId: reader.u32('flow id') as FlowId,
-		txSeq: reader.safeU64('txSeq') as TxSeq,
+		flowId,
+		...(txSeq === undefined ? {} : { txSeq }),
 		root: rootFromBytes(reader.bytes(HASH_BYTES, 'root')),
 		timeMs: reader.safeU64('time'),
 		name: reader.text(reader.u16('name length'), 'name'),

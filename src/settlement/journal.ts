@@ -97,9 +97,12 @@ export class Journal {
 		);
 	}
 
-	/** Records a further upload of content that is already submitted. Errors as of `append`, and BAD_NAME. */
-	async recordUpload(upload: UploadRecord): Promise<void> {
-		await this.#write([encodeUpload(upload)], []);
+	/**
+	 * Records a further upload of content that is already submitted, or one whose submission is to come, with the settings that belong to it.
+	 * Errors as of `append`, and BAD_NAME.
+	 */
+	async recordUpload(upload: UploadRecord, settings: readonly SettingRecord[] = []): Promise<void> {
+		await this.#write([encodeUpload(upload), ...settings.map(encodeSetting)], settings);
 	}
 
 	/** Records that an operator ended what is held of a root. Errors as of `append`. */

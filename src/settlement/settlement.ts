@@ -128,17 +128,48 @@ export interface SettlementTrouble {
 	readonly isFinal: boolean;
 }
 
+/** A submission that somebody still has to bring to the settlement, or that is on its way there. */
+export interface PendingSubmission {
+	readonly chainId: bigint;
+	/** 20 bytes. */
+	readonly flowAddress: Uint8Array;
+	/** The submitter is whoever pays. */
+	readonly submission: Omit<Submission, 'submitter'>;
+	/** Wei that the flow asks for now; undefined where no endpoint tells. */
+	readonly fee: bigint | undefined;
+	/** Absent: this node does not pay. */
+	readonly payment?: {
+		/** The transaction that was sent last, 32 bytes. */
+		readonly transaction?: Uint8Array;
+		/** What keeps the node from paying just now. */
+		readonly trouble?: string;
+	};
+}
+
+/** A submission that the settlement does not show yet. */
+export interface AwaitedSubmission {
+	/** How it stands. */
+	state(): Promise<PendingSubmission>;
+	/** Resolves once it is durable in the journal and applied to the view; absent where this node does not pay. Errors: SHUTTING_DOWN. */
+	readonly placed?: Promise<PlacedSubmission>;
+}
+
 export interface Settlement {
 	/** Absent when the driver takes no proofs. */
 	readonly mining?: MiningSettlement;
 	identity(): SettlementIdentity;
 	flow(): FlowState;
+	/** In whose name this node submits, 20 bytes; absent where nobody asks. */
+	readonly submitter?: Uint8Array | undefined;
 	/**
 	 * Orders a submission (its data is already durable here) and records the upload's name beside it.
-	 * Resolves when both are durable in the journal and applied to the view.
+	 * Resolves when both are durable in the journal and applied to the view; or, where the order is a chain's, when the name is, and the
+	 * payment that this node has taken on.
 	 * Errors: SUBMISSION_INVALID, BAD_NAME, OVERLOADED, DISK_FULL, READ_ONLY, SHUTTING_DOWN.
 	 */
-	submit(submission: Submission, upload?: UploadName): Promise<PlacedSubmission>;
+	submit(submission: Submission, upload?: UploadName): Promise<PlacedSubmission | AwaitedSubmission>;
+	/** Whether this node pays for a submission of that root, which is not there yet. */
+	awaits?(root: DataRoot): boolean;
 	/** Why it does not go on following what it follows; undefined when it does. */
 	trouble?(): SettlementTrouble | undefined;
 	/** Stops taking submissions and waits for those under way. */

@@ -153,7 +153,7 @@ async function look(store: Store, upload: SentUpload): Promise<ResumableUpload> 
 
 function note(oracle: Oracle, upload: SentUpload, { offsetBytes, stored }: ResumableUpload): void {
 	upload.answered = offsetBytes;
-	if (!stored || upload.isStored) return;
+	if (stored?.txSeq === undefined || upload.isStored) return;
 	upload.isStored = true;
 	const { content, name } = upload;
 	oracle.answered({ content, txSeq: stored.txSeq, name, existed: true });

@@ -7,6 +7,7 @@ import type { ProvedSegment } from '../../src/log-layer/proved-segment.js';
 import type { Store } from '../../src/log-layer/store.js';
 import { fileRoot } from '../../src/native/addon.js';
 import { SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
+import { placedSubmission } from '../support/placed.js';
 import type { Prng } from '../support/prng.js';
 import { provedSegmentsOf } from '../support/segments.js';
 import { makeContent, type Content, type Oracle } from './oracle.js';
@@ -97,7 +98,7 @@ async function submit(
 	// Where the view waits for room nobody knows what becomes of it.
 	const isDone = await untilStalled(store, submitting);
 	if (!isDone || machine.io.crashed) return undefined;
-	const { txSeq } = await submitting;
+	const { txSeq } = placedSubmission(await submitting);
 	oracle.states.answered(operation);
 	const sending = { content, txSeq, name, answered: new Set<number>(), isStored: false, isBusy: false };
 	oracle.segmented.set(content.root, sending);

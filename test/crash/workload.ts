@@ -2,6 +2,7 @@
 import { type ErrorCode, PerigeeError } from '../../src/errors.js';
 import type { Store } from '../../src/log-layer/store.js';
 import { SEGMENT_BYTES } from '../../src/units.js';
+import { storedUpload } from '../support/placed.js';
 import type { Prng } from '../support/prng.js';
 import type { OperationToken } from './content-states.js';
 import { PlaceMap } from './place-map.js';
@@ -103,7 +104,7 @@ export async function upload(
 		const chunkBytes = content.bytes.length > SEGMENT_BYTES ? 65_536 : 1 + prng.below(9000);
 		for (let at = 0; at < content.bytes.length; at += chunkBytes)
 			await session.write(content.bytes.subarray(at, at + chunkBytes));
-		const result = await session.finish();
+		const result = storedUpload(await session.finish());
 		if (machine.io.crashed) return;
 		if (result.root !== content.root || result.sizeBytes !== content.bytes.length)
 			throw new Violation(`${content.root} was answered as ${result.root}`);

@@ -1,12 +1,22 @@
 /** A real store that follows a real chain. */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Hex } from 'viem';
+import { privateKeyToAccount } from 'viem/accounts';
 import { systemClock } from '../../src/io/clock.js';
+import type { UploadResult } from '../../src/log-layer/types.js';
 import * as addon from '../../src/native/addon.js';
 import type { ChainReader } from '../../src/settlement/evm/chain-reader.js';
 import { ChainSync, type SyncTrouble } from '../../src/settlement/evm/chain-sync.js';
-import { EvmSettlement } from '../../src/settlement/evm/evm-settlement.js';
+import { Endpoints } from '../../src/settlement/evm/endpoints.js';
+import { EvmSettlement, type EvmSettlementOptions } from '../../src/settlement/evm/evm-settlement.js';
+import { FlowPrice } from '../../src/settlement/evm/flow-price.js';
+import { Payer } from '../../src/settlement/evm/payer.js';
+import type { PayingChain } from '../../src/settlement/evm/paying-chain.js';
+import { Payments } from '../../src/settlement/evm/payments.js';
+import { ViemPaying } from '../../src/settlement/evm/viem-paying.js';
 import { ViemReader } from '../../src/settlement/evm/viem-reader.js';
+import type { Journal } from '../../src/settlement/journal.js';
 import { bytesOfHex } from '../../src/units.js';
 import type { TestChain } from './chain.js';
 import type { TestStore, TestStoreOptions, TestStores } from './test-store.js';
@@ -17,6 +27,12 @@ export interface ChainStoreOptions extends TestStoreOptions {
 	readonly pageBlocks?: number;
 	/** Of one question. */
 	readonly timeoutMs?: number;
+	/** Of an account that pays for uploads; none: whoever uploads pays. */
+	readonly key?: Hex;
+	/** Puts something between whoever pays and the chain. */
+	readonly wrapPaying?: (chain: PayingChain) => PayingChain;
+	/** Wei that a unit of gas may cost at most. */
+	readonly mostForGas?: bigint;
 	/** Puts something between the node and the chain. */
 	readonly wrapReader?: (reader: ChainReader) => ChainReader;
 }
@@ -27,6 +43,13 @@ export interface ChainStore extends TestStore {
 	readonly troubles: readonly (SyncTrouble | undefined)[];
 	/** Submissions that were taken back, one number for each time. */
 	readonly reverts: readonly number[];
+	/** Transactions that were sent, and those that died, by nonce. */
+	readonly sent: readonly { readonly nonce: number; readonly submissions: number; readonly isAgain: boolean }[];
+	readonly died: readonly number[];
+	/** What kept it from paying; undefined where it went on again. */
+	readonly payTroubles: readonly (string | undefined)[];
+	/** Sends content as a client does. */
+	upload(content: Uint8Array, name?: string): Promise<UploadResult>;
 }
 
 /** Opens a store that follows the chain from block 1 on. */
@@ -38,13 +61,43 @@ export async function openChainStore(
 ): Promise<ChainStore> {
 	const troubles: (SyncTrouble | undefined)[] = [];
 	const reverts: number[] = [];
-	const plain = new ViemReader({
-		endpoints: options.endpoints ?? [chain.url],
-		flowAddress: chain.flowAddress,
-		timeoutMs: options.timeoutMs ?? 5000,
-		nowMs: () => Date.now(),
-	});
+	const nowMs = (): number => Date.now();
+	const urls = options.endpoints ?? [chain.url];
+	const endpoints = new Endpoints({ urls, timeoutMs: options.timeoutMs ?? 5000, nowMs });
+	const plain = new ViemReader({ endpoints, flowAddress: chain.flowAddress, nowMs });
+	const paying = new ViemPaying(endpoints, chain.flowAddress);
+	const price = new FlowPrice(paying, systemClock);
 	const reader = options.wrapReader?.(plain) ?? plain;
+	const sent: { nonce: number; submissions: number; isAgain: boolean }[] = [];
+	const died: number[] = [];
+	const payTroubles: (string | undefined)[] = [];
+	const payingOf = (journal: Journal): EvmSettlementOptions['paying'] => {
+		if (options.key === undefined) return undefined;
+		const account = privateKeyToAccount(options.key);
+		const payments = new Payments(journal);
+		const parts = {
+			payments,
+			chain: options.wrapPaying?.(paying) ?? paying,
+			account: { address: account.address, sign: account.signTransaction },
+			clock: systemClock,
+		};
+		const payer = new Payer(
+			parts,
+			{
+				flowAddress: chain.flowAddress,
+				confirmations: options.confirmations ?? 0,
+				recheckMs: 50,
+				mostForGas: options.mostForGas ?? 0n,
+			},
+			{
+				standing: () => undefined,
+				sending: ({ nonce, submissions, isAgain }) => void sent.push({ nonce, submissions, isAgain }),
+				died: ({ nonce }) => void died.push(nonce),
+				trouble: (trouble) => void payTroubles.push(trouble && `${trouble.code} ${trouble.message}`),
+			},
+		);
+		return { payments, payer };
+	};
 	const settings = { confirmations: options.confirmations ?? 0, pollMs: 10, pageBlocks: options.pageBlocks ?? 999 };
 	const sync = new ChainSync(reader, systemClock, settings, {
 		advanced: () => undefined,
@@ -55,19 +108,29 @@ export async function openChainStore(
 		{
 			clock: systemClock,
 			...options,
-			makeSettlement: (journal, historyOf) =>
-				new EvmSettlement({
+			makeSettlement(journal, historyOf) {
+				const own = payingOf(journal);
+				return new EvmSettlement({
+					...(own && { paying: own }),
 					journal,
 					hashing: addon,
 					historyOf,
 					flowAddress: bytesOfHex(chain.flowAddress),
 					startBlock: 1,
 					follower: sync,
-				}),
+					nowMs,
+					pricePerSector: () => price.perSector(),
+				});
+			},
 		},
 		dataDir,
 	);
-	return Object.assign(store, { sync, troubles, reverts });
+	const upload = async (content: Uint8Array, name = ''): Promise<UploadResult> => {
+		const session = store.files.beginUpload({ name, contentType: '' });
+		for (let at = 0; at < content.length; at += 65_536) await session.write(content.slice(at, at + 65_536));
+		return await session.finish();
+	};
+	return Object.assign(store, { sync, troubles, reverts, sent, died, payTroubles, upload });
 }
 
 /** Waits until something holds. */

@@ -14,7 +14,8 @@ import { laneOf, objectDeleted } from '../../src/log-layer/records.js';
 import { decodeRootRow, rowKeys } from '../../src/log-layer/rows.js';
 import type { ScrubSettings } from '../../src/log-layer/scrub.js';
 import { openStore, type Store, type StoreObserver, type StoreOptions } from '../../src/log-layer/store.js';
-import type { UploadOptions, UploadResult } from '../../src/log-layer/types.js';
+import type { UploadOptions } from '../../src/log-layer/types.js';
+import { storedUpload, type StoredUpload } from './placed.js';
 import * as addon from '../../src/native/addon.js';
 import { HashPool } from '../../src/native/hash-pool.js';
 import { SlabRing } from '../../src/native/slab-ring.js';
@@ -239,12 +240,12 @@ export async function put(
 	content: Uint8Array,
 	options: Partial<UploadOptions> = {},
 	writeBytes = 65_536,
-): Promise<UploadResult> {
+): Promise<StoredUpload> {
 	const upload = store.files.beginUpload({ name: '', contentType: '', ...options });
 	for (let at = 0; at < content.length; at += writeBytes) {
 		await upload.write(Uint8Array.prototype.slice.call(content, at, at + writeBytes));
 	}
-	return upload.finish();
+	return storedUpload(await upload.finish());
 }
 
 /** Writes the delete fact of a file into its lane alone, as a crash leaves it that comes before the journal's word. */
@@ -260,7 +261,7 @@ export async function endInLane(store: TestStore, root: DataRoot, cause: number)
 /** All bytes of [from, to) of a file. */
 export async function readBack(
 	store: Store,
-	result: Pick<UploadResult, 'txSeq'>,
+	result: Pick<StoredUpload, 'txSeq'>,
 	from = 0,
 	to?: number,
 ): Promise<Buffer> {

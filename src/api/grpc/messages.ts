@@ -27,10 +27,22 @@ export interface DownloadRequestMessage extends FileNameMessage {
 /** Numbers beyond 2^53 are written from decimal text. */
 export interface UploadResponseMessage {
 	readonly root: string;
-	readonly txSeq: number;
+	readonly txSeq?: number;
 	readonly size: number;
 	readonly segments: number;
 	readonly existed: boolean;
+	readonly pending?: PendingSubmissionMessage;
+}
+
+export interface PendingSubmissionMessage {
+	readonly state: string;
+	readonly chainId: number | string;
+	readonly flow: string;
+	readonly length: number | string;
+	readonly nodes: readonly { readonly root: string; readonly height: number }[];
+	readonly fee?: string;
+	readonly transaction?: string;
+	readonly trouble?: string;
 }
 
 export interface DownloadHeaderMessage {

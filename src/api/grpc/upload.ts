@@ -4,6 +4,7 @@ import { PerigeeError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
 import type { UploadOptions } from '../../log-layer/types.js';
 import { metered, type UploadAllowance, type UploadSink } from '../auth/byte-quota.js';
+import { settled, submissionOf } from '../rest/awaited.js';
 import { checkName, cleanMediaType } from '../rest/names.js';
 import { rootOf } from '../rest/params.js';
 import { counted } from '../rest/put-upload.js';
@@ -32,8 +33,13 @@ export async function upload(context: GrpcContext, call: UploadCall): Promise<Up
 			if (receivedBytes === 0) throw new PerigeeError('EMPTY_FILE');
 			return await session.finish();
 		});
-		const { root, txSeq, sizeBytes, segments, existed } = result;
-		return { root, txSeq, size: sizeBytes, segments, existed };
+		const [stored = result] = await settled([result], LIMITS.submissionWaitMs, context.clock);
+		const { root, sizeBytes, segments, existed } = stored;
+		const { txSeq, pending } = await submissionOf(stored);
+		const message = { root, size: sizeBytes, segments, existed, ...(txSeq !== undefined && { txSeq }) };
+		if (!pending) return message;
+		const { submission, ...rest } = pending;
+		return { ...message, pending: { ...rest, length: submission.length, nodes: submission.nodes } };
 	} finally {
 		messages.close();
 		allowance?.settle();

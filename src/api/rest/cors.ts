@@ -12,6 +12,7 @@ const EXPOSED = [
 	'Location',
 	'Retry-After',
 	'WWW-Authenticate',
+	'Perigee-Pending',
 	'Perigee-Root',
 	'Perigee-Tx-Seq',
 	'Tus-Checksum-Algorithm',

@@ -5,7 +5,15 @@
 import { Type } from '../../config/json-schema.js';
 import { define, json } from './endpoint-definition.js';
 import { GATEWAY_ENDPOINTS } from './gateway/definitions.js';
-import { contentHeaders, listQuery, tusChecksum, tusParams, tusVersion, uploadHeaders } from './request-schemas.js';
+import {
+	contentHeaders,
+	listQuery,
+	tusChecksum,
+	tusParams,
+	tusVersion,
+	uploadHeaders,
+	waitQuery,
+} from './request-schemas.js';
 import {
 	DIRECTORY_ENTRY,
 	DIRECTORY_RESULT,
@@ -78,6 +86,7 @@ export const ENDPOINTS = {
 		params: Type.Object({
 			name: Type.String({ description: 'File name, percent-encoded UTF-8, at most 1,024 bytes.' }),
 		}),
+		query: Type.Object(waitQuery),
 		headers: uploadHeaders,
 		body: {
 			description: 'The bytes of the file; any media type, which is kept.',
@@ -86,6 +95,7 @@ export const ENDPOINTS = {
 		answers: {
 			200: json('The content was here already; no new submission was made.', UPLOAD_RESULT),
 			201: json('Stored, durable and submitted. Location names the file.', UPLOAD_RESULT),
+			202: json('Stored and durable; a file once the chain shows the submission in `pending`.', UPLOAD_RESULT),
 		},
 	}),
 	postUpload: define({
@@ -99,6 +109,7 @@ export const ENDPOINTS = {
 					description: 'Name, may be empty: the files make a directory, and their file names are paths in it.',
 				}),
 			),
+			...waitQuery,
 		}),
 		headers: uploadHeaders,
 		body: {
@@ -113,6 +124,10 @@ export const ENDPOINTS = {
 			),
 			201: json(
 				'Stored. One file: the object itself; several: `files`; a directory: both, the object being its metadata.',
+				Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS, DIRECTORY_RESULT]),
+			),
+			202: json(
+				'The same; files once the chain shows the submissions in `pending`.',
 				Type.Union([UPLOAD_RESULT, UPLOAD_RESULTS, DIRECTORY_RESULT]),
 			),
 		},

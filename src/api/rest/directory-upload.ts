@@ -2,6 +2,7 @@
 import type { Static } from 'typebox';
 import type { UploadResult } from '../../log-layer/types.js';
 import { type DataRoot, SEGMENT_BYTES } from '../../units.js';
+import { submissionOf } from './awaited.js';
 import { DIRECTORY_TYPE, encodeDirectory } from './directory-metadata.js';
 import { DirectoryBuilder } from './directory-tree.js';
 import type { RestContext, RestRequest } from './endpoint.js';
@@ -22,7 +23,7 @@ export function directoryOf({ query }: RestRequest): DirectoryUpload | undefined
 export class DirectoryUpload {
 	readonly #name: string;
 	readonly #tree = new DirectoryBuilder();
-	readonly #files: DirectoryBody['files'] = [];
+	readonly #files: { readonly path: string; readonly result: UploadResult | undefined }[] = [];
 
 	constructor(name: string) {
 		this.#name = name;
@@ -35,9 +36,9 @@ export class DirectoryUpload {
 
 	/** `result` is absent for an empty file, which has no root and stands in the metadata only. */
 	add(path: string, result?: UploadResult): void {
-		const { sizeBytes: size = 0, root, txSeq } = result ?? {};
+		const { sizeBytes: size = 0, root } = result ?? {};
 		this.#tree.addFile(path, { size, roots: root === undefined ? [] : [root] });
-		this.#files.push({ path, size, ...(root !== undefined && { root }), ...(txSeq !== undefined && { txSeq }) });
+		this.#files.push({ path, result });
 	}
 
 	/** Stores the metadata. Errors: DIRECTORY_TOO_LARGE, ROOT_MISMATCH, and those of an upload. */
@@ -56,8 +57,15 @@ export class DirectoryUpload {
 		});
 	}
 
-	/** The answer. `metadata`: the file that `store` has stored. */
-	bodyOf(metadata: UploadResult): DirectoryBody {
-		return { ...uploadBodyOf(metadata), files: this.#files };
+	/** The answer. `metadata`: the file that `store` has stored; `stored`: those with bytes, in their order, as they stand now. */
+	async bodyOf(metadata: UploadResult, stored: readonly UploadResult[]): Promise<DirectoryBody> {
+		const files: DirectoryBody['files'] = [];
+		const left = stored.values();
+		for (const { path, result } of this.#files) {
+			const now: UploadResult | undefined = result && left.next().value;
+			if (now) files.push({ path, size: now.sizeBytes, root: now.root, ...(await submissionOf(now)) });
+			else files.push({ path, size: 0 });
+		}
+		return { ...(await uploadBodyOf(metadata)), files };
 	}
 }

@@ -6,6 +6,7 @@ import { asPerigeeError, PerigeeError } from '../../errors.js';
 import type { UploadResult, UploadSession } from '../../log-layer/types.js';
 import { LIMITS } from '../../limits.js';
 import { metered } from '../auth/byte-quota.js';
+import { settled, statusOfUploads, waitOf } from './awaited.js';
 import { ENDPOINTS } from './definitions.js';
 import { parseContentDigest } from './digest.js';
 import { type DirectoryUpload, directoryOf } from './directory-upload.js';
@@ -27,16 +28,19 @@ async function handlePost(context: RestContext, request: RestRequest, response: 
 	const { raw } = request;
 	if (!request.isMultipart()) throw new PerigeeError('NOT_MULTIPART');
 	refuseEncoding(raw.headers);
+	const waitMs = waitOf(request.query['wait']);
 	const directory = directoryOf(request);
 	const form = new Form(context, request, directory);
 	sendContinue(raw, response);
 	const { stored, metadata } = await form.store();
-	const status = [...stored, ...(metadata ? [metadata] : [])].every((result) => result.existed) ? 200 : 201;
+	const all = await settled(metadata ? [metadata, ...stored] : stored, waitMs, context.clock);
+	const status = statusOfUploads(all);
 	if (directory && metadata) {
-		sendJson(response, status, directory.bodyOf(metadata), ['Location', `/v1/files/${metadata.root}/path/`]);
+		const [own = metadata, ...files] = all;
+		sendJson(response, status, await directory.bodyOf(own, files), ['Location', `/v1/files/${own.root}/path/`]);
 		return;
 	}
-	const bodies = stored.map(uploadBodyOf);
+	const bodies = await Promise.all(all.map(uploadBodyOf));
 	const [only, second] = bodies;
 	if (only === undefined) throw noFile();
 	if (second !== undefined) sendJson(response, status, { files: bodies });
@@ -105,7 +109,7 @@ class Form {
 			raw.unpipe();
 			const known = asFormError(error);
 			if (this.#stored.length === 0) throw known;
-			throw withExtras(known, { files: this.#stored.map(uploadBodyOf) });
+			throw withExtras(known, { files: await Promise.all(this.#stored.map(uploadBodyOf)) });
 		} finally {
 			raw.off('data', this.#seen);
 			this.#context.uploads.remove(this.#watched);

@@ -4,6 +4,7 @@ import type { Static } from 'typebox';
 import { PerigeeError } from '../../errors.js';
 import type { UploadOptions, UploadResult, UploadSession } from '../../log-layer/types.js';
 import { type DataRoot, parseDataRoot } from '../../units.js';
+import { settled, statusOfUploads, submissionOf, waitOf } from './awaited.js';
 import { metered } from '../auth/byte-quota.js';
 import { ENDPOINTS } from './definitions.js';
 import type { UPLOAD_RESULT } from './schemas.js';
@@ -20,6 +21,7 @@ export const putUpload: Endpoint = { definition: ENDPOINTS.putUpload, countsBody
 
 async function handlePut(context: RestContext, request: RestRequest, response: ServerResponse): Promise<void> {
 	const { raw } = request;
+	const waitMs = waitOf(request.query['wait']);
 	const options = optionsOf(raw.headers, nameOfUrl(raw.url ?? ''), context.maxFileBytes);
 	const session = context.store.beginUpload(options);
 	const result = await counted(context, session, async () => {
@@ -32,7 +34,9 @@ async function handlePut(context: RestContext, request: RestRequest, response: S
 		if (receivedBytes === 0) throw new PerigeeError('EMPTY_FILE');
 		return await session.finish();
 	});
-	sendJson(response, result.existed ? 200 : 201, uploadBodyOf(result), ['Location', `/v1/files/${result.root}`]);
+	const [stored = result] = await settled([result], waitMs, context.clock);
+	const body = await uploadBodyOf(stored);
+	sendJson(response, statusOfUploads([stored]), body, ['Location', `/v1/files/${result.root}`]);
 }
 
 /** Runs one upload: aborts the session when it fails, and counts it. */
@@ -95,10 +99,10 @@ export function expectedRootOf(headers: IncomingHttpHeaders): DataRoot | undefin
 	return root;
 }
 
-export function uploadBodyOf(result: UploadResult): UploadBody {
+export async function uploadBodyOf(result: UploadResult): Promise<UploadBody> {
 	return {
 		root: result.root,
-		txSeq: result.txSeq,
+		...(await submissionOf(result)),
 		size: result.sizeBytes,
 		name: result.name,
 		segments: result.segments,

@@ -12,6 +12,16 @@ export const uploadHeaders = Type.Object({
 	),
 });
 
+/** Where uploads follow a chain. */
+export const waitQuery = {
+	wait: Type.Optional(
+		Type.String({
+			description:
+				'Seconds, 0 to 600, that the answer waits for the submission where the node pays for it on a chain; 30 when absent.',
+		}),
+	),
+};
+
 export const tusVersion = { 'tus-resumable': Type.String({ description: '1.0.0' }) };
 export const tusChecksum = {
 	'upload-checksum': Type.Optional(

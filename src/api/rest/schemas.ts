@@ -9,10 +9,48 @@ const hex = (description: string) => Type.String({ pattern: '^0x([0-9a-f]{2})*$'
 const whole = (description: string) =>
 	Type.Union([Type.Integer({ minimum: 0 }), Type.String({ pattern: '^[0-9]+$' })], { description });
 
+/** A submission that a chain does not show yet. */
+export const PENDING_SUBMISSION = Type.Object(
+	{
+		state: Type.Union([Type.Literal('unpaid'), Type.Literal('wanted'), Type.Literal('sent')], {
+			description:
+				'unpaid: this node does not pay, submit it yourself. wanted: the node will pay for it. sent: it has sent the transaction.',
+		}),
+		chainId: whole('Id of the chain.'),
+		flow: hex('Address of the flow contract, 20 bytes.'),
+		submission: Type.Object(
+			{
+				length: whole('Bytes.'),
+				tags: hex('Empty.'),
+				nodes: Type.Array(
+					Type.Object(
+						{ root: hash('Merkle root.'), height: Type.Integer({ description: '2^height sectors.' }) },
+						closed,
+					),
+				),
+			},
+			{ ...closed, description: 'What submit of the flow contract takes; the submitter is whoever pays.' },
+		),
+		fee: Type.Optional(Type.String({ description: 'Wei to send with it, decimal; absent where no endpoint tells.' })),
+		transaction: Type.Optional(hash('The transaction that was sent last.')),
+		trouble: Type.Optional(Type.String({ description: 'What keeps the node from paying just now.' })),
+	},
+	closed,
+);
+
+const SUBMISSION_OF_UPLOAD = {
+	txSeq: Type.Optional(
+		Type.Integer({
+			description: 'Sequence number of the submission that holds the content; absent while it is awaited (202).',
+		}),
+	),
+	pending: Type.Optional(PENDING_SUBMISSION),
+};
+
 export const UPLOAD_RESULT = Type.Object(
 	{
 		root: hash('Data root.'),
-		txSeq: Type.Integer({ description: 'Sequence number of the submission that holds the content.' }),
+		...SUBMISSION_OF_UPLOAD,
 		size: Type.Integer({ description: 'Bytes.' }),
 		name: Type.String({ description: 'Name of this upload; empty when there was none.' }),
 		segments: Type.Integer({ description: 'Segments of 256 KiB that hold bytes of the file.' }),
@@ -30,7 +68,7 @@ export const DIRECTORY_RESULT = Type.Object(
 					path: Type.String({ description: 'Path in the directory.' }),
 					size: Type.Integer({ description: 'Bytes.' }),
 					root: Type.Optional(hash('Data root; an empty file has none.')),
-					txSeq: Type.Optional(Type.Integer()),
+					...SUBMISSION_OF_UPLOAD,
 				},
 				closed,
 			),

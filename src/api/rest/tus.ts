@@ -2,8 +2,10 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
+import { LIMITS } from '../../limits.js';
 import type { ResumableUpload, ResumeOptions, ResumeSession } from '../../log-layer/types.js';
 import { metered } from '../auth/byte-quota.js';
+import { settled, submissionOf } from './awaited.js';
 import { type EndpointDefinition, ENDPOINTS } from './definitions.js';
 import type { Endpoint, Handler, RestContext, RestRequest } from './endpoint.js';
 import { sendContinue, withExtras } from './problem.js';
@@ -49,13 +51,13 @@ export const tusCreate: Endpoint = tusEndpoint(ENDPOINTS.tusCreate, async (conte
 	const { resumables } = context.store;
 	let upload = await resumables.create(options);
 	if (isWithBytes) upload = await receive(context, request, response, upload.id, { offsetBytes: 0 });
-	answer(response, 201, ['Location', `/v1/tus/${upload.id}`, ...standing(upload)]);
+	answer(response, 201, ['Location', `/v1/tus/${upload.id}`, ...(await standing(context, upload))]);
 });
 
 export const tusHead: Endpoint = tusEndpoint(ENDPOINTS.tusHead, async (context, request, response) => {
 	const upload = await context.store.resumables.find(idOf(request));
 	const { sizeBytes, metadata } = upload;
-	const head = [...standing(upload)];
+	const head = await standing(context, upload);
 	if (sizeBytes === undefined) head.push('Upload-Defer-Length', '1');
 	else head.push('Upload-Length', String(sizeBytes));
 	if (metadata !== '') head.push('Upload-Metadata', metadata);
@@ -87,7 +89,7 @@ async function patch(context: RestContext, request: RestRequest, response: Serve
 		...(expectedRoot === undefined ? {} : { expectedRoot }),
 		...(sizeBytes === undefined ? {} : { sizeBytes }),
 	});
-	answer(response, 204, standing(upload));
+	answer(response, 204, await standing(context, upload));
 }
 
 async function remove(context: RestContext, request: RestRequest, response: ServerResponse): Promise<void> {
@@ -112,8 +114,10 @@ async function receive(
 		sendContinue(raw, response);
 		await fill(context, raw, session, checksum);
 		const upload = await session.pause();
-		if (upload.stored) metrics.uploads.inc({ outcome: 'stored' });
-		return upload;
+		if (!upload.stored) return upload;
+		metrics.uploads.inc({ outcome: 'stored' });
+		const [stored = upload.stored] = await settled([upload.stored], LIMITS.submissionWaitMs, context.clock);
+		return { ...upload, stored };
 	} catch (error) {
 		metrics.uploads.inc({ outcome: 'failed' });
 		throw error;
@@ -169,9 +173,16 @@ function tusEndpoint(definition: EndpointDefinition, handle: Handler<RestContext
 }
 
 /** How far an upload has come, as headers. */
-function standing({ offsetBytes, expiresMs, stored }: ResumableUpload): string[] {
+async function standing(
+	{ store }: RestContext,
+	{ offsetBytes, expiresMs, stored }: ResumableUpload,
+): Promise<string[]> {
 	const head = ['Upload-Offset', String(offsetBytes), 'Upload-Expires', new Date(expiresMs).toUTCString()];
-	if (stored) head.push('Perigee-Root', stored.root, 'Perigee-Tx-Seq', String(stored.txSeq));
+	if (!stored) return head;
+	const { txSeq = (await store.fileByRoot(stored.root))?.txSeq } = stored;
+	head.push('Perigee-Root', stored.root);
+	if (txSeq !== undefined) head.push('Perigee-Tx-Seq', String(txSeq));
+	else head.push('Perigee-Pending', JSON.stringify((await submissionOf(stored)).pending ?? {}));
 	return head;
 }
 

@@ -43,3 +43,8 @@ export class ChainError extends Error {
 export class RangeTooLargeError extends ChainError {
 	override name = 'RangeTooLargeError';
 }
+
+/** The contract, or a rule of the chain, refuses what was asked for. */
+export class RefusedError extends ChainError {
+	override name = 'RefusedError';
+}

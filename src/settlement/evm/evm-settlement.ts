@@ -8,22 +8,29 @@
 import { PerigeeError } from '../../errors.js';
 import { ByteWriter } from '../../bytes.js';
 import { hexOf, rootFromBytes, type DataRoot, type FlowId } from '../../units.js';
-import { foldRoots } from '../flow/submission-rules.js';
+import { checkSubmission, foldRoots } from '../flow/submission-rules.js';
 import type { FlowHashing } from '../flow/hashing.js';
 import type { FlowHistory } from '../flow/flow-history.js';
 import type { Journal, JournalDriver } from '../journal.js';
 import type { SettingRecord } from '../journal-records.js';
 import type {
+	AwaitedSubmission,
 	FlowState,
-	PlacedSubmission,
+	PendingSubmission,
 	Settlement,
 	SettlementEvent,
 	SettlementIdentity,
 	SettlementTrouble,
+	Submission,
+	UploadName,
 } from '../settlement.js';
 import type { ChainBlock, ChainSubmission } from './chain-submission.js';
 import type { EvmGenesis } from './evm-entry.js';
 import { EvmFlow, type EvmTransition } from './evm-flow.js';
+import type { Payer } from './payer.js';
+import type { Payment } from './payment-records.js';
+import type { Payments, ShownSubmission } from './payments.js';
+import { chargedSectors } from './submit-call.js';
 import { decodeEvmState, encodeEvmState, initialEvmState, type EvmState } from './evm-state.js';
 
 /** The flow id of a chain; that of the embedded settlement is 0. */
@@ -54,6 +61,12 @@ export interface EvmSettlementOptions {
 	readonly flowAddress: Uint8Array;
 	readonly startBlock: number;
 	readonly follower: ChainFollower;
+	/** Milliseconds since 1970. */
+	readonly nowMs: () => number;
+	/** Wei that the flow asks for a sector; undefined where no endpoint tells. */
+	readonly pricePerSector: () => Promise<bigint | undefined>;
+	/** Absent: this node does not pay. */
+	readonly paying?: { readonly payments: Payments; readonly payer: Payer };
 }
 
 export class EvmSettlement implements Settlement, JournalDriver {
@@ -98,7 +111,12 @@ export class EvmSettlement implements Settlement, JournalDriver {
 				'CONFIG_INVALID',
 				`this data directory follows the flow ${hexOf(genesis.flowAddress)}, the configuration names ${hexOf(flowAddress)}`,
 			);
+		this.#options.paying?.payer.start(genesis.chainId);
 		follower.start(this);
+	}
+
+	get submitter(): Uint8Array | undefined {
+		return this.#options.paying?.payer.address;
 	}
 
 	/** As far as it is durable and in the view; blocks without submissions count before they are written down. */
@@ -134,13 +152,41 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		};
 	}
 
+	awaits(root: DataRoot): boolean {
+		return this.#options.paying?.payments.includes(root) === true;
+	}
+
 	trouble(): SettlementTrouble | undefined {
 		return this.#options.follower.trouble;
 	}
 
-	submit(): Promise<PlacedSubmission> {
-		const reason = 'this node follows a chain and has no key to pay for a submission there';
-		return Promise.reject(new PerigeeError('NOT_SUBMITTABLE', reason));
+	async submit(submission: Submission, upload: UploadName = NAMELESS): Promise<AwaitedSubmission> {
+		const { hashing, journal, nowMs, paying } = this.#options;
+		checkSubmission(submission);
+		const { lengthBytes, tags, nodes } = submission;
+		const root = rootFromBytes(foldRoots(nodes, hashing));
+		const { name, contentType } = upload;
+		const record = { flowId: EVM_FLOW, root, timeMs: nowMs(), name, contentType };
+		const payment = { root, lengthBytes, nodes };
+		const state = (): Promise<PendingSubmission> => this.#pending({ lengthBytes, tags, nodes }, payment);
+		if (paying) return { state, ...(await paying.payments.want(payment, record)) };
+		await journal.recordUpload(record);
+		return { state };
+	}
+
+	async #pending(submission: PendingSubmission['submission'], payment: Payment): Promise<PendingSubmission> {
+		const { chainId, flowAddress } = this.state.genesis;
+		const { pricePerSector, paying } = this.#options;
+		const price = await pricePerSector();
+		const fee = price === undefined ? undefined : price * chargedSectors(submission);
+		const pending = { chainId, flowAddress, submission, fee };
+		if (!paying) return pending;
+		const transaction = paying.payments.transactionFor(payment)?.hashes.at(-1);
+		const trouble = paying.payer.trouble?.message;
+		return {
+			...pending,
+			payment: { ...(transaction && { transaction }), ...(trouble !== undefined && { trouble }) },
+		};
 	}
 
 	/**
@@ -156,7 +202,9 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		let rest = submissions;
 		do {
 			const { taken, ...transition } = this.#flow.blocks(this.state, rest, upTo);
-			await this.#commit(transition, []);
+			const write = (settings: readonly SettingRecord[]) => this.#commit(transition, settings);
+			const payments = this.#options.paying?.payments;
+			await (payments ? payments.shown(shownBy(transition, rest), write) : write([]));
 			rest = rest.slice(taken);
 		} while (rest.length > 0);
 	}
@@ -167,11 +215,15 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		if (submissions > 0 && !last) throw new Error(`submission ${submissions - 1} is not known`);
 		const flowLength = last?.lengthAfter ?? 1n;
 		const frontier = await this.history.frontier(submissions, flowLength);
-		await this.#commit(this.#flow.revert(this.state, { submissions, flowLength, frontier }, upTo), []);
+		const transition = this.#flow.revert(this.state, { submissions, flowLength, frontier }, upTo);
+		const write = (settings: readonly SettingRecord[]) => this.#commit(transition, settings);
+		const payments = this.#options.paying?.payments;
+		await (payments ? payments.reverted(upTo.number, write) : write([]));
 	}
 
 	async close(): Promise<void> {
-		await this.#options.follower.close();
+		const { follower, paying } = this.#options;
+		await Promise.all([follower.close(), paying?.payer.close()]);
 	}
 
 	take(entry: Uint8Array): readonly SettlementEvent[] {
@@ -204,6 +256,17 @@ export class EvmSettlement implements Settlement, JournalDriver {
 			this.#inFlight = undefined;
 		}
 	}
+}
+
+const NAMELESS: UploadName = { name: '', contentType: '' };
+
+/** What an entry shows, with the transactions that it came in. `submissions`: what it was made of, and maybe more. */
+function shownBy({ events }: EvmTransition, submissions: readonly ChainSubmission[]): readonly ShownSubmission[] {
+	const placed = events.flatMap((event) => (event.kind === 'submission' ? [event.submission] : []));
+	return placed.map((submission, index) => {
+		const { txHash } = submissions[index] as ChainSubmission;
+		return { placed: submission, txHash };
+	});
 }
 
 function flowSetting({ chainId, flowAddress }: EvmGenesis): SettingRecord {

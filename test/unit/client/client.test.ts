@@ -57,7 +57,7 @@ describe('uploads', () => {
 			assert.deepEqual([info.name, info.type], [`ü ${kind}`, 'text/plain']);
 		}
 		const typed = await client.upload(new Blob(['x'], { type: 'text/css' }));
-		assert.equal((await client.submission(typed.txSeq)).type, 'text/css');
+		assert.equal((await client.submission(typed.txSeq ?? -1)).type, 'text/css');
 	});
 
 	test('are refused when the content has another root than expected', async (t) => {

@@ -28,14 +28,14 @@ const BYTES = 4096;
 const ORDERS = 8;
 const LSN = 1n as Lsn;
 
-const UPLOAD: UploadRecord = {
+const UPLOAD = {
 	flowId: 0 as FlowId,
 	txSeq: 0 as TxSeq,
 	root: ROOT,
 	timeMs: 1,
 	name: 'first',
 	contentType: '',
-};
+} satisfies UploadRecord;
 const SUBMISSION: SubmissionRow = {
 	flowId: UPLOAD.flowId,
 	txSeq: UPLOAD.txSeq,

@@ -7,6 +7,7 @@ import type { Clock } from '../../../src/io/clock.js';
 import { LIMITS } from '../../../src/limits.js';
 import { crc32c, fileRoot } from '../../../src/native/addon.js';
 import { rootFromBytes, SEGMENT_BYTES } from '../../../src/units.js';
+import { storedUpload } from '../../support/placed.js';
 import { Prng } from '../../support/prng.js';
 import { SimulatedClock } from '../../support/simulated-clock.js';
 import { dumpView, put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
@@ -60,7 +61,7 @@ describe('an upload that is broken off', () => {
 			await store.settle();
 		}
 		await upload.write(LARGE.subarray(2 * SEGMENT_BYTES + 5));
-		assert.ok((await readBack(store, await upload.finish())).equals(LARGE));
+		assert.ok((await readBack(store, storedUpload(await upload.finish()))).equals(LARGE));
 		assert.ok(!store.told.includes('expired'));
 		await store.close();
 	});

@@ -4,6 +4,7 @@ import type { SectorProof } from '../../../src/log-layer/types.js';
 import { fileRoot, keccak256, verifyFlowProof } from '../../../src/native/addon.js';
 import { hexOf, type SectorIndex, type TxSeq } from '../../../src/units.js';
 import { NaiveFlow } from '../../support/naive-flow.js';
+import { placedSubmission } from '../../support/placed.js';
 import { Prng } from '../../support/prng.js';
 import { put, type TestStore, useTestStores } from '../../support/test-store.js';
 
@@ -110,7 +111,7 @@ describe('a flow with submissions whose data is not here', () => {
 		const store = await stores.open();
 		const submission = { lengthBytes: 3000n, tags: new Uint8Array(0), submitter: new Uint8Array(20).fill(1) };
 		const { nodes } = fileRoot(foreign);
-		const { startSector } = await store.settlement.submit({ ...submission, nodes });
+		const { startSector } = placedSubmission(await store.settlement.submit({ ...submission, nodes }));
 		const ownFile = await store.files.fileBySeq((await put(store, own)).txSeq);
 		assert.ok(ownFile);
 		const files = [

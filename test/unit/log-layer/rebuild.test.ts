@@ -5,6 +5,7 @@ import { before, describe, it } from 'node:test';
 import { fileRoot } from '../../../src/native/addon.js';
 import type { TxSeq } from '../../../src/units.js';
 import { flipBit } from '../../support/damage.js';
+import { placedSubmission } from '../../support/placed.js';
 import { Prng } from '../../support/prng.js';
 import { dumpView, put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
 
@@ -37,13 +38,13 @@ async function fill(store: TestStore): Promise<Contents> {
 	const foreign = prng.bytes(3000);
 	const { nodes } = fileRoot(foreign);
 	const tags = Uint8Array.of(1, 2, 3);
-	const placed = await store.settlement.submit({
+	const submitted = await store.settlement.submit({
 		lengthBytes: 3000n,
 		tags,
 		nodes,
 		submitter: new Uint8Array(20).fill(7),
 	});
-	contents[placed.txSeq] = undefined;
+	contents[placedSubmission(submitted).txSeq] = undefined;
 	await Promise.all(Array.from({ length: 10 }, (_, i) => add(prng.bytes(1 + i * 70_000))));
 	return contents;
 }

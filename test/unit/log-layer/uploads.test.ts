@@ -6,6 +6,7 @@ import { LIMITS } from '../../../src/limits.js';
 import { decodeRootRow, rowKeys } from '../../../src/log-layer/rows.js';
 import { fileRoot } from '../../../src/native/addon.js';
 import { type DataRoot, rootFromBytes, type TxSeq } from '../../../src/units.js';
+import { storedUpload } from '../../support/placed.js';
 import { Prng } from '../../support/prng.js';
 import { SimulatedClock } from '../../support/simulated-clock.js';
 import { put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
@@ -266,7 +267,7 @@ describe('an upload that is overtaken by the same content', () => {
 					foundBy: 'read',
 				});
 			await slow.write(LARGE.slice(600_000));
-			const result = await slow.finish();
+			const result = storedUpload(await slow.finish());
 			const file = await store.files.fileByRoot(root);
 			assert.deepEqual([file?.finalized, file?.deleted, file?.name], [true, false, 'slow']);
 			assert.ok((await readBack(store, result)).equals(LARGE));

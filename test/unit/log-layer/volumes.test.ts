@@ -8,8 +8,8 @@ import { PerigeeError } from '../../../src/errors.js';
 import { openSealedJson } from '../../../src/log-layer/sealed-json.js';
 import type { StorageIo } from '../../../src/io/storage-io.js';
 import { logChecksums } from '../../../src/log-layer/log-checksums.js';
-import type { UploadResult } from '../../../src/log-layer/types.js';
 import { flipBit } from '../../support/damage.js';
+import { type StoredUpload } from '../../support/placed.js';
 import { Prng } from '../../support/prng.js';
 import { put, readBack, type TestStore, useTestStores } from '../../support/test-store.js';
 
@@ -40,7 +40,7 @@ function open({ first, second, third }: Disks, dataDirs = [second, third]): Prom
 
 interface Stored {
 	readonly content: Uint8Array;
-	readonly result: UploadResult;
+	readonly result: StoredUpload;
 }
 
 async function fill(store: TestStore, seed: number): Promise<Stored[]> {

@@ -4,6 +4,7 @@ import { flowRootOf } from '../../../src/log-layer/flow-proofs.js';
 import { flowRoot, keccak256 } from '../../../src/native/addon.js';
 import { bytesOfHex, hexOf, type TxSeq } from '../../../src/units.js';
 import { FlowBuilder } from '../../support/flow-builder.js';
+import { placedSubmission } from '../../support/placed.js';
 import { useTestStores } from '../../support/test-store.js';
 import { type FlowStep, readFlowVectors } from '../../support/vectors.js';
 
@@ -52,7 +53,7 @@ for (const { name, steps } of readFlowVectors().sequences) {
 				const nodes = nodesOf(name, step);
 				const lengthBytes = nodes.reduce((sum, node) => sum + (256n << BigInt(node.height)), 0n);
 				const submission = { lengthBytes, tags: new Uint8Array(0), nodes, submitter: new Uint8Array(20).fill(1) };
-				const placed = await store.settlement.submit(submission);
+				const placed = placedSubmission(await store.settlement.submit(submission));
 				assert.equal(String(placed.startSector), step.startEntryIndex);
 				assert.equal(hexOf(store.files.flow().root), step.flowRoot);
 				await store.close();

@@ -229,19 +229,23 @@ describe('content of a node that follows a chain', () => {
 		const store = await openChainStore(stores, chain);
 		await caughtUp(store, chain);
 		for (const content of [prng.bytes(1000), prng.bytes(900_000)]) {
-			await assert.rejects(put(store, content), { code: 'NOT_SUBMITTABLE' });
+			const { txSeq, awaited } = await store.upload(content, 'kept');
+			assert.deepEqual([txSeq, awaited?.placed], [undefined, undefined]);
 			const root = hexOf(fileRoot(content).root) as DataRoot;
 			assert.equal(await store.files.fileByRoot(root), undefined);
 			await chain.submit([content]);
 			await until('the file', async () => (await store.files.fileByRoot(root))?.finalized === true);
-			const first = (await store.files.fileByRoot(root))?.txSeq as TxSeq;
+			const file = await store.files.fileByRoot(root);
+			assert.equal(file?.name, 'kept');
+			const first = file.txSeq;
 			assert.ok(Buffer.from(await readBack(store, { txSeq: first })).equals(content));
 			// Its block is taken back; another submission stands in its place, and then it comes again.
 			await chain.rollBack(1);
 			await chain.submit([prng.bytes(100)]);
 			await chain.submit([content]);
 			await until('the file again', async () => (await store.files.fileByRoot(root))?.txSeq === first + 1);
-			assert.equal((await store.files.fileByRoot(root))?.finalized, true);
+			const again = await store.files.fileByRoot(root);
+			assert.deepEqual([again?.finalized, again?.name], [true, 'kept']);
 			assert.ok(Buffer.from(await readBack(store, { txSeq: (first + 1) as TxSeq })).equals(content));
 		}
 		await store.close();

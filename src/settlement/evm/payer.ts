@@ -1,0 +1,310 @@
+/**
+ * Pays for submissions: gathers what is wanted into transactions, sends them, and looks after them until the chain shows them. One that no block takes
+ * is sent again, dearer where gas has become dearer; one that can never be taken any more is paid for anew.
+ *
+ * It never stops without saying why: `trouble` tells what it waits for, and goes on by itself when that is over.
+ */
+import { hexToBytes, keccak256, type Hex, type TransactionSerializable } from 'viem';
+import { deferred, type Deferred } from '../../deferred.js';
+import type { Clock } from '../../io/clock.js';
+import { LIMITS } from '../../limits.js';
+import { hexOf } from '../../units.js';
+import type { SettlementTrouble } from '../settlement.js';
+import { ChainError, RefusedError } from './chain-reader.js';
+import type { Payment, PaymentTransaction } from './payment-records.js';
+import type { GasPrices, PayingChain } from './paying-chain.js';
+import type { Payments } from './payments.js';
+import { chargedSectors, type FlowGeneration, submitCall } from './submit-call.js';
+
+/** Who pays. */
+export interface PayingAccount {
+	/** 0x and 40 digits. */
+	readonly address: Hex;
+	/** The signed bytes. */
+	sign(transaction: TransactionSerializable): Promise<Hex>;
+}
+
+export interface PayerSettings {
+	/** 0x and 40 digits. */
+	readonly flowAddress: Hex;
+	/** Blocks behind the newest one that do not count yet. */
+	readonly confirmations: number;
+	/** A transaction that no block has taken is looked after so often. */
+	readonly recheckMs: number;
+	/** Wei that a unit of gas may cost at most; 0: anything. */
+	readonly mostForGas: bigint;
+}
+
+export interface PayerObserver {
+	/** Submissions that are in no transaction yet, and transactions that the chain does not show yet. */
+	standing(wanted: number, sent: number): void;
+	/** A transaction is durable, and is sent now. `isAgain`: in the place of one with the same nonce. `fee` in wei. */
+	sending(transaction: { hash: string; nonce: number; submissions: number; fee: bigint; isAgain: boolean }): void;
+	/** A transaction can no longer become part of the chain; what it was for is paid for anew. */
+	died(transaction: { hash: string; nonce: number }, reason: string): void;
+	/** A new reason not to go on; undefined: it goes on again. */
+	trouble(trouble: SettlementTrouble | undefined): void;
+}
+
+/** Gas beyond the estimate: what a submission costs depends on those before it. */
+const GAS_PERCENT = 130n;
+/** Endpoints take a transaction in the place of another only when it pays so much more. */
+const REPLACEMENT_PERCENT = 125n;
+const MOST_REPLACEMENTS = 32;
+const LONGEST_PAUSE_MS = 60_000;
+
+export class Payer {
+	readonly #payments: Payments;
+	readonly #chain: PayingChain;
+	readonly #account: PayingAccount;
+	readonly #clock: Clock;
+	readonly #settings: PayerSettings;
+	readonly #observer: PayerObserver;
+	/** When each transaction under way was looked after, by nonce. */
+	readonly #lookedAfterMs = new Map<number, number>();
+	#chainId = 0n;
+	#generation: FlowGeneration | undefined;
+	#trouble: SettlementTrouble | undefined;
+	#isClosing = false;
+	#wake: Deferred<void> | undefined;
+	#isWoken = false;
+	/** Whoever wants something ends a pause. */
+	#isEager = true;
+	#running: Promise<void> = Promise.resolve();
+
+	constructor(
+		parts: {
+			readonly payments: Payments;
+			readonly chain: PayingChain;
+			readonly account: PayingAccount;
+			readonly clock: Clock;
+		},
+		settings: PayerSettings,
+		observer: PayerObserver,
+	) {
+		this.#payments = parts.payments;
+		this.#chain = parts.chain;
+		this.#account = parts.account;
+		this.#clock = parts.clock;
+		this.#settings = settings;
+		this.#observer = observer;
+	}
+
+	/** 20 bytes. */
+	get address(): Uint8Array {
+		return hexToBytes(this.#account.address);
+	}
+
+	/** What keeps it from paying. */
+	get trouble(): SettlementTrouble | undefined {
+		return this.#trouble;
+	}
+
+	/** Goes on with what is durable. Call it after the replay. */
+	start(chainId: bigint): void {
+		this.#chainId = chainId;
+		this.#payments.begin(() => this.#woken());
+		this.#running = this.#run();
+	}
+
+	/** Asks nothing more and waits for what is under way. */
+	async close(): Promise<void> {
+		this.#isClosing = true;
+		this.#woken();
+		await this.#running;
+		this.#payments.close();
+	}
+
+	async #run(): Promise<void> {
+		for (let failures = 0; !this.#isClosing; ) {
+			let pauseMs = this.#settings.recheckMs;
+			try {
+				await this.#lookAfter();
+				const isMore = await this.#payNext();
+				this.#tell(undefined);
+				failures = 0;
+				if (isMore) continue;
+			} catch (error) {
+				if (this.#isClosing) return;
+				this.#tell(troubleOf(error));
+				pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2 ** Math.min(failures++, 6));
+			}
+			const { wanted, underway } = this.#payments;
+			this.#observer.standing(wanted.length, underway.length);
+			const isIdle = wanted.length === 0 && underway.length === 0;
+			// What was refused is not asked for again at once because somebody wants more.
+			this.#isEager = isIdle || failures === 0;
+			await this.#pause(isIdle ? undefined : pauseMs);
+		}
+	}
+
+	/** Pays for as much as goes into one transaction. True: there is more to do at once. */
+	async #payNext(): Promise<boolean> {
+		const payments = this.#payments.wanted.slice(0, LIMITS.paymentBatch);
+		if (payments.length === 0 || this.#payments.underway.length >= LIMITS.paymentTransactions) return false;
+		const prices = this.#bounded(await this.#chain.gasPrices());
+		const waiting = await this.#chain.transactionCount(this.#account.address, 'pending');
+		const nonce = Math.max(waiting, (this.#payments.lastNonce ?? -1) + 1);
+		const signed = await this.#sign(payments, nonce, prices, []);
+		// Somebody else may have submitted the same meanwhile.
+		if (!payments.every((payment) => this.#payments.isWanted(payment))) return true;
+		await this.#send(signed.transaction, signed.fee, false);
+		return this.#payments.wanted.length > 0;
+	}
+
+	/** Looks after transactions that no block has taken for a while. */
+	async #lookAfter(): Promise<void> {
+		const underway = this.#payments.underway;
+		const nowMs = this.#clock.monotonicMs();
+		for (const nonce of this.#lookedAfterMs.keys())
+			if (!underway.some((transaction) => transaction.nonce === nonce)) this.#lookedAfterMs.delete(nonce);
+		for (const transaction of underway) {
+			const { nonce } = transaction;
+			const dueMs = (this.#lookedAfterMs.get(nonce) ?? Number.NEGATIVE_INFINITY) + this.#settings.recheckMs;
+			if (nowMs < dueMs) continue;
+			await this.#lookAt(transaction);
+			this.#lookedAfterMs.set(nonce, nowMs);
+		}
+	}
+
+	async #lookAt(transaction: PaymentTransaction): Promise<void> {
+		const { nonce, payments } = transaction;
+		const counts = Math.max(0, (await this.#chain.head()) - this.#settings.confirmations);
+		for (const hash of transaction.hashes) {
+			const receipt = await this.#chain.receipt(hexOf(hash) as Hex);
+			if (!receipt) continue;
+			// One that succeeded is on its way here by the log.
+			if (!receipt.succeeded && receipt.blockNumber <= counts)
+				await this.#died(transaction, `block ${receipt.blockNumber} has it as failed`);
+			return;
+		}
+		if ((await this.#chain.transactionCount(this.#account.address, counts)) > nonce)
+			return await this.#died(transaction, 'another transaction of the account has its nonce');
+		const prices = await this.#chain.gasPrices();
+		const most = (transaction.mostForGas * REPLACEMENT_PERCENT) / 100n;
+		const bound = this.#settings.mostForGas;
+		const needed = prices.tip === undefined ? prices.most : prices.base + prices.tip;
+		const isTooLittle = needed > transaction.mostForGas && transaction.hashes.length < MOST_REPLACEMENTS;
+		if (!isTooLittle || payments.length === 0 || (bound > 0n && most > bound)) return await this.#resend(transaction);
+		const tip = prices.tip === undefined ? {} : { tip: (prices.tip * REPLACEMENT_PERCENT) / 100n };
+		const dearer = { ...prices, ...tip, most: prices.most > most ? this.#bounded(prices).most : most };
+		const { transaction: next, fee } = await this.#sign(payments, nonce, dearer, transaction.hashes);
+		await this.#send(next, fee, true);
+	}
+
+	async #died(transaction: PaymentTransaction, reason: string): Promise<void> {
+		this.#observer.died({ hash: lastHash(transaction), nonce: transaction.nonce }, reason);
+		await this.#payments.died(transaction);
+	}
+
+	async #sign(
+		payments: readonly Payment[],
+		nonce: number,
+		{ most, tip }: GasPrices,
+		earlier: readonly Uint8Array[],
+	): Promise<{ readonly transaction: PaymentTransaction; readonly fee: bigint }> {
+		const sectors = payments.reduce((sum, payment) => sum + chargedSectors(payment), 0n);
+		const value = sectors * (await this.#chain.pricePerSector());
+		const { data, gas } = await this.#call(payments, value);
+		const call = { chainId: Number(this.#chainId), to: this.#settings.flowAddress, data, value, nonce, gas };
+		const raw = await this.#account.sign(
+			tip === undefined
+				? { type: 'legacy', ...call, gasPrice: most }
+				: { type: 'eip1559', ...call, maxFeePerGas: most, maxPriorityFeePerGas: tip < most ? tip : most },
+		);
+		const hashes = [...earlier, hexToBytes(keccak256(raw))];
+		return { transaction: { nonce, raw: hexToBytes(raw), hashes, mostForGas: most, payments }, fee: value };
+	}
+
+	/** The call in the interface that the contract has, and gas for it. Errors: RefusedError. */
+	async #call(payments: readonly Payment[], value: bigint): Promise<{ readonly data: Hex; readonly gas: bigint }> {
+		const submissions = payments.map(({ lengthBytes, nodes }) => ({ lengthBytes, nodes, tags: NO_TAGS }));
+		const { address: from } = this.#account;
+		const to = this.#settings.flowAddress;
+		const attempt = async (generation: FlowGeneration) => {
+			const data = submitCall(generation, submissions, this.address);
+			const estimate = await this.#chain.estimateGas({ from, to, data, value });
+			this.#generation = generation;
+			return { data, gas: (estimate * GAS_PERCENT) / 100n };
+		};
+		if (this.#generation) return await attempt(this.#generation);
+		try {
+			return await attempt('current');
+		} catch (error) {
+			if (!(error instanceof RefusedError)) throw error;
+			// The contract of the other interface refuses everything; what the current one says is the reason then.
+			return await attempt('old').catch(() => Promise.reject(error));
+		}
+	}
+
+	async #send(transaction: PaymentTransaction, fee: bigint, isAgain: boolean): Promise<void> {
+		const { nonce, payments } = transaction;
+		await this.#payments.signed(transaction);
+		this.#observer.sending({ hash: lastHash(transaction), nonce, submissions: payments.length, fee, isAgain });
+		this.#lookedAfterMs.set(nonce, this.#clock.monotonicMs());
+		await this.#resend(transaction);
+	}
+
+	/** What is refused may be in a block already, or is found out when it is looked at again. */
+	async #resend({ raw }: PaymentTransaction): Promise<void> {
+		try {
+			await this.#chain.send(hexOf(raw) as Hex);
+		} catch (error) {
+			if (!(error instanceof RefusedError) || /insufficient funds/i.test(error.message)) throw error;
+		}
+	}
+
+	/** Errors: DearError when gas costs more than may be paid. */
+	#bounded(prices: GasPrices): GasPrices {
+		const bound = this.#settings.mostForGas;
+		if (bound === 0n || prices.most <= bound) return prices;
+		const needed = prices.tip === undefined ? prices.most : prices.base;
+		if (needed > bound)
+			throw new DearError(`a unit of gas costs ${needed} wei, chain.maxGasPriceGwei allows ${bound}; it waits`);
+		return { ...prices, most: bound };
+	}
+
+	#tell(trouble: SettlementTrouble | undefined): void {
+		if (trouble?.message === this.#trouble?.message) return;
+		this.#trouble = trouble;
+		this.#observer.trouble(trouble);
+	}
+
+	#woken(): void {
+		this.#isWoken = true;
+		if (this.#isEager || this.#isClosing) this.#wake?.resolve();
+	}
+
+	/** `pauseMs`: undefined until it is woken. */
+	async #pause(pauseMs: number | undefined): Promise<void> {
+		const wake = deferred();
+		this.#wake = wake;
+		if (this.#isClosing || (this.#isEager && this.#isWoken)) wake.resolve();
+		const cancel = pauseMs === undefined ? undefined : this.#clock.schedule(pauseMs, () => wake.resolve());
+		await wake.promise;
+		cancel?.();
+		this.#isWoken = false;
+	}
+}
+
+const NO_TAGS = new Uint8Array(0);
+
+/** Gas costs more than may be paid. */
+class DearError extends Error {}
+
+function lastHash({ hashes }: PaymentTransaction): string {
+	return hexOf(hashes.at(-1) ?? new Uint8Array(0));
+}
+
+function troubleOf(error: unknown): SettlementTrouble {
+	const { message } = error as Error;
+	const code =
+		error instanceof DearError
+			? 'GAS_TOO_DEAR'
+			: error instanceof RefusedError
+				? 'PAYMENT_REFUSED'
+				: error instanceof ChainError
+					? 'CHAIN_UNREACHABLE'
+					: 'PAYMENT_NOT_STORED';
+	return { code, message, isFinal: false };
+}

@@ -1,0 +1,119 @@
+/**
+ * What is durable of payments, as settings of the journal (docs/format.md §6):
+ *
+ *     payment/<data root>/<bytes>  version u8 = 1, nodes: wanted, and in no transaction yet
+ *     transaction/<nonce>          version u8 = 1, shown at block u64 (2^64 - 1: not shown), most for a unit of gas u128, hashes u8, n × 32, the
+ *                                  signed transaction (bytes u32, bytes), submissions u8, n × (data root 32, bytes u64, nodes)
+ *
+ * Tags of what this node submits are always empty.
+ */
+import { ByteReader, ByteWriter } from '../../bytes.js';
+import { bytesOfHex, type DataRoot, HASH_BYTES, parseDataRoot, rootFromBytes } from '../../units.js';
+import { readNodes, writeNodes } from '../flow/nodes.js';
+import type { SettingRecord } from '../journal-records.js';
+import type { SubmissionNode } from '../settlement.js';
+
+const VERSION = 1;
+const NOT_SHOWN = 0xffff_ffff_ffff_ffffn;
+const WANTED = /^payment\/(0x[0-9a-f]{64})\/([0-9]{1,20})$/;
+const TRANSACTION = /^transaction\/([0-9]{1,15})$/;
+const GONE = new Uint8Array(0);
+
+/** A submission that this node pays for. */
+export interface Payment {
+	readonly root: DataRoot;
+	readonly lengthBytes: bigint;
+	readonly nodes: readonly SubmissionNode[];
+}
+
+/** A transaction that pays for submissions: signed, and maybe sent. */
+export interface PaymentTransaction {
+	readonly nonce: number;
+	/** The signed bytes that were sent last. */
+	readonly raw: Uint8Array;
+	/** Of all that were signed with this nonce, the last one last; 32 bytes each. One of them can become part of the chain. */
+	readonly hashes: readonly Uint8Array[];
+	/** Wei that `raw` pays at most for a unit of gas. */
+	readonly mostForGas: bigint;
+	readonly payments: readonly Payment[];
+	/** Block in which the chain has shown it. */
+	readonly shownAt?: number;
+}
+
+/** What a payment is known by: content that differs in trailing zeros has the same root and is another file. */
+export function paymentKey({ root, lengthBytes }: Pick<Payment, 'root' | 'lengthBytes'>): string {
+	return `${root}/${lengthBytes}`;
+}
+
+export function wantedSetting(payment: Payment): SettingRecord {
+	const writer = new ByteWriter(140).u8(VERSION);
+	writeNodes(writer, payment.nodes);
+	return { key: `payment/${paymentKey(payment)}`, value: writer.toBytes() };
+}
+
+export function noLongerWanted(payment: Payment): SettingRecord {
+	return { key: `payment/${paymentKey(payment)}`, value: GONE };
+}
+
+export function transactionSetting(transaction: PaymentTransaction): SettingRecord {
+	const { nonce, raw, hashes, mostForGas, payments, shownAt } = transaction;
+	const writer = new ByteWriter(raw.length + payments.length * 180 + 256)
+		.u8(VERSION)
+		.u64(shownAt ?? NOT_SHOWN)
+		.u128(mostForGas)
+		.u8(hashes.length);
+	for (const hash of hashes) writer.fixed(hash, HASH_BYTES);
+	writer.u32(raw.length).raw(raw).u8(payments.length);
+	for (const { root, lengthBytes, nodes } of payments) {
+		writer.fixed(bytesOfHex(root), HASH_BYTES).u64(lengthBytes);
+		writeNodes(writer, nodes);
+	}
+	return { key: `transaction/${nonce}`, value: writer.toBytes() };
+}
+
+export function forgottenTransaction({ nonce }: PaymentTransaction): SettingRecord {
+	return { key: `transaction/${nonce}`, value: GONE };
+}
+
+/** The payment that a setting says is wanted; undefined when it says something else. Errors: FORMAT_UNKNOWN. */
+export function readWanted(key: string, value: Uint8Array): Payment | undefined {
+	const [, digits, lengthBytes] = WANTED.exec(key) ?? [];
+	const root = digits === undefined ? undefined : parseDataRoot(digits);
+	if (root === undefined || lengthBytes === undefined) return undefined;
+	const reader = readerOf(value, 'a payment');
+	const nodes = readNodes(reader);
+	reader.end();
+	return { root, lengthBytes: BigInt(lengthBytes), nodes };
+}
+
+/** The same of a transaction. */
+export function readTransaction(key: string, value: Uint8Array): PaymentTransaction | undefined {
+	const nonce = TRANSACTION.exec(key)?.[1];
+	if (nonce === undefined) return undefined;
+	const reader = readerOf(value, 'a transaction');
+	const shownAt = reader.u64('block');
+	const mostForGas = reader.u128('gas price');
+	const hashes = Array.from({ length: reader.u8('hash count') }, () => reader.bytes(HASH_BYTES, 'hash'));
+	const raw = reader.bytes(reader.u32('transaction length'), 'transaction');
+	const payments = Array.from({ length: reader.u8('submission count') }, () => ({
+		root: rootFromBytes(reader.bytes(HASH_BYTES, 'root')),
+		lengthBytes: reader.u64('length'),
+		nodes: readNodes(reader),
+	}));
+	reader.end();
+	return {
+		nonce: Number(nonce),
+		raw,
+		hashes,
+		mostForGas,
+		payments,
+		...(shownAt === NOT_SHOWN ? {} : { shownAt: Number(shownAt) }),
+	};
+}
+
+function readerOf(value: Uint8Array, what: string): ByteReader {
+	const reader = new ByteReader(value, what);
+	const version = reader.u8('version');
+	if (version !== VERSION) reader.fail(`its version is ${version}, this program knows ${VERSION}`);
+	return reader;
+}

@@ -1,0 +1,250 @@
+/**
+ * What this node has to pay for, and the transactions that do it. Everything here is in the journal before it is acted upon: a submission is wanted
+ * before anything is signed for it, and a transaction is signed and written down before it is sent. What a crash interrupts goes on with the same
+ * signed bytes, and a nonce is used once, so that a submission is paid for once.
+ *
+ * A transaction that the chain has shown is remembered for some blocks: one that a reorganisation takes back is on its way again.
+ */
+import { type Deferred, deferred } from '../../deferred.js';
+import { PerigeeError } from '../../errors.js';
+import { LIMITS } from '../../limits.js';
+import type { DataRoot } from '../../units.js';
+import type { Journal } from '../journal.js';
+import type { SettingRecord, UploadRecord } from '../journal-records.js';
+import type { PlacedSubmission } from '../settlement.js';
+import type { ChainSubmission } from './chain-submission.js';
+import {
+	forgottenTransaction,
+	noLongerWanted,
+	type Payment,
+	paymentKey,
+	type PaymentTransaction,
+	readTransaction,
+	readWanted,
+	transactionSetting,
+	wantedSetting,
+} from './payment-records.js';
+
+/** After so many blocks a transaction that the chain has shown is forgotten. */
+const REMEMBERED_BLOCKS = 64;
+/** Submissions that were shown lately: an upload may have looked for its own just before. */
+const LATELY_SHOWN = 4096;
+
+/** A submission as the chain shows it, and where it stands in the flow. */
+export interface ShownSubmission {
+	readonly placed: PlacedSubmission;
+	readonly txHash: ChainSubmission['txHash'];
+}
+
+type Write = (settings: readonly SettingRecord[]) => Promise<void>;
+
+export class Payments {
+	readonly #journal: Pick<Journal, 'recordUpload' | 'putSettings' | 'settings'>;
+	readonly #wanted = new Map<string, Payment>();
+	readonly #transactions = new Map<number, PaymentTransaction>();
+	readonly #waiting = new Map<string, Deferred<PlacedSubmission>>();
+	readonly #lately = new Map<string, PlacedSubmission>();
+	/** The change under way: they come one after the other. */
+	#turn: Promise<unknown> = Promise.resolve();
+	#onChange: () => void = () => undefined;
+
+	constructor(journal: Pick<Journal, 'recordUpload' | 'putSettings' | 'settings'>) {
+		this.#journal = journal;
+	}
+
+	/** Takes up what is durable. Call it after the replay. `onChange` is called when there is something new to pay for, or less. Errors: FORMAT_UNKNOWN. */
+	begin(onChange: () => void): void {
+		this.#onChange = onChange;
+		for (const [key, value] of this.#journal.settings()) {
+			const payment = readWanted(key, value);
+			if (payment) this.#wanted.set(paymentKey(payment), payment);
+			const transaction = readTransaction(key, value);
+			if (transaction) this.#transactions.set(transaction.nonce, transaction);
+		}
+	}
+
+	/** In no transaction yet, oldest first. */
+	get wanted(): readonly Payment[] {
+		return [...this.#wanted.values()];
+	}
+
+	/** Those that the chain does not show, by nonce. */
+	get underway(): readonly PaymentTransaction[] {
+		return this.#all().filter(({ shownAt }) => shownAt === undefined);
+	}
+
+	/** The highest nonce that is remembered. */
+	get lastNonce(): number | undefined {
+		return this.#all().at(-1)?.nonce;
+	}
+
+	/** Whether a submission of that root is still to be paid for, or to be shown. */
+	includes(root: DataRoot): boolean {
+		const isOf = (payment: Payment): boolean => payment.root === root;
+		return [...this.#wanted.values()].some(isOf) || this.underway.some(({ payments }) => payments.some(isOf));
+	}
+
+	isWanted(payment: Payment): boolean {
+		return this.#wanted.has(paymentKey(payment));
+	}
+
+	/** The transaction that pays for it, if the chain does not show it yet. */
+	transactionFor(payment: Payment): PaymentTransaction | undefined {
+		const key = paymentKey(payment);
+		return this.underway.find(({ payments }) => payments.some((each) => paymentKey(each) === key));
+	}
+
+	/**
+	 * Takes on the payment for an upload. Resolves when that is durable, with the promise of the submission. Errors: OVERLOADED, those of the
+	 * journal.
+	 */
+	async want(payment: Payment, upload: UploadRecord): Promise<{ readonly placed: Promise<PlacedSubmission> }> {
+		return await this.#alone(async () => {
+			const key = paymentKey(payment);
+			const shown = this.#lately.get(key);
+			const isNew = !shown && !this.#wanted.has(key) && !this.transactionFor(payment);
+			if (isNew && this.#wanted.size >= LIMITS.payments)
+				throw new PerigeeError('OVERLOADED', `${LIMITS.payments} submissions wait to be paid for.`);
+			await this.#journal.recordUpload(upload, isNew ? [wantedSetting(payment)] : []);
+			if (shown) return { placed: Promise.resolve(shown) };
+			if (isNew) this.#wanted.set(key, payment);
+			const waiting = this.#waiting.get(key) ?? deferred<PlacedSubmission>();
+			// Whoever asked may have gone.
+			waiting.promise.catch(() => undefined);
+			this.#waiting.set(key, waiting);
+			this.#onChange();
+			return { placed: waiting.promise };
+		});
+	}
+
+	/** A transaction was signed for payments that were wanted, or in the place of one with the same nonce. Resolves when it is durable, and may be sent. */
+	async signed(transaction: PaymentTransaction): Promise<void> {
+		await this.#alone(async () => {
+			const { payments, nonce } = transaction;
+			await this.#put([transactionSetting(transaction), ...payments.map(noLongerWanted)]);
+			for (const payment of payments) this.#wanted.delete(paymentKey(payment));
+			this.#transactions.set(nonce, transaction);
+		});
+	}
+
+	/** A transaction can no longer become part of the chain: what it paid for is wanted again. */
+	async died({ nonce }: PaymentTransaction): Promise<void> {
+		await this.#alone(async () => {
+			const transaction = this.#transactions.get(nonce);
+			if (!transaction || transaction.shownAt !== undefined) return;
+			await this.#put([forgottenTransaction(transaction), ...transaction.payments.map(wantedSetting)]);
+			this.#transactions.delete(nonce);
+			for (const payment of transaction.payments) this.#wanted.set(paymentKey(payment), payment);
+		});
+	}
+
+	/** Writes what the chain shows, with what follows from it for payments. `write` writes both as one. */
+	async shown(submissions: readonly ShownSubmission[], write: Write): Promise<void> {
+		if (submissions.length === 0) return await write([]);
+		await this.#alone(async () => {
+			const block = submissions.at(-1)?.placed.blockNumber ?? 0;
+			const [settings, after] = this.#afterShown(submissions, block);
+			await write(settings);
+			after();
+			for (const { placed } of submissions) {
+				const key = keyOf(placed);
+				this.#waiting.get(key)?.resolve(placed);
+				this.#waiting.delete(key);
+				this.#remember(key, placed);
+			}
+			// There may be room for a further transaction, or nothing left to do.
+			if (settings.length > 0) this.#onChange();
+		});
+	}
+
+	/** Writes that the chain has taken back what lies behind a block, with what follows from it for payments. */
+	async reverted(block: number, write: Write): Promise<void> {
+		await this.#alone(async () => {
+			const back = this.#all()
+				.filter(({ shownAt = 0 }) => shownAt > block)
+				.map(({ shownAt: _, ...transaction }) => transaction);
+			await write(back.map(transactionSetting));
+			this.#lately.clear();
+			for (const transaction of back) this.#transactions.set(transaction.nonce, transaction);
+			if (back.length > 0) this.#onChange();
+		});
+	}
+
+	/** Nobody need wait any longer: what is wanted goes on with the next start. */
+	close(): void {
+		for (const waiting of this.#waiting.values()) waiting.reject(new PerigeeError('SHUTTING_DOWN'));
+		this.#waiting.clear();
+	}
+
+	/** What is to be written when submissions are shown, and what is true then. */
+	#afterShown(submissions: readonly ShownSubmission[], block: number): [SettingRecord[], () => void] {
+		const settings: SettingRecord[] = [];
+		const wanted = new Map(this.#wanted);
+		const transactions = new Map(this.#transactions);
+		for (const { placed, txHash } of submissions) {
+			const key = keyOf(placed);
+			const payment = wanted.get(key);
+			if (payment) settings.push(noLongerWanted(payment));
+			wanted.delete(key);
+			for (const transaction of transactions.values()) {
+				if (transaction.shownAt !== undefined) continue;
+				const isOwn = transaction.hashes.some((hash) => Buffer.compare(hash, txHash) === 0);
+				// What somebody else has paid for need not be paid again, should this transaction die.
+				const payments = isOwn ? transaction.payments : transaction.payments.filter((each) => paymentKey(each) !== key);
+				if (isOwn) transactions.set(transaction.nonce, { ...transaction, shownAt: placed.blockNumber });
+				else if (payments.length < transaction.payments.length)
+					transactions.set(transaction.nonce, { ...transaction, payments });
+			}
+		}
+		for (const transaction of transactions.values()) {
+			const { nonce, shownAt = block } = transaction;
+			if (shownAt < block - REMEMBERED_BLOCKS) {
+				settings.push(forgottenTransaction(transaction));
+				transactions.delete(nonce);
+			} else if (transaction !== this.#transactions.get(nonce)) settings.push(transactionSetting(transaction));
+		}
+		const after = (): void => {
+			replace(this.#wanted, wanted);
+			replace(this.#transactions, transactions);
+		};
+		return [settings, after];
+	}
+
+	/** Writes settings; transactions of the past make room. */
+	async #put(settings: readonly SettingRecord[]): Promise<void> {
+		const spare = this.#all()
+			.filter(({ shownAt }) => shownAt !== undefined)
+			.slice(0, Math.max(0, this.#transactions.size - LIMITS.paymentTransactions));
+		await this.#journal.putSettings([...spare.map(forgottenTransaction), ...settings]);
+		for (const { nonce } of spare) this.#transactions.delete(nonce);
+	}
+
+	#all(): PaymentTransaction[] {
+		return [...this.#transactions.values()].toSorted((left, right) => left.nonce - right.nonce);
+	}
+
+	#remember(key: string, placed: PlacedSubmission): void {
+		this.#lately.set(key, placed);
+		if (this.#lately.size <= LATELY_SHOWN) return;
+		for (const oldest of this.#lately.keys()) {
+			this.#lately.delete(oldest);
+			return;
+		}
+	}
+
+	#alone<T>(run: () => Promise<T>): Promise<T> {
+		const turn = this.#turn.then(run);
+		this.#turn = turn.catch(() => undefined);
+		return turn;
+	}
+}
+
+function keyOf({ dataRoot, lengthBytes, tags, txSeq }: PlacedSubmission): string {
+	// With tags it is a submission of its own.
+	return tags.length === 0 ? paymentKey({ root: dataRoot, lengthBytes }) : `${txSeq}`;
+}
+
+function replace<K, V>(map: Map<K, V>, by: ReadonlyMap<K, V>): void {
+	map.clear();
+	for (const [key, value] of by) map.set(key, value);
+}
