@@ -72,6 +72,9 @@ function addNodeVerbs(program: Command): void {
 		.argument('<file...>', 'files or directories to store; - is standard input')
 		.option('--name <name>', 'store one file, or directory, under this name')
 		.option('--type <media type>', 'media type of the files')
+		.option('--rpc <url>', 'pay for the files, where the node follows a chain and does not: an endpoint of the chain')
+		.option('--key-file <file>', 'with --rpc: the private key that pays, or a keystore; nobody else may read it')
+		.option('--max-gas-price <gwei>', 'with --rpc: most that a unit of gas may cost; 500 when absent')
 		.action(async (files: string[], options: UploadVerbOptions) =>
 			(await import('./upload.js')).upload(files, options),
 		);

@@ -11,6 +11,8 @@ import type { UploadNotes } from './upload-notes.js';
 export interface Target {
 	readonly client: NodeClient;
 	readonly notes: UploadNotes;
+	/** Pays for those that nobody has submitted, where that is wanted; the results as they are then. */
+	readonly pay: (results: readonly UploadResult[]) => Promise<readonly UploadResult[]>;
 }
 
 /** Errors: CliError, RequestError; `verification` when the node computed another root. A large file goes on where it broke off. */

@@ -41,6 +41,7 @@ export async function uploadDirectory(
 	const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 	const progress = await startProgress(options, directory, bytes);
 	const roots = new Map<string, DataRoot>();
+	const results: UploadResult[] = [];
 	try {
 		const sent = files.filter(({ sizeBytes }) => sizeBytes > 0);
 		await eachAtOnce(sent, LIMITS.clientFilesAtOnce, async ({ path, sizeBytes }) => {
@@ -48,7 +49,9 @@ export async function uploadDirectory(
 			const { type } = options;
 			const file = { source, label: source, name: basename(path), type, sizeBytes, onSent: progress.add };
 			try {
-				roots.set(path, (await sendFile(target, file)).root as DataRoot);
+				const result = await sendFile(target, file);
+				results.push(result);
+				roots.set(path, result.root as DataRoot);
 			} catch (error) {
 				// The others need not go on.
 				target.client.close();
@@ -59,7 +62,7 @@ export async function uploadDirectory(
 		progress.stop();
 	}
 	const metadata = metadataOf(entries, (path) => roots.get(path) ?? SOME_ROOT);
-	const answer = await sendFile(target, {
+	const sentMetadata = await sendFile(target, {
 		source: metadata,
 		label: directory,
 		name: options.name ?? basename(resolve(directory)),
@@ -67,6 +70,7 @@ export async function uploadDirectory(
 		sizeBytes: metadata.length,
 		onSent() {},
 	});
+	const [answer = sentMetadata] = await target.pay([sentMetadata, ...results]);
 	const count = (kind: FoundEntry['kind']): number => entries.filter((entry) => entry.kind === kind).length;
 	return {
 		...answer,

@@ -4,10 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { makeDirectories } from './make-directories.js';
 import type { OutputOptions } from './output.js';
+import { stateDirectory } from './state-directory.js';
 
 const ADDRESS = /^https?:\/\/\S+\/v1\/tus\/[A-Za-z0-9_-]{32}$/;
 
@@ -26,8 +26,7 @@ export class UploadNotes {
 	async of(file: string, says: readonly string[]): Promise<UploadNote> {
 		const { size, mtimeMs } = await stat(file);
 		const key = JSON.stringify([this.#node, resolve(file), size, mtimeMs, ...says]);
-		const state = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
-		const path = join(state, 'perigee', 'uploads', createHash('sha256').update(key).digest('hex'));
+		const path = join(stateDirectory(), 'uploads', createHash('sha256').update(key).digest('hex'));
 		return new UploadNote(path, (error) => this.#warn(dirname(path), error));
 	}
 

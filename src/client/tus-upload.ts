@@ -1,7 +1,7 @@
 /** One upload by tus 1.0: the core protocol, creation, and a length that comes later. */
 import { type Answer, pause, RequestError, type Requests } from './request.js';
 import { bodyOf, lengthOf, type Piece, wrongSize } from './source.js';
-import type { ResumableOptions } from './upload.js';
+import type { ResumableOptions, UploadResult } from './upload.js';
 
 const FIRST_PAUSE_MS = 200;
 const TUS = { 'Tus-Resumable': '1.0.0' };
@@ -110,14 +110,19 @@ export class TusUpload {
 	}
 
 	/** What the node said when everything was there. */
-	async result(): Promise<{ readonly root: string; readonly txSeq: number; readonly size: number }> {
+	async result(): Promise<Pick<UploadResult, 'root' | 'txSeq' | 'pending' | 'size'>> {
 		const root = this.#answer?.get('perigee-root');
 		const txSeq = this.#answer?.get('perigee-tx-seq');
-		if (!root || !txSeq) throw unreadable('the node took everything and names no data root');
+		const pending = this.#answer?.get('perigee-pending');
+		if (!root || !(txSeq || pending)) throw unreadable('the node took everything and names no data root');
 		await this.#askRoot();
 		if (this.#expectedRoot !== undefined && this.#expectedRoot.toLowerCase() !== root)
 			throw new RequestError(`the content has the data root ${root}`, { code: 'ROOT_MISMATCH' });
-		return { root, txSeq: Number(txSeq), size: this.#offset };
+		return {
+			root,
+			...(txSeq ? { txSeq: Number(txSeq) } : pendingIn(pending ?? '')),
+			size: this.#offset,
+		};
 	}
 
 	/** Of the whole upload, or that it comes later. */
@@ -217,4 +222,14 @@ function unreadable(message: string): RequestError {
 /** Of the text as UTF-8. */
 function base64(text: string): string {
 	return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+}
+
+/** Nothing, where the node has been restarted since and knows no more of it. */
+function pendingIn(header: string): Pick<UploadResult, 'pending'> {
+	try {
+		const pending = JSON.parse(header) as Partial<NonNullable<UploadResult['pending']>>;
+		return pending.submission ? { pending: pending as NonNullable<UploadResult['pending']> } : {};
+	} catch {
+		throw unreadable('the node tells of the submission what cannot be read');
+	}
 }

@@ -107,8 +107,8 @@ export async function uploadResumably(
 	} finally {
 		await pieces.close();
 	}
-	const { root, txSeq, size } = await upload.result();
-	return { root, txSeq, size, name, segments: Math.ceil(size / SEGMENT_BYTES) };
+	const result = await upload.result();
+	return { ...result, name, segments: Math.ceil(result.size / SEGMENT_BYTES) };
 }
 
 function typeOf(content: Content): string {

@@ -7,7 +7,8 @@ import { ChainSync, type ChainSyncObserver } from '../settlement/evm/chain-sync.
 import { Endpoints } from '../settlement/evm/endpoints.js';
 import { EvmSettlement, type EvmSettlementOptions } from '../settlement/evm/evm-settlement.js';
 import { FlowPrice } from '../settlement/evm/flow-price.js';
-import { Payer, type PayerObserver, type PayingAccount } from '../settlement/evm/payer.js';
+import { Payer, type PayerObserver } from '../settlement/evm/payer.js';
+import type { PayingAccount } from '../settlement/evm/payment-signer.js';
 import type { PayingChain } from '../settlement/evm/paying-chain.js';
 import { Payments } from '../settlement/evm/payments.js';
 import { ViemPaying } from '../settlement/evm/viem-paying.js';

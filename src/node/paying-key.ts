@@ -1,5 +1,5 @@
 /**
- * The key with which a node pays for submissions: from a file that nobody else may read, plain or as a keystore, or from the environment. It is given
+ * The key with which a node, or the command line, pays for submissions: from a file that nobody else may read, plain or as a keystore, or from the environment. It is given
  * to whoever signs, and to nothing that is logged or printed.
  */
 import { readFile, stat } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { PerigeeError } from '../errors.js';
 import { LIMITS } from '../limits.js';
 import { keccak256 } from '../native/addon.js';
 import { openKeystore } from '../settlement/evm/keystore.js';
-import type { PayingAccount } from '../settlement/evm/payer.js';
+import type { PayingAccount } from '../settlement/evm/payment-signer.js';
 import { hexOf } from '../units.js';
 
 const KEY_VARIABLE = 'PERIGEE_CHAIN_KEY';
@@ -21,7 +21,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Undefined: there is no key, and whoever uploads pays. Errors: CONFIG_INVALID, which say nothing of the key. */
 export async function payingAccount(
-	{ chain: { keyFile, keyPasswordFile } }: Config,
+	{ keyFile, keyPasswordFile }: Pick<Config['chain'], 'keyFile' | 'keyPasswordFile'>,
 	environment: Environment,
 ): Promise<PayingAccount | undefined> {
 	const text = environment[KEY_VARIABLE] ?? '';

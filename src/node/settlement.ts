@@ -17,6 +17,6 @@ export async function settlementMaker(
 ): Promise<StoreOptions['makeSettlement']> {
 	if (config.chain.endpoints.length === 0) return (journal) => makeEmbedded(config, journal, modules);
 	const [{ makeEvm }, { payingAccount }] = await Promise.all([import('./evm.js'), import('./paying-key.js')]);
-	const account = await payingAccount(config, process.env);
+	const account = await payingAccount(config.chain, process.env);
 	return (journal, historyOf) => makeEvm({ config, account, ...modules }, journal, historyOf);
 }

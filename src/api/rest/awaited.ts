@@ -30,7 +30,7 @@ export async function settled<T extends Awaiting>(
 	waitMs: number,
 	clock: Pick<Clock, 'schedule'>,
 ): Promise<readonly T[]> {
-	if (!results.some(({ awaited }) => awaited?.placed)) return results;
+	if (results.every(({ awaited }) => awaited?.placed === undefined)) return results;
 	let cancel = (): void => undefined;
 	const over = new Promise<undefined>((resolve) => {
 		cancel = clock.schedule(waitMs, () => resolve(undefined));

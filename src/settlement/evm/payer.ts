@@ -4,25 +4,17 @@
  *
  * It never stops without saying why: `trouble` tells what it waits for, and goes on by itself when that is over.
  */
-import { hexToBytes, keccak256, type Hex, type TransactionSerializable } from 'viem';
+import { hexToBytes, type Hex } from 'viem';
 import { deferred, type Deferred } from '../../deferred.js';
 import type { Clock } from '../../io/clock.js';
 import { LIMITS } from '../../limits.js';
 import { hexOf } from '../../units.js';
 import type { SettlementTrouble } from '../settlement.js';
 import { ChainError, RefusedError } from './chain-reader.js';
-import type { Payment, PaymentTransaction } from './payment-records.js';
-import type { GasPrices, PayingChain } from './paying-chain.js';
+import type { PaymentTransaction } from './payment-records.js';
+import { DearError, type PayingAccount, PaymentSigner } from './payment-signer.js';
+import type { PayingChain } from './paying-chain.js';
 import type { Payments } from './payments.js';
-import { chargedSectors, type FlowGeneration, submitCall } from './submit-call.js';
-
-/** Who pays. */
-export interface PayingAccount {
-	/** 0x and 40 digits. */
-	readonly address: Hex;
-	/** The signed bytes. */
-	sign(transaction: TransactionSerializable): Promise<Hex>;
-}
 
 export interface PayerSettings {
 	/** 0x and 40 digits. */
@@ -46,8 +38,6 @@ export interface PayerObserver {
 	trouble(trouble: SettlementTrouble | undefined): void;
 }
 
-/** Gas beyond the estimate: what a submission costs depends on those before it. */
-const GAS_PERCENT = 130n;
 /** Endpoints take a transaction in the place of another only when it pays so much more. */
 const REPLACEMENT_PERCENT = 125n;
 const MOST_REPLACEMENTS = 32;
@@ -60,10 +50,10 @@ export class Payer {
 	readonly #clock: Clock;
 	readonly #settings: PayerSettings;
 	readonly #observer: PayerObserver;
+	readonly #signer: PaymentSigner;
 	/** When each transaction under way was looked after, by nonce. */
 	readonly #lookedAfterMs = new Map<number, number>();
 	#chainId = 0n;
-	#generation: FlowGeneration | undefined;
 	#trouble: SettlementTrouble | undefined;
 	#isClosing = false;
 	#wake: Deferred<void> | undefined;
@@ -88,6 +78,8 @@ export class Payer {
 		this.#clock = parts.clock;
 		this.#settings = settings;
 		this.#observer = observer;
+		const { flowAddress, mostForGas } = settings;
+		this.#signer = new PaymentSigner({ ...parts, flowAddress, mostForGas });
 	}
 
 	/** 20 bytes. */
@@ -142,10 +134,10 @@ export class Payer {
 	async #payNext(): Promise<boolean> {
 		const payments = this.#payments.wanted.slice(0, LIMITS.paymentBatch);
 		if (payments.length === 0 || this.#payments.underway.length >= LIMITS.paymentTransactions) return false;
-		const prices = this.#bounded(await this.#chain.gasPrices());
+		const prices = this.#signer.bounded(await this.#chain.gasPrices());
 		const waiting = await this.#chain.transactionCount(this.#account.address, 'pending');
 		const nonce = Math.max(waiting, (this.#payments.lastNonce ?? -1) + 1);
-		const signed = await this.#sign(payments, nonce, prices, []);
+		const signed = await this.#signer.sign(payments, { chainId: this.#chainId, nonce, prices });
 		// Somebody else may have submitted the same meanwhile.
 		if (!payments.every((payment) => this.#payments.isWanted(payment))) return true;
 		await this.#send(signed.transaction, signed.fee, false);
@@ -187,54 +179,15 @@ export class Payer {
 		const isTooLittle = needed > transaction.mostForGas && transaction.hashes.length < MOST_REPLACEMENTS;
 		if (!isTooLittle || payments.length === 0 || (bound > 0n && most > bound)) return await this.#resend(transaction);
 		const tip = prices.tip === undefined ? {} : { tip: (prices.tip * REPLACEMENT_PERCENT) / 100n };
-		const dearer = { ...prices, ...tip, most: prices.most > most ? this.#bounded(prices).most : most };
-		const { transaction: next, fee } = await this.#sign(payments, nonce, dearer, transaction.hashes);
+		const dearer = { ...prices, ...tip, most: prices.most > most ? this.#signer.bounded(prices).most : most };
+		const place = { chainId: this.#chainId, nonce, prices: dearer };
+		const { transaction: next, fee } = await this.#signer.sign(payments, place, transaction.hashes);
 		await this.#send(next, fee, true);
 	}
 
 	async #died(transaction: PaymentTransaction, reason: string): Promise<void> {
 		this.#observer.died({ hash: lastHash(transaction), nonce: transaction.nonce }, reason);
 		await this.#payments.died(transaction);
-	}
-
-	async #sign(
-		payments: readonly Payment[],
-		nonce: number,
-		{ most, tip }: GasPrices,
-		earlier: readonly Uint8Array[],
-	): Promise<{ readonly transaction: PaymentTransaction; readonly fee: bigint }> {
-		const sectors = payments.reduce((sum, payment) => sum + chargedSectors(payment), 0n);
-		const value = sectors * (await this.#chain.pricePerSector());
-		const { data, gas } = await this.#call(payments, value);
-		const call = { chainId: Number(this.#chainId), to: this.#settings.flowAddress, data, value, nonce, gas };
-		const raw = await this.#account.sign(
-			tip === undefined
-				? { type: 'legacy', ...call, gasPrice: most }
-				: { type: 'eip1559', ...call, maxFeePerGas: most, maxPriorityFeePerGas: tip < most ? tip : most },
-		);
-		const hashes = [...earlier, hexToBytes(keccak256(raw))];
-		return { transaction: { nonce, raw: hexToBytes(raw), hashes, mostForGas: most, payments }, fee: value };
-	}
-
-	/** The call in the interface that the contract has, and gas for it. Errors: RefusedError. */
-	async #call(payments: readonly Payment[], value: bigint): Promise<{ readonly data: Hex; readonly gas: bigint }> {
-		const submissions = payments.map(({ lengthBytes, nodes }) => ({ lengthBytes, nodes, tags: NO_TAGS }));
-		const { address: from } = this.#account;
-		const to = this.#settings.flowAddress;
-		const attempt = async (generation: FlowGeneration) => {
-			const data = submitCall(generation, submissions, this.address);
-			const estimate = await this.#chain.estimateGas({ from, to, data, value });
-			this.#generation = generation;
-			return { data, gas: (estimate * GAS_PERCENT) / 100n };
-		};
-		if (this.#generation) return await attempt(this.#generation);
-		try {
-			return await attempt('current');
-		} catch (error) {
-			if (!(error instanceof RefusedError)) throw error;
-			// The contract of the other interface refuses everything; what the current one says is the reason then.
-			return await attempt('old').catch(() => Promise.reject(error));
-		}
 	}
 
 	async #send(transaction: PaymentTransaction, fee: bigint, isAgain: boolean): Promise<void> {
@@ -252,16 +205,6 @@ export class Payer {
 		} catch (error) {
 			if (!(error instanceof RefusedError) || /insufficient funds/i.test(error.message)) throw error;
 		}
-	}
-
-	/** Errors: DearError when gas costs more than may be paid. */
-	#bounded(prices: GasPrices): GasPrices {
-		const bound = this.#settings.mostForGas;
-		if (bound === 0n || prices.most <= bound) return prices;
-		const needed = prices.tip === undefined ? prices.most : prices.base;
-		if (needed > bound)
-			throw new DearError(`a unit of gas costs ${needed} wei, chain.maxGasPriceGwei allows ${bound}; it waits`);
-		return { ...prices, most: bound };
 	}
 
 	#tell(trouble: SettlementTrouble | undefined): void {
@@ -286,11 +229,6 @@ export class Payer {
 		this.#isWoken = false;
 	}
 }
-
-const NO_TAGS = new Uint8Array(0);
-
-/** Gas costs more than may be paid. */
-class DearError extends Error {}
 
 function lastHash({ hashes }: PaymentTransaction): string {
 	return hexOf(hashes.at(-1) ?? new Uint8Array(0));

@@ -1,0 +1,182 @@
+/** `perigee upload --rpc …`: pays for files whose submissions the node awaits, and waits until it has them. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Hex } from 'viem';
+import { RequestError } from '../client/request.js';
+import type { UploadResult } from '../client/upload.js';
+import { LIMITS } from '../limits.js';
+import { payingAccount } from '../node/paying-key.js';
+import { ChainError } from '../settlement/evm/chain-reader.js';
+import { Endpoints } from '../settlement/evm/endpoints.js';
+import { type PayingAccount, PaymentSigner } from '../settlement/evm/payment-signer.js';
+import { ViemPaying } from '../settlement/evm/viem-paying.js';
+import { bytesOfHex, hexOf, type DataRoot } from '../units.js';
+import { CliError } from './exit-codes.js';
+import type { NodeClient } from './node-client.js';
+import type { OutputOptions } from './output.js';
+import { forgetPayment, notedPayment, type NotedPayment, notePayment, type PaidFor } from './payment-notes.js';
+
+export interface PayOptions extends OutputOptions {
+	/** --rpc: an endpoint of the chain. */
+	readonly rpc?: string;
+	/** --key-file */
+	readonly keyFile?: string;
+	/** --max-gas-price, in gwei */
+	readonly maxGasPrice?: string;
+}
+
+type Pending = NonNullable<UploadResult['pending']>;
+type Unpaid = UploadResult & { readonly pending: Pending };
+
+const DEFAULT_MOST_GWEI = '500';
+const WEI_PER_GWEI = 1_000_000_000n;
+const ENDPOINT_TIMEOUT_MS = 30_000;
+const LOOK_MS = 500;
+/** How long a transaction may take to get into a block, and then the node to see it. */
+const PATIENCE_MS = 300_000;
+
+/** Pays from the side of whoever uploads. */
+export class ChainPayer {
+	readonly #account: PayingAccount;
+	readonly #rpc: string;
+	readonly #mostForGas: bigint;
+	readonly #tell: (text: string) => void;
+
+	private constructor(account: PayingAccount, rpc: string, mostForGas: bigint, tell: (text: string) => void) {
+		this.#account = account;
+		this.#rpc = rpc;
+		this.#mostForGas = mostForGas;
+		this.#tell = tell;
+	}
+
+	/** Undefined where nobody asked for it. Errors: usage; CONFIG_INVALID for a key that cannot be used. */
+	static async from({
+		rpc,
+		keyFile = '',
+		maxGasPrice = DEFAULT_MOST_GWEI,
+		...output
+	}: PayOptions): Promise<ChainPayer | undefined> {
+		if (rpc === undefined) {
+			if (keyFile === '') return undefined;
+			throw new CliError('usage', '--key-file goes with --rpc, which names an endpoint of the chain');
+		}
+		if (!/^[0-9]{1,9}$/.test(maxGasPrice)) throw new CliError('usage', '--max-gas-price is a whole number of gwei');
+		const account = await payingAccount({ keyFile, keyPasswordFile: '' }, process.env);
+		if (!account)
+			throw new CliError('usage', '--rpc pays for files and needs a key', {
+				hint: 'Name a file with it (--key-file), which nobody else may read, or set PERIGEE_CHAIN_KEY.',
+			});
+		const isQuiet = output.quiet === true || output.json === true;
+		const tell = (text: string): void => void (isQuiet || process.stderr.write(`perigee: ${text}\n`));
+		return new ChainPayer(account, rpc, BigInt(maxGasPrice) * WEI_PER_GWEI, tell);
+	}
+
+	/** The results as they are once the node has their submissions; those that wait for nobody are left as they are. Errors: CliError. */
+	async pay(results: readonly UploadResult[], client: NodeClient): Promise<readonly UploadResult[]> {
+		const unpaid = results.filter((result): result is Unpaid => result.pending?.state === 'unpaid');
+		const [first] = unpaid;
+		if (!first) return results;
+		const { chainId, flow } = first.pending;
+		const endpoints = new Endpoints({ urls: [this.#rpc], timeoutMs: ENDPOINT_TIMEOUT_MS, nowMs: () => Date.now() });
+		endpoints.expect(BigInt(chainId));
+		try {
+			const chain = new ViemPaying(endpoints, flow as Hex);
+			// One for each content: the same may have been sent under two names.
+			const wanted = [...new Map(unpaid.map((result) => [result.root, result])).values()];
+			const transactions = await this.#send(wanted, chain, BigInt(chainId), flow as Hex);
+			for (const transaction of transactions) await minedOrRefused(chain, transaction);
+			return await Promise.all(
+				results.map((result) => (unpaid.includes(result as Unpaid) ? known(client, result) : result)),
+			);
+		} catch (error) {
+			if (!(error instanceof ChainError)) throw error;
+			throw new CliError('refused', `not paid: ${error.message}`, {
+				hint: 'The node keeps what came; the same command goes on there.',
+			});
+		} finally {
+			endpoints.close();
+		}
+	}
+
+	/** Sends what pays for them, or has been signed for them before. */
+	async #send(
+		unpaid: readonly Unpaid[],
+		chain: ViemPaying,
+		chainId: bigint,
+		flowAddress: Hex,
+	): Promise<readonly NotedPayment[]> {
+		const transactions = new Map<Hex, NotedPayment>();
+		const unsigned: Unpaid[] = [];
+		for (const result of unpaid) {
+			const noted = await notedPayment(paidFor(result));
+			if (noted && !(await isDead(chain, noted))) transactions.set(noted.hash, noted);
+			else unsigned.push(result);
+		}
+		for (const { hash, raw } of transactions.values()) {
+			this.#tell(`going on with transaction ${hash}`);
+			await chain.send(raw).catch(() => undefined);
+		}
+		const { address: from } = this.#account;
+		const signer = new PaymentSigner({ chain, account: this.#account, flowAddress, mostForGas: this.#mostForGas });
+		let nonce = await chain.transactionCount(from, 'pending');
+		for (let at = 0; at < unsigned.length; at += LIMITS.paymentBatch, nonce++) {
+			const batch = unsigned.slice(at, at + LIMITS.paymentBatch);
+			const prices = signer.bounded(await chain.gasPrices());
+			const { transaction, fee } = await signer.sign(batch.map(paymentOf), { chainId, nonce, prices });
+			const [raw, hash] = [hexOf(transaction.raw) as Hex, hexOf(transaction.hashes[0] as Uint8Array) as Hex];
+			const payment = { raw, hash, nonce, from };
+			for (const result of batch) await notePayment(paidFor(result), payment);
+			this.#tell(`paying ${fee} wei for ${batch.length} files: transaction ${hash}`);
+			await chain.send(raw);
+			transactions.set(hash, payment);
+		}
+		return [...transactions.values()];
+	}
+}
+
+/** It failed, or another transaction has its nonce. */
+async function isDead(chain: ViemPaying, { hash, nonce, from }: NotedPayment): Promise<boolean> {
+	const receipt = await chain.receipt(hash);
+	if (receipt) return !receipt.succeeded;
+	return (await chain.transactionCount(from, await chain.head())) > nonce;
+}
+
+/** Errors: CliError, ChainError. */
+async function minedOrRefused(chain: ViemPaying, { hash }: NotedPayment): Promise<void> {
+	for (const endMs = Date.now() + PATIENCE_MS; ; ) {
+		const receipt = await chain.receipt(hash);
+		if (receipt?.succeeded) return;
+		if (receipt) throw new CliError('refused', `transaction ${hash} failed in block ${receipt.blockNumber}`);
+		if (Date.now() > endMs) throw new CliError('busy', `transaction ${hash} is in no block yet`, { hint: LATER });
+		await delay(LOOK_MS);
+	}
+}
+
+/** The result with the number of its submission. Errors: CliError, those of a request. */
+async function known(client: NodeClient, { pending, ...result }: UploadResult): Promise<UploadResult> {
+	for (const endMs = Date.now() + PATIENCE_MS; ; ) {
+		const info = await client.api.info(result.root).catch((error: unknown) => {
+			if (error instanceof RequestError && error.status === 404) return undefined;
+			throw error;
+		});
+		if (info?.finalized === true) {
+			if (pending) await forgetPayment(paidFor({ ...result, pending }));
+			return { ...result, txSeq: info.txSeq };
+		}
+		if (Date.now() > endMs) throw new CliError('busy', `the node does not see the submission yet`, { hint: LATER });
+		await delay(LOOK_MS);
+	}
+}
+
+const LATER = 'It is paid for: the same command goes on there, and pays nothing again.';
+
+function paidFor({ root, pending: { chainId, flow, submission } }: Unpaid): PaidFor {
+	return { chainId, flow, root, length: submission.length };
+}
+
+function paymentOf({ root, pending: { submission } }: Unpaid) {
+	return {
+		root: root as DataRoot,
+		lengthBytes: BigInt(submission.length),
+		nodes: submission.nodes.map((node) => ({ root: bytesOfHex(node.root), height: node.height })),
+	};
+}

@@ -1,0 +1,182 @@
+/** A node as a process that pays for uploads, killed again and again; and the command line that pays in its place. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, beforeEach, afterEach, describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Hex } from 'viem';
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
+import { fileRoot } from '../../src/native/addon.js';
+import { hexOf } from '../../src/units.js';
+import { chainEnvironment, startChain, type TestChain } from '../support/chain.js';
+import { until } from '../support/chain-store.js';
+import { Prng } from '../support/prng.js';
+import { type JsonNode, runCli, spawnCli, startJsonNode, temporaryDirectory } from '../support/processes.js';
+import { ask } from '../support/rest-server.js';
+
+const KILLS = 20;
+
+interface KeyFile {
+	readonly key: Hex;
+	readonly path: string;
+	readonly address: Hex;
+}
+
+describe('paying on a chain', () => {
+	let chain: TestChain;
+	let mining: NodeJS.Timeout;
+	before(async () => {
+		chain = await startChain();
+	});
+	after(() => chain.stop());
+	beforeEach(() => {
+		mining = setInterval(() => void chain.mine(1).catch(() => undefined), 40);
+	});
+	afterEach(() => clearInterval(mining));
+
+	async function keyFile(t: TestContext, mode = 0o600): Promise<KeyFile> {
+		const key = generatePrivateKey();
+		const { address } = privateKeyToAccount(key);
+		await chain.client.setBalance({ address, value: 10n ** 18n });
+		const path = join(temporaryDirectory(t), 'key');
+		writeFileSync(path, `${key}\n`, { mode });
+		return { key, path, address };
+	}
+
+	const start = (t: TestContext, dataDir: string, env: Record<string, string>): Promise<JsonNode> =>
+		startJsonNode(t, dataDir, [], { ...chainEnvironment(chain), ...env });
+
+	it(`a node killed ${KILLS} times has paid once for each upload that it has answered for`, async (t: TestContext) => {
+		const prng = new Prng(0x9a1d);
+		const dataDir = temporaryDirectory(t);
+		const { path, address, key } = await keyFile(t);
+		const before = await chain.submissions();
+		const answered = new Map<string, Uint8Array>();
+		let logged = '';
+		for (let kill = 0; kill < KILLS; kill++) {
+			const node = await start(t, dataDir, { PERIGEE_CHAIN_KEY_FILE: path });
+			const sending = Array.from({ length: 3 }, async () => {
+				const content = prng.bytes(1 + prng.below(kill % 3 === 0 ? 900_000 : 4000));
+				const wait = prng.below(2);
+				const url = `${node.url}/v1/upload/n?wait=${wait}`;
+				const { status } = await fetch(url, { method: 'PUT', body: content }).catch(() => ({ status: 0 }));
+				if (status === 201 || status === 202) answered.set(hexOf(fileRoot(content).root), content);
+			});
+			await delay(prng.below(200));
+			await node.end('SIGKILL');
+			await Promise.all(sending);
+			logged += node.logged();
+		}
+		const node = await start(t, dataDir, { PERIGEE_CHAIN_KEY_FILE: path });
+		for (const [root, content] of answered) {
+			await until('the file', async () => (await ask(node, `/v1/files/${root}`)).status === 200);
+			const file = await ask(node, `/v1/files/${root}?verify=merkle`);
+			assert.ok(file.body.equals(content));
+			assert.match(String(file.headers['content-disposition']), /filename="n"/);
+		}
+		await until('no payment under way', async () => {
+			const { text } = await ask(node, '/metrics');
+			return (
+				/perigee_chain_payments\{state="wanted"\} 0/.test(text) && /perigee_chain_payments\{state="sent"\} 0/.test(text)
+			);
+		});
+		const listed = await ask(node, '/v1/files?limit=1000');
+		const { files } = listed.json as unknown as { readonly files: readonly { readonly root: string }[] };
+		const submissions = (await chain.submissions()) - before;
+		// What was never answered for may have been taken on as well, and then is a file too.
+		assert.equal(submissions, files.length, 'each content has one submission');
+		assert.ok(submissions >= answered.size && answered.size > KILLS / 2, `${submissions} of ${answered.size}`);
+		const secret = key.slice(2);
+		assert.ok(!(logged + node.logged()).includes(secret));
+		const printed = await runCli(['config', 'print'], { env: { PERIGEE_CHAIN_KEY: key } });
+		assert.ok(!printed.stdout.includes(secret) && !printed.stderr.includes(secret));
+		assert.ok((await chain.client.getTransactionCount({ address })) <= submissions);
+		assert.equal(await node.end('SIGTERM'), 0);
+	});
+
+	it('a key that others may read, or that is none, is refused, and is not shown', async (t: TestContext) => {
+		const { path, key } = await keyFile(t, 0o644);
+		const env = { ...chainEnvironment(chain), PERIGEE_CHAIN_KEY_FILE: path, PERIGEE_DATA_DIR: temporaryDirectory(t) };
+		const open = await runCli(['start', '--http', '127.0.0.1:0'], { env });
+		assert.equal(open.code, 2);
+		assert.match(open.stderr, /PERIGEE_CHAIN_KEY_FILE: .*can be read by other users: chmod 600/);
+		writeFileSync(`${path}2`, `${key.slice(0, -1)}x`, { mode: 0o600 });
+		const wrong = await runCli(['start', '--http', '127.0.0.1:0'], {
+			env: { ...env, PERIGEE_CHAIN_KEY_FILE: `${path}2` },
+		});
+		assert.equal(wrong.code, 2);
+		assert.match(wrong.stderr, /has no key: 64 hexadecimal digits/);
+		assert.ok(!wrong.stderr.includes(key.slice(2, 20)));
+	});
+
+	it('perigee upload --rpc pays for files and directories, and once for what it has paid for before', async (t: TestContext) => {
+		const prng = new Prng(0xc11);
+		const home = temporaryDirectory(t);
+		const node = await start(t, temporaryDirectory(t), {});
+		const { path, address } = await keyFile(t);
+		const directory = join(home, 'tree');
+		mkdirSync(join(directory, 'sub'), { recursive: true });
+		const contents = [prng.bytes(300), prng.bytes(400_000), prng.bytes(17_000_000)];
+		const files = [join(directory, 'small'), join(directory, 'sub', 'middle'), join(home, 'large')];
+		for (const [index, file] of files.entries()) writeFileSync(file, contents[index] as Buffer);
+		const env = { XDG_STATE_HOME: join(home, 'state') };
+		const upload = (args: readonly string[]) => runCli(['upload', '--node', node.url, ...args], { env });
+		const paying = ['--rpc', chain.url, '--key-file', path];
+		const before = await chain.submissions();
+
+		const plain = await upload([files[0] as string]);
+		assert.equal(plain.code, 0, plain.stderr);
+		assert.match(plain.stderr, /it is a file once somebody submits it to 0x[0-9a-f]{40} on chain 31337, fee 6 wei/);
+		for (const args of [[files[2] as string], [directory]]) {
+			const paid = await upload([...args, ...paying, '--json']);
+			assert.equal(paid.code, 0, paid.stderr);
+			const { root, txSeq } = JSON.parse(paid.stdout.toString()) as { readonly root: string; readonly txSeq: number };
+			assert.equal(typeof txSeq, 'number');
+			assert.equal((await ask(node, `/v1/files/${root}/info`)).json['finalized'], true);
+		}
+		// The large file, two files of the directory, and its metadata.
+		assert.equal((await chain.submissions()) - before, 4);
+		const again = await upload([directory, ...paying, '--json']);
+		assert.equal(again.code, 0, again.stderr);
+		assert.equal((await chain.submissions()) - before, 4);
+		assert.equal(await chain.client.getTransactionCount({ address }), 2);
+		assert.equal(await node.end('SIGTERM'), 0);
+	});
+
+	it('perigee upload --rpc that was interrupted goes on with the same transaction', async (t: TestContext) => {
+		clearInterval(mining);
+		const home = temporaryDirectory(t);
+		const node = await start(t, temporaryDirectory(t), {});
+		const { path, address } = await keyFile(t);
+		const file = join(home, 'f');
+		writeFileSync(file, new Prng(77).bytes(5000));
+		const env = { XDG_STATE_HOME: join(home, 'state') };
+		const args = ['upload', '--node', node.url, file, '--rpc', chain.url, '--key-file', path];
+		const first = spawnCli(args, { env });
+		const ended = once(first, 'exit');
+		const pending = () => chain.client.getTransactionCount({ address, blockTag: 'pending' });
+		await until('the transaction', async () => (await pending()) === 1);
+		first.kill('SIGKILL');
+		await ended;
+		mining = setInterval(() => void chain.mine(1).catch(() => undefined), 40);
+		const second = await runCli(args, { env });
+		assert.equal(second.code, 0, second.stderr);
+		assert.equal(await pending(), 1);
+		for (const [wrong, text] of [
+			[['--key-file', path], /--key-file goes with --rpc/],
+			[['--rpc', chain.url], /--rpc pays for files and needs a key/],
+		] as const) {
+			const refused = await runCli(['upload', '--node', node.url, file, ...wrong], { env });
+			assert.equal(refused.code, 2);
+			assert.match(refused.stderr, text);
+		}
+		const other = await startChain(4242);
+		t.after(() => other.stop());
+		writeFileSync(file, new Prng(78).bytes(5000));
+		const foreign = await runCli([...args.slice(0, 5), other.url, '--key-file', path], { env });
+		assert.notEqual(foreign.code, 0);
+		assert.match(foreign.stderr, /it is of chain 4242, this node follows 31337/);
+		assert.equal(await node.end('SIGTERM'), 0);
+	});
+});
