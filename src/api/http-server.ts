@@ -23,7 +23,9 @@ import { REST_ENDPOINTS } from './rest/endpoints.js';
 import { answerFailure, frameworkError, mount } from './rest/mount.js';
 import { RouteMeter } from './rest/route-meter.js';
 import { UploadWatch } from './rest/upload-watch.js';
+import { CallBodies } from './rpc/call-bodies.js';
 import { rpcEndpoint } from './rpc/endpoint.js';
+import { publicFamily } from './rpc/public-family.js';
 import type { TlsPair } from './tls-pair.js';
 
 export interface HttpServerOptions {
@@ -76,6 +78,7 @@ const CLOSING_LOOK_MS = 20;
 /** The listener of REST, metrics and health. Errors: CONFIG_INVALID when the address cannot be taken. */
 export async function startHttpServer(options: HttpServerOptions, modules: HttpServerModules): Promise<HttpServer> {
 	const { idleTimeoutMs, minBytesPerSecond, corsOrigins, further = [] } = options;
+	const uploads = new UploadWatch({ idleTimeoutMs, minBytesPerSecond, clock: modules.clock });
 	const context: RestContext = {
 		store: modules.store,
 		metrics: modules.metrics,
@@ -91,12 +94,19 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		allowances: new WeakMap(),
 		...(corsOrigins.length === 0 ? {} : { cors: new Cors(corsOrigins) }),
 		downloads: new DownloadWatch(modules.clock),
-		uploads: new UploadWatch({ idleTimeoutMs, minBytesPerSecond, clock: modules.clock }),
+		uploads,
+		bodies: new CallBodies(uploads, LIMITS.rpcBodyBytes),
 		directories: new DirectoryReader(modules.store),
 	};
+	const rpc = rpcEndpoint(context, {
+		scope: 'read',
+		families: [publicFamily(context)],
+		bodies: context.bodies,
+		cors: new Cors(['*']),
+	});
 	return serve({ listen: options.listen, setting: 'http', graceMs: options.graceMs }, modules, context, [
 		...REST_ENDPOINTS,
-		rpcEndpoint(context),
+		rpc,
 		...further,
 	]);
 }
