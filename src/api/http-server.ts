@@ -11,6 +11,7 @@ import { placeSocket } from '../io/unix-socket.js';
 import { LIMITS } from '../limits.js';
 import type { FileStore } from '../log-layer/types.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { Administration } from './admin/admin-server.js';
 import type { Access } from './auth/access.js';
 import { BoundedServers } from './bounded-servers.js';
 import { addressError, type ListenSetting } from './free-address.js';
@@ -43,8 +44,8 @@ export interface HttpServerOptions {
 	readonly publicUrl?: string;
 	/** cors.origins */
 	readonly corsOrigins: readonly string[];
-	/** Served besides. */
-	readonly further?: readonly Endpoint[];
+	/** Where both have one address. */
+	readonly administration?: Administration;
 }
 
 /** What every listener is built with. */
@@ -77,7 +78,7 @@ const CLOSING_LOOK_MS = 20;
 
 /** The listener of REST, metrics and health. Errors: CONFIG_INVALID when the address cannot be taken. */
 export async function startHttpServer(options: HttpServerOptions, modules: HttpServerModules): Promise<HttpServer> {
-	const { idleTimeoutMs, minBytesPerSecond, corsOrigins, further = [] } = options;
+	const { idleTimeoutMs, minBytesPerSecond, corsOrigins, administration } = options;
 	const uploads = new UploadWatch({ idleTimeoutMs, minBytesPerSecond, clock: modules.clock });
 	const context: RestContext = {
 		store: modules.store,
@@ -100,14 +101,14 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 	};
 	const rpc = rpcEndpoint(context, {
 		scope: 'read',
-		families: [publicFamily(context)],
+		families: [publicFamily(context), ...(administration ? [administration.family] : [])],
 		bodies: context.bodies,
 		cors: new Cors(['*']),
 	});
 	return serve({ listen: options.listen, setting: 'http', graceMs: options.graceMs }, modules, context, [
 		...REST_ENDPOINTS,
 		rpc,
-		...further,
+		...(administration?.endpoints ?? []),
 	]);
 }
 

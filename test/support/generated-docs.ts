@@ -20,6 +20,7 @@ const ADMIN_WORDS = [
 	'These stand on a listener of their own (`admin`, `--admin`; 127.0.0.1:5679), whose address is in `listeners.admin` of `node.json`. It asks for',
 	'a token with the scope `admin` where there is a file of tokens, and none on a Unix socket. So that no web page can use it from the browser of someone there, it answers only requests whose `Host`',
 	'is a literal address, `localhost`, or the name in the setting (else `FOREIGN_HOST`), and none that a page of another origin has made (`CROSS_SITE`).',
+	'`POST /` there is JSON-RPC ([rpc.md](rpc.md), "Administration").',
 ].join('\n');
 
 /** Path of each file, from the top of the checkout → its text. */

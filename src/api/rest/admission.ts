@@ -31,7 +31,7 @@ export function admit<C extends ServerContext>(
 }
 
 /** Whether it comes from this machine. A proxy on this machine that says for whom it asks speaks for others. */
-function isLocal({ headers, socket }: IncomingMessage): boolean {
+export function isLocal({ headers, socket }: IncomingMessage): boolean {
 	return isLoopback(socket.remoteAddress ?? '') && !PROXY_HEADERS.some((name) => name in headers);
 }
 
