@@ -1,6 +1,6 @@
 /** The endpoint of JSON-RPC: POST / with a JSON body, answered as spec log-layer §4.1 says. Which methods it has is a matter of its listener. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PerigeeError } from '../../errors.js';
+import { asPerigeeError, ERRORS, PerigeeError } from '../../errors.js';
 import { define } from '../rest/definitions.js';
 import type { Endpoint, ServerContext } from '../rest/endpoint.js';
 import { sendRefusal, withExtras } from '../rest/problem.js';
@@ -34,7 +34,7 @@ export function rpcEndpoint(
 	const observe: CallObserver = (name, error, cause) => {
 		const method = familyOfName.has(name) ? name : 'unknown';
 		metrics.rpcRequests.inc({ method, outcome: error === undefined ? 'ok' : String(error.code) });
-		if (error?.code === RPC_CODES.internal && !(cause instanceof RpcError))
+		if (error?.code === RPC_CODES.internal && isOwnFault(cause))
 			log.error({ method, err: cause }, error.data ?? error.message);
 	};
 	const runnerFor = (request: IncomingMessage, response: ServerResponse, bodyBytes: number): Runner => {
@@ -72,6 +72,11 @@ export function rpcEndpoint(
 			});
 		},
 	};
+}
+
+/** Whether something went wrong in the node; not when a caller is refused. */
+function isOwnFault(cause: unknown): boolean {
+	return !(cause instanceof RpcError) && ERRORS[asPerigeeError(cause).code].status >= 500;
 }
 
 function refuseOtherTypes({ headers }: IncomingMessage): void {
