@@ -3,14 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asPerigeeError, ERRORS, PerigeeError } from '../../errors.js';
 import { define } from '../rest/definitions.js';
 import type { Endpoint, ServerContext } from '../rest/endpoint.js';
-import { sendRefusal, withExtras } from '../rest/problem.js';
+import { sendRefusal } from '../rest/problem.js';
 import type { CallBodies } from './call-bodies.js';
 import type { RpcFamily } from './method.js';
 import { answerBody, bodyTooBig, lengthOf, type CallObserver, type Runner } from './protocol.js';
 import { RPC_CODES, RpcError } from './rpc-error.js';
 
 const RPC = define({
-	methods: ['POST', 'OPTIONS'],
+	methods: ['POST'],
 	url: '/',
 	scope: 'read',
 	summary: 'JSON-RPC 2.0 of 0G Storage (docs/rpc.md).',
@@ -57,9 +57,6 @@ export function rpcEndpoint(
 		anyBody: true,
 		...listener,
 		async handle(_context, { raw }, response) {
-			// A browser's question was answered before; nobody else has one.
-			if (raw.method !== 'POST')
-				throw withExtras(new PerigeeError('METHOD_NOT_ALLOWED'), { headers: ['Allow', 'POST'] });
 			refuseOtherTypes(raw);
 			if (bodies.isTooLong(raw)) {
 				const body = Buffer.concat(bodyTooBig(bodies.maxBytes));

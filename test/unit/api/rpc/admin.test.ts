@@ -196,7 +196,7 @@ describe('the admin listener', () => {
 			assert.equal(await asked(admin, 'admin_shutdown', headers as Record<string, string>), status);
 		const preflight = { Origin: 'http://evil.example', 'Access-Control-Request-Method': 'POST' };
 		const question = await ask(admin, '/', { method: 'OPTIONS', headers: preflight });
-		assert.deepEqual([question.status, question.headers['access-control-allow-origin']], [403, undefined]);
+		assert.deepEqual([question.status, question.headers['access-control-allow-origin']], [405, undefined]);
 		assert.equal(admin.stops(), 0);
 	});
 
