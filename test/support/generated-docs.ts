@@ -4,6 +4,7 @@ import type { TSchema } from 'typebox';
 import { ADMIN_ENDPOINTS } from '../../src/api/admin/definitions.js';
 import { GRPC_STATUS } from '../../src/api/grpc/status.js';
 import { type EndpointDefinition, ENDPOINTS } from '../../src/api/rest/definitions.js';
+import { tokenScopeOf } from '../../src/api/rest/endpoint-definition.js';
 import { openApiDocument } from '../../src/api/rest/openapi.js';
 import { EXIT_CODES } from '../../src/cli/exit-codes.js';
 import { exampleText } from '../../src/cli/help-examples.js';
@@ -123,7 +124,8 @@ function endpointSections(): string {
 
 function endpointSection(definition: EndpointDefinition): string {
 	const parts = [`### ${definition.methods.join(', ')} ${definition.url}`, definition.summary];
-	if (definition.scope !== 'open') parts.push(`Scope: \`${definition.scope}\`.`);
+	const scope = tokenScopeOf(definition);
+	if (scope !== 'open') parts.push(`Scope: \`${scope}\`.`);
 	for (const [title, schema] of [
 		['in the address', definition.params],
 		['in the query', definition.query],

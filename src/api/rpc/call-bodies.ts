@@ -1,5 +1,6 @@
-/** Bodies that are needed whole before anything can be done with them: bounded all together, in memory that is used again. */
+/** Bodies of JSON, which are needed whole before anything can be done with them: bounded all together, in memory that is used again. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PerigeeError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
 import { freeMemory, gather } from '../../native/addon.js';
 import { sendContinue } from '../rest/problem.js';
@@ -8,6 +9,12 @@ import type { UploadWatch } from '../rest/upload-watch.js';
 import { BodyBudget } from './body-budget.js';
 import { BodyBuffers } from './body-buffers.js';
 import { lengthOf } from './protocol.js';
+
+/** Errors: NOT_JSON. */
+export function refuseOtherTypes({ headers }: IncomingMessage): void {
+	const type = headers['content-type'] ?? '';
+	if (!/^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(type)) throw new PerigeeError('NOT_JSON');
+}
 
 export class CallBodies {
 	/** Of one body. */
@@ -28,8 +35,8 @@ export class CallBodies {
 		return Number(headers['content-length'] ?? 0) > this.maxBytes;
 	}
 
-	/** Reads the body once there is room for it. `use` sends the answer; the body is not its own afterwards. Errors: as of `receiveBody`. */
-	async read(request: IncomingMessage, response: ServerResponse, use: (body: Buffer) => Promise<void>): Promise<void> {
+	/** Reads the body once there is room for it. What `use` answers must have nothing of it. Errors: as of `receiveBody`. */
+	async read<T>(request: IncomingMessage, response: ServerResponse, use: (body: Buffer) => Promise<T>): Promise<T> {
 		const announced = request.headers['content-length'];
 		const bytes = announced === undefined ? this.maxBytes : Number(announced);
 		const budget = bytes <= LIMITS.rpcSmallBodyBytes ? this.#small : this.#large;
@@ -37,8 +44,9 @@ export class CallBodies {
 		try {
 			sendContinue(request, response);
 			const body = announced === undefined ? await this.#gathered(request) : await this.#filled(request, bytes);
-			await use(body);
+			const used = await use(body);
 			this.#buffers.give(body);
+			return used;
 		} finally {
 			budget.give(bytes);
 		}

@@ -1,10 +1,10 @@
 /** The endpoint of JSON-RPC: POST / with a JSON body, answered as spec log-layer §4.1 says. Which methods it has is a matter of its listener. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { asPerigeeError, ERRORS, PerigeeError } from '../../errors.js';
+import { asPerigeeError, ERRORS } from '../../errors.js';
 import { define } from '../rest/definitions.js';
 import type { Endpoint, ServerContext } from '../rest/endpoint.js';
 import { sendRefusal } from '../rest/problem.js';
-import type { CallBodies } from './call-bodies.js';
+import { type CallBodies, refuseOtherTypes } from './call-bodies.js';
 import type { RpcFamily } from './method.js';
 import { answerBody, bodyTooBig, lengthOf, type CallObserver, type Runner } from './protocol.js';
 import { RPC_CODES, RpcError } from './rpc-error.js';
@@ -74,11 +74,6 @@ export function rpcEndpoint(
 /** Whether something went wrong in the node; not when a caller is refused. */
 function isOwnFault(cause: unknown): boolean {
 	return !(cause instanceof RpcError) && ERRORS[asPerigeeError(cause).code].status >= 500;
-}
-
-function refuseOtherTypes({ headers }: IncomingMessage): void {
-	const type = headers['content-type'] ?? '';
-	if (!/^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(type)) throw new PerigeeError('NOT_JSON');
 }
 
 function send(response: ServerResponse, status: number, parts: readonly Buffer[]): void {
