@@ -25,8 +25,14 @@ export function adminFamily(
 	};
 	return familyOf(ADMIN_METHODS, ({ request, response }) => {
 		let isPermitted = false;
+		let isToStop = false;
+		// When the answer is out, and once for all calls of the body.
+		const shutdownAfter = (): void => {
+			if (!isToStop) response.once('close', shutdown);
+			isToStop = true;
+		};
 		return {
-			context: { store, metricsText, shutdown: () => void response.once('close', shutdown) },
+			context: { store, metricsText, shutdown: shutdownAfter },
 			admit() {
 				if (!isPermitted) permit(request);
 				isPermitted = true;

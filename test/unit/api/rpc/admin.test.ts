@@ -1,8 +1,12 @@
 /** The admin_ methods over a real store, on a listener of their own and on the public one (spec log-layer §4.5; test/vectors/rpc-observed.json). */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import * as http from 'node:http';
+import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { type AdminModules, administrationAt, startAdminServer } from '../../../../src/api/admin/admin-server.js';
 import { Access } from '../../../../src/api/auth/access.js';
+import type { ListenPlace } from '../../../../src/config/listen-address.js';
 import { systemClock } from '../../../../src/io/clock.js';
 import { systemRandomness } from '../../../../src/io/randomness.js';
 import { LIMITS } from '../../../../src/limits.js';
@@ -11,8 +15,9 @@ import { fileRoot } from '../../../../src/native/addon.js';
 import { hexOf, SEGMENT_BYTES, type DataRoot } from '../../../../src/units.js';
 import { DamageList } from '../../../../src/log-layer/damage.js';
 import { emptyRegistry, openAccess, tokenFor } from '../../../support/open-access.js';
+import { temporaryDirectory } from '../../../support/processes.js';
 import { Prng } from '../../../support/prng.js';
-import { ask, eventually, serve } from '../../../support/rest-server.js';
+import { ask, eventually, readAnswer, serve } from '../../../support/rest-server.js';
 import { call, observed, post, result, type RpcAnswer } from '../../../support/rpc.js';
 import { put, type TestStore, useTestStores } from '../../../support/test-store.js';
 
@@ -46,10 +51,11 @@ async function serveAdmin(
 	t: Pick<TestContext, 'after'>,
 	store: TestStore,
 	access = openAccess(),
+	listen: ListenPlace = { host: '127.0.0.1', port: 0 },
 ): Promise<Administered> {
 	const { modules, ...rest } = modulesOf(store);
 	const server = await startAdminServer(
-		{ listen: { host: '127.0.0.1', port: 0 }, idleTimeoutMs: 60_000, minBytesPerSecond: 0, graceMs: 10_000 },
+		{ listen, idleTimeoutMs: 60_000, minBytesPerSecond: 0, graceMs: 10_000 },
 		{
 			...modules,
 			clock: systemClock,
@@ -125,6 +131,15 @@ describe('a node without peers answers as the reference did', () => {
 	it('admin_shutdown(): and the node is told to stop', async () => {
 		assert.deepEqual(await call(admin, 'admin_shutdown', []), observed('admin_shutdown()').answer);
 		await eventually(() => admin.stops() === 1, 'the stop');
+	});
+
+	it('is told once, however often a body says it', async (t) => {
+		const other = await serveAdmin(t, await stores.open());
+		const notification = { jsonrpc: '2.0', method: 'admin_shutdown' };
+		const body = JSON.stringify(Array.from({ length: 50 }, () => notification));
+		assert.equal((await post(other, body)).text, '');
+		await eventually(() => other.stops() > 0, 'the stop');
+		assert.equal(other.stops(), 1);
 	});
 
 	it('what the reference was not asked', async () => {
@@ -212,6 +227,16 @@ describe('the admin listener', () => {
 		assert.equal(await asked(admin, 'admin_shutdown', { Authorization: operator.bearer }), null);
 		await eventually(() => admin.stops() === 1, 'the stop');
 	});
+});
+
+it('a Unix socket answers them too', async (t) => {
+	const socketPath = join(temporaryDirectory(t), 'admin.sock');
+	await serveAdmin(t, await stores.open(), openAccess(), { socketPath });
+	const headers = { 'Content-Type': 'application/json', Host: 'localhost' };
+	const request = http.request({ socketPath, path: '/', method: 'POST', headers });
+	request.end('{"jsonrpc":"2.0","id":1,"method":"admin_getPeers"}');
+	const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+	assert.deepEqual((await readAnswer(response)).json, { jsonrpc: '2.0', result: {}, id: 1 });
 });
 
 describe('one listener for everything', () => {
