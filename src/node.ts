@@ -7,6 +7,7 @@ import type { Lane } from './append-log/types.js';
 import { about } from './config/refusal.js';
 import type { Config } from './config/schema.js';
 import { packageVersion } from './config/version.js';
+import { deferred } from './deferred.js';
 import { destroyRocks, openRocksKv } from './db/rocks.js';
 import { PerigeeError } from './errors.js';
 import { systemClock } from './io/clock.js';
@@ -42,6 +43,8 @@ export interface RunningNode {
 	readonly url: string;
 	/** URLs, or unix: and a path; of gRPC `host:port`, as its clients take it. */
 	readonly listeners: { readonly http: string; readonly admin: string; readonly grpc: string };
+	/** Resolves once an operator has asked over the admin listener that the node stops; whoever runs it then closes it. */
+	readonly stopAsked: Promise<void>;
 	/** Stops intake, drains, commits, makes a checkpoint, closes. Safe to call twice. */
 	close(): Promise<void>;
 }
@@ -99,23 +102,20 @@ export async function startNode(config: Config): Promise<RunningNode> {
 			processWatch.refresh();
 			refresh();
 		};
+		const stopAsked = deferred();
 		const listeners = await startListeners(doors, {
 			...modules,
 			version: VERSION,
 			healing,
 			refreshMetrics,
+			shutdown: () => stopAsked.resolve(),
 			closers: site.closers,
 		});
-		const fields = {
-			pid: process.pid,
-			listeners,
-			version: VERSION,
-			format: STORE_FORMAT,
-			simd: addon.simd(),
-		};
+		const fields = { pid: process.pid, listeners, version: VERSION, format: STORE_FORMAT, simd: addon.simd() };
 		await replaceFile(site.io, config.dataDir, NODE_FILE, Buffer.from(`${JSON.stringify(fields, null, 2)}\n`));
 		let closing: Promise<void> | undefined;
-		return { url: listeners.http, listeners, close: () => (closing ??= closeSite(site)) };
+		const close = (): Promise<void> => (closing ??= closeSite(site));
+		return { url: listeners.http, listeners, stopAsked: stopAsked.promise, close };
 	} catch (error) {
 		await closeSite(site);
 		throw error;

@@ -11,6 +11,7 @@ import { placeSocket } from '../io/unix-socket.js';
 import { LIMITS } from '../limits.js';
 import type { FileStore } from '../log-layer/types.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { Administration } from './admin/admin-server.js';
 import type { Access } from './auth/access.js';
 import { BoundedServers } from './bounded-servers.js';
 import { addressError, type ListenSetting } from './free-address.js';
@@ -23,7 +24,9 @@ import { REST_ENDPOINTS } from './rest/endpoints.js';
 import { answerFailure, frameworkError, mount } from './rest/mount.js';
 import { RouteMeter } from './rest/route-meter.js';
 import { UploadWatch } from './rest/upload-watch.js';
+import { CallBodies } from './rpc/call-bodies.js';
 import { rpcEndpoint } from './rpc/endpoint.js';
+import { publicFamily } from './rpc/public-family.js';
 import type { TlsPair } from './tls-pair.js';
 
 export interface HttpServerOptions {
@@ -41,8 +44,8 @@ export interface HttpServerOptions {
 	readonly publicUrl?: string;
 	/** cors.origins */
 	readonly corsOrigins: readonly string[];
-	/** Served besides. */
-	readonly further?: readonly Endpoint[];
+	/** Where both have one address. */
+	readonly administration?: Administration;
 }
 
 /** What every listener is built with. */
@@ -75,7 +78,8 @@ const CLOSING_LOOK_MS = 20;
 
 /** The listener of REST, metrics and health. Errors: CONFIG_INVALID when the address cannot be taken. */
 export async function startHttpServer(options: HttpServerOptions, modules: HttpServerModules): Promise<HttpServer> {
-	const { idleTimeoutMs, minBytesPerSecond, corsOrigins, further = [] } = options;
+	const { idleTimeoutMs, minBytesPerSecond, corsOrigins, administration } = options;
+	const uploads = new UploadWatch({ idleTimeoutMs, minBytesPerSecond, clock: modules.clock });
 	const context: RestContext = {
 		store: modules.store,
 		metrics: modules.metrics,
@@ -91,13 +95,20 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		allowances: new WeakMap(),
 		...(corsOrigins.length === 0 ? {} : { cors: new Cors(corsOrigins) }),
 		downloads: new DownloadWatch(modules.clock),
-		uploads: new UploadWatch({ idleTimeoutMs, minBytesPerSecond, clock: modules.clock }),
+		uploads,
+		bodies: new CallBodies(uploads, LIMITS.rpcBodyBytes),
 		directories: new DirectoryReader(modules.store),
 	};
+	const rpc = rpcEndpoint(context, {
+		scope: 'read',
+		families: [publicFamily(context), ...(administration ? [administration.family] : [])],
+		bodies: context.bodies,
+		cors: new Cors(['*']),
+	});
 	return serve({ listen: options.listen, setting: 'http', graceMs: options.graceMs }, modules, context, [
 		...REST_ENDPOINTS,
-		rpcEndpoint(context),
-		...further,
+		rpc,
+		...(administration?.endpoints ?? []),
 	]);
 }
 

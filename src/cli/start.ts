@@ -17,7 +17,7 @@ export interface StartVerbOptions extends OutputOptions, OfficialOptions {
 	readonly logLevel?: string;
 }
 
-/** Starts the node and answers once it listens. SIGTERM and SIGINT stop it; a second one does not wait. */
+/** Starts the node and answers once it listens. SIGTERM, SIGINT and admin_shutdown stop it; a further signal does not wait. */
 export async function start(options: StartVerbOptions): Promise<void> {
 	const loaded = loadedConfigOf(options);
 	const { config, official } = loaded;
@@ -25,7 +25,8 @@ export async function start(options: StartVerbOptions): Promise<void> {
 	if (options.json !== true) for (const line of idle) process.stdout.write(`${textOf(line)}\n`);
 	const { startNode } = await import('../node.js');
 	const node = await withPlaces(loaded, () => startNode(config));
-	stopOnSignals(() => node.close());
+	const stop = stopOnSignals(() => node.close());
+	void node.stopAsked.then(stop);
 	const text = [
 		`perigee ${packageVersion()} listens on ${node.url} and keeps its data in ${config.dataDir}`,
 		`try: curl -T README.md ${node.url}/v1/upload/`,
@@ -66,10 +67,11 @@ export async function withPlaces<T>({ settings }: LoadedConfig, run: () => Promi
 	}
 }
 
-function stopOnSignals(close: () => Promise<void>): void {
+/** The answer stops the node too. */
+function stopOnSignals(close: () => Promise<void>): () => void {
 	let stopping = false;
-	const stop = (signal: NodeJS.Signals): void => {
-		if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143);
+	const stop = (): void => {
+		if (stopping) return;
 		stopping = true;
 		close().then(
 			() => process.exit(0),
@@ -79,6 +81,11 @@ function stopOnSignals(close: () => Promise<void>): void {
 			},
 		);
 	};
-	process.on('SIGTERM', stop);
-	process.on('SIGINT', stop);
+	const stopNow = (signal: NodeJS.Signals): void => {
+		if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143);
+		stop();
+	};
+	process.on('SIGTERM', stopNow);
+	process.on('SIGINT', stopNow);
+	return stop;
 }

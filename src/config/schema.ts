@@ -134,7 +134,7 @@ export const CONFIG_SCHEMA = Type.Object(
 				network: choice(
 					['guarded', 'official'],
 					'guarded',
-					'guarded: a node that other machines reach does not start without tokens. official, as with the configuration of a 0G storage node: it starts; JSON-RPC and zgs_grpc are open, other uploads and deletions need a token (401 until there is one), administration from other machines too.',
+					'guarded: a node that other machines reach does not start without tokens. official, as with the configuration of a 0G storage node: it starts; JSON-RPC, zgs_grpc and POST /file/segment are open, other uploads and deletions need a token (401 until there is one), administration from other machines too.',
 				),
 				quotaWindowMs: integer(
 					86_400_000,

@@ -1,5 +1,5 @@
 /** The listeners of a node: REST, gRPC and administration, with who may use them and the TLS that they speak. */
-import { adminEndpoints, startAdminServer } from '../api/admin/admin-server.js';
+import { administrationAt, startAdminServer } from '../api/admin/admin-server.js';
 import { startGrpcServer } from '../api/grpc/grpc-server.js';
 import { startHttpServer } from '../api/http-server.js';
 import { isLoopback, isSamePlace, parseListenAddress, parseListenPlace } from '../config/listen-address.js';
@@ -37,6 +37,8 @@ export interface ListenerModules extends FileModules {
 	readonly version: string;
 	readonly healing: HealingStore;
 	readonly refreshMetrics: () => void;
+	/** Stops the node, as SIGTERM does. */
+	readonly shutdown: () => void;
 	/** In the order of building; closing goes backwards. */
 	readonly closers: (() => Promise<void> | void)[];
 }
@@ -57,7 +59,7 @@ export async function startListeners(
 		minBytesPerSecond: config.upload.minBytesPerSecond,
 		graceMs,
 	};
-	const shared = { ...modules, tls: doors.tls.pair };
+	const shared = { ...modules, tls: doors.tls.pair, store: healing.files, admin: healing };
 	const listen = parseListenAddress(config.http);
 	const adminPlace = parseListenPlace(config.admin);
 	const isOneServer = isSamePlace(listen, adminPlace);
@@ -68,17 +70,14 @@ export async function startListeners(
 			...bounds,
 			publicUrl: config.api.publicUrl,
 			corsOrigins: config.cors.origins,
-			...(isOneServer ? { further: adminEndpoints(listen, healing) } : {}),
+			...(isOneServer ? { administration: administrationAt(listen, { ...shared, access: doors.access.http }) } : {}),
 		},
-		{ ...shared, store: healing.files, access: doors.access.http },
+		{ ...shared, access: doors.access.http },
 	);
 	servers.push(http);
 	let admin = http;
 	if (!isOneServer) {
-		admin = await startAdminServer(
-			{ listen: adminPlace, graceMs },
-			{ ...shared, admin: healing, access: doors.access.admin },
-		);
+		admin = await startAdminServer({ listen: adminPlace, ...bounds }, { ...shared, access: doors.access.admin });
 		servers.push(admin);
 	}
 	const calls = parseListenAddress(config.grpc);

@@ -186,6 +186,14 @@ auto_sync_enabled = true
 		assert.equal(await scrub('127.0.0.1', { Origin: 'http://evil.example' }), 403);
 		for (const name of ['Forwarded', 'Via', 'X-Forwarded-For', 'X-Real-IP'])
 			assert.equal(await scrub('127.0.0.1', { [name]: '203.0.113.7' }), 401, 'a proxy asks for another machine');
+		assert.deepEqual(await result(node, 'admin_getPeers'), {});
+		const peers = { jsonrpc: '2.0', id: 1, method: 'admin_getPeers' };
+		const proxied = await ask(node, '/', {
+			method: 'POST',
+			headers: { 'Content-Type': 'application/json', Via: '1.1 proxy' },
+			body: JSON.stringify(peers),
+		});
+		assert.match((proxied.json['error'] as { data: string }).data, /^UNAUTHORIZED/);
 		const body = await fetch(`http://127.0.0.1:${port}/v1/admin/scrub/start`, { method: 'POST', body: 'x' });
 		assert.equal(body.status, 400);
 		if (OTHER_ADDRESS === undefined) t.diagnostic('this machine has no address but the loopback one');

@@ -8,8 +8,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { SEGMENT_BYTES } from '../../src/units.js';
 import { damageContent } from '../support/damage.js';
-import { runCli, startJsonNode, temporaryDirectory } from '../support/processes.js';
-import { ask, RawConnection } from '../support/rest-server.js';
+import { runCli, startJsonNode, startNode, temporaryDirectory } from '../support/processes.js';
+import { ask, put, RawConnection } from '../support/rest-server.js';
+import { result } from '../support/rpc.js';
 
 test('a data directory that cannot be made is refused at once, with its name', {
 	skip: !existsSync('/proc/self'),
@@ -78,4 +79,18 @@ test('a stop waits for a slow upload as long as shutdown.graceMs says', async (t
 	assert.equal(await node.end('SIGTERM'), 0);
 	assert.ok(!existsSync(join(dataDir, 'node.json')));
 	assert.ok(readFileSync(join(dataDir, 'view.checkpoint')).length > 0);
+});
+
+test('admin_shutdown is answered and then stops the node as SIGTERM does', async (t) => {
+	const dataDir = join(temporaryDirectory(t), 'data');
+	let node = await startNode(t, dataDir);
+	const root = await put(node, randomBytes(300_000));
+	const file = readFileSync(join(dataDir, 'node.json'), 'utf8');
+	const { listeners } = JSON.parse(file) as { readonly listeners: { readonly admin: string } };
+	const exit = once(node.child, 'exit');
+	assert.equal(await result({ port: Number(new URL(listeners.admin).port) }, 'admin_shutdown'), null);
+	assert.deepEqual(await exit, [0, null]);
+	assert.equal(existsSync(join(dataDir, 'node.json')), false, 'it has closed everything');
+	node = await startNode(t, dataDir);
+	assert.equal((await ask(node, `/v1/files/${root}`)).status, 200);
 });

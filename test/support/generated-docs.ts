@@ -4,6 +4,7 @@ import type { TSchema } from 'typebox';
 import { ADMIN_ENDPOINTS } from '../../src/api/admin/definitions.js';
 import { GRPC_STATUS } from '../../src/api/grpc/status.js';
 import { type EndpointDefinition, ENDPOINTS } from '../../src/api/rest/definitions.js';
+import { tokenScopeOf } from '../../src/api/rest/endpoint-definition.js';
 import { openApiDocument } from '../../src/api/rest/openapi.js';
 import { EXIT_CODES } from '../../src/cli/exit-codes.js';
 import { exampleText } from '../../src/cli/help-examples.js';
@@ -20,6 +21,7 @@ const ADMIN_WORDS = [
 	'These stand on a listener of their own (`admin`, `--admin`; 127.0.0.1:5679), whose address is in `listeners.admin` of `node.json`. It asks for',
 	'a token with the scope `admin` where there is a file of tokens, and none on a Unix socket. So that no web page can use it from the browser of someone there, it answers only requests whose `Host`',
 	'is a literal address, `localhost`, or the name in the setting (else `FOREIGN_HOST`), and none that a page of another origin has made (`CROSS_SITE`).',
+	'`POST /` there is JSON-RPC ([rpc.md](rpc.md), "Administration").',
 ].join('\n');
 
 /** Path of each file, from the top of the checkout → its text. */
@@ -122,7 +124,8 @@ function endpointSections(): string {
 
 function endpointSection(definition: EndpointDefinition): string {
 	const parts = [`### ${definition.methods.join(', ')} ${definition.url}`, definition.summary];
-	if (definition.scope !== 'open') parts.push(`Scope: \`${definition.scope}\`.`);
+	const scope = tokenScopeOf(definition);
+	if (scope !== 'open') parts.push(`Scope: \`${scope}\`.`);
 	for (const [title, schema] of [
 		['in the address', definition.params],
 		['in the query', definition.query],

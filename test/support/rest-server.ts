@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import * as http from 'node:http';
 import * as net from 'node:net';
 import type { TestContext } from 'node:test';
+import type { Administration } from '../../src/api/admin/admin-server.js';
 import { type HttpServer, startHttpServer } from '../../src/api/http-server.js';
 import { type Clock, systemClock } from '../../src/io/clock.js';
 import type { Access } from '../../src/api/auth/access.js';
@@ -27,6 +28,8 @@ export interface RestServerOptions {
 /** What a test may ask of a server, and what only some servers differ in. */
 export interface ServeOptions extends RestServerOptions {
 	readonly version?: string;
+	/** As where the admin listener has the same address. */
+	readonly administration?: Administration;
 }
 
 export interface ServedStore {
@@ -56,6 +59,7 @@ export async function serve(store: FileStore, options: ServeOptions = {}): Promi
 			publicUrl: options.publicUrl ?? '',
 			corsOrigins: options.corsOrigins ?? [],
 			graceMs: 10_000,
+			...(options.administration && { administration: options.administration }),
 		},
 		{
 			store,

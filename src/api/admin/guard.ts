@@ -10,7 +10,7 @@ import { refuseOtherSites } from '../rest/other-sites.js';
 
 /**
  * Refuses requests that name another host than this one, and those that a page of another origin has made. `host`: the configured one.
- * Errors: FOREIGN_HOST, CROSS_SITE, BAD_REQUEST.
+ * Errors: FOREIGN_HOST, CROSS_SITE.
  */
 export function guardAdmin(host: string): (request: IncomingMessage) => void {
 	return (request) => {
@@ -22,6 +22,14 @@ export function guardAdmin(host: string): (request: IncomingMessage) => void {
 		if (!isOwn) throw new PerigeeError('FOREIGN_HOST', `"${named.slice(0, 200)}" is not a name of this node.`);
 		if (origin !== undefined && origin !== `${scheme}://${named}`) throw new PerigeeError('CROSS_SITE');
 		refuseOtherSites(request);
+	};
+}
+
+/** Refuses bodies too. Errors: FOREIGN_HOST, CROSS_SITE, BAD_REQUEST. */
+export function guardBodiless(host: string): (request: IncomingMessage) => void {
+	const guard = guardAdmin(host);
+	return (request) => {
+		guard(request);
 		const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
 		if (length !== '0' || encoding !== undefined) throw new PerigeeError('BAD_REQUEST', 'This address takes no body.');
 	};

@@ -17,9 +17,12 @@ export function admit<C extends ServerContext>(
 ): UploadAllowance | undefined {
 	if (scope === 'open') return undefined;
 	const { headers } = request;
-	const holder = context.access.admit(headers.authorization, scope, { isLocal: isLocal(request) });
-	if (scope !== 'write') return undefined;
-	if (context.cors?.mayWrite(request, holder !== undefined) !== true) refuseOtherSites(request);
+	// Whoever may not read may not call JSON-RPC either.
+	if (scope === 'segments') context.access.admit(headers.authorization, 'read');
+	const isCounted = scope === 'segments' && context.access.asksFor('read');
+	const holder = context.access.admit(headers.authorization, scope, { isLocal: isLocal(request), isCounted });
+	if (scope !== 'write' && scope !== 'segments') return undefined;
+	if (scope === 'write' && context.cors?.mayWrite(request, holder !== undefined) !== true) refuseOtherSites(request);
 	const quota = holder?.quota;
 	if (quota === undefined) return undefined;
 	if (headers['transfer-encoding'] !== undefined && countsBody !== true) throw new PerigeeError('LENGTH_REQUIRED');
@@ -31,7 +34,7 @@ export function admit<C extends ServerContext>(
 }
 
 /** Whether it comes from this machine. A proxy on this machine that says for whom it asks speaks for others. */
-function isLocal({ headers, socket }: IncomingMessage): boolean {
+export function isLocal({ headers, socket }: IncomingMessage): boolean {
 	return isLoopback(socket.remoteAddress ?? '') && !PROXY_HEADERS.some((name) => name in headers);
 }
 

@@ -1,5 +1,6 @@
 /** What an endpoint is, as data. */
 import type { TSchema } from 'typebox';
+import type { Deed } from '../auth/access.js';
 import type { Scope } from '../auth/scopes.js';
 
 export type HttpMethod = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE' | 'OPTIONS';
@@ -24,8 +25,8 @@ export interface EndpointDefinition {
 	/** Address with its variable parts in braces: `/v1/files/{root}`. */
 	readonly url: string;
 	readonly summary: string;
-	/** What a token must be good for, where tokens are asked for; `open`: nobody is asked. */
-	readonly scope: Scope | 'open';
+	/** What a token must be good for, where tokens are asked for; `open`: nobody is asked. `segments`: who may upload over JSON-RPC may do it here. */
+	readonly scope: Deed | 'open';
 	readonly params?: TSchema;
 	/** Every parameter of the address; what does not stand here is refused, but for `anyQuery`. */
 	readonly query?: TSchema;
@@ -48,3 +49,8 @@ export const json = (description: string, body: TSchema): AnswerDefinition => ({
 
 /** Keeps the literal types of a definition. */
 export const define = <const D extends EndpointDefinition>(definition: D): D => definition;
+
+/** The scope of the token that is needed where tokens are asked for. */
+export function tokenScopeOf({ scope }: EndpointDefinition): Scope | 'open' {
+	return scope === 'segments' ? 'write' : scope;
+}

@@ -9,6 +9,7 @@ import type { FileStore } from '../../log-layer/types.js';
 import type { Metrics } from '../../metrics/metrics.js';
 import type { Access } from '../auth/access.js';
 import type { UploadAllowance } from '../auth/byte-quota.js';
+import type { CallBodies } from '../rpc/call-bodies.js';
 import type { Cors } from './cors.js';
 import type { DownloadWatch } from './download-watch.js';
 import type { EndpointDefinition } from './definitions.js';
@@ -43,6 +44,8 @@ export interface RestContext extends ServerContext {
 	readonly publicUrl: string;
 	readonly maxFileBytes: number;
 	readonly uploads: UploadWatch;
+	/** Bodies that are needed whole. */
+	readonly bodies: CallBodies;
 	readonly downloads: DownloadWatch;
 	readonly directories: DirectoryReader;
 	readonly randomness: Randomness;

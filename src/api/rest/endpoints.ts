@@ -8,6 +8,7 @@ import type { Endpoint } from './endpoint.js';
 import { gatewayEntry } from './gateway/directories.js';
 import { gatewayFile } from './gateway/files.js';
 import { gatewayFileInfo, gatewayFilesInfo, gatewayStatus } from './gateway/info.js';
+import { gatewaySegment } from './gateway/segments.js';
 import { fileInfo, flow, sectorProof, submissionInfo } from './info.js';
 import { listOfFiles, listOfSubmissions } from './lists.js';
 import { postUpload } from './post-upload.js';
@@ -43,6 +44,7 @@ export const REST_ENDPOINTS: readonly Endpoint[] = [
 	gatewayFileInfo,
 	gatewayFilesInfo,
 	gatewayStatus,
+	gatewaySegment,
 	openApi,
 	docsPage,
 	docsAsset,

@@ -70,13 +70,15 @@ export function answerFailure(
 
 function mountOne<C extends ServerContext>(app: FastifyInstance, context: C, endpoint: Endpoint<C>): void {
 	const { methods, url } = endpoint.definition;
+	const asksFirst = endpoint.cors !== undefined && !methods.includes('OPTIONS');
 	const mounted = {
 		endpoint,
+		asksFirst,
 		checkQuery: queryCheckOf(endpoint.definition),
 		meter: new RouteMeter(context.metrics, url),
 	};
 	app.route({
-		method: [...methods],
+		method: asksFirst ? [...methods, 'OPTIONS'] : [...methods],
 		url: url.replace(/\{(?:name|path)\}$/, '*').replaceAll(/\{(\w+)\}/g, ':$1'),
 		exposeHeadRoute: false,
 		handler(request, reply) {
@@ -88,6 +90,8 @@ function mountOne<C extends ServerContext>(app: FastifyInstance, context: C, end
 
 interface Mounted<C extends ServerContext> {
 	readonly endpoint: Endpoint<C>;
+	/** Of OPTIONS it takes the question alone that a browser asks before (preflight). */
+	readonly asksFirst: boolean;
 	readonly checkQuery: QueryCheck;
 	readonly meter: RouteMeter;
 }
@@ -95,7 +99,7 @@ interface Mounted<C extends ServerContext> {
 /** Runs a handler and measures it. Never rejects. */
 async function serve<C extends ServerContext>(
 	context: C,
-	{ endpoint, checkQuery, meter }: Mounted<C>,
+	{ endpoint, asksFirst, checkQuery, meter }: Mounted<C>,
 	request: RestRequest,
 	response: ServerResponse,
 ): Promise<void> {
@@ -106,6 +110,7 @@ async function serve<C extends ServerContext>(
 	try {
 		const cors = endpoint.cors ?? context.cors;
 		if (cors?.answers(request.raw, response) !== true) {
+			if (asksFirst && request.raw.method === 'OPTIONS') throw notAllowed('OPTIONS', endpoint.definition.methods);
 			for (const name in endpoint.always) response.setHeader(name, endpoint.always[name] ?? '');
 			(endpoint.guard ?? context.guard)?.(request.raw);
 			allowance = admit(context, endpoint, request.raw);
@@ -148,6 +153,10 @@ function unroutable(app: FastifyInstance, request: FastifyRequest): PerigeeError
 	const allowed = METHODS.filter((each) => takes(each, path));
 	if (allowed.length === 0)
 		return new PerigeeError('NOT_FOUND', `Nothing answers at ${path.slice(0, SHOWN_CHARACTERS)}.${hint}`);
+	return notAllowed(method, allowed, hint);
+}
+
+function notAllowed(method: string, allowed: readonly HttpMethod[], hint = ''): PerigeeError {
 	const list = `${allowed.join(', ')} ${allowed.length === 1 ? 'is' : 'are'}`;
 	return withExtras(new PerigeeError('METHOD_NOT_ALLOWED', `${method} is not allowed here; ${list}.${hint}`), {
 		headers: ['Allow', allowed.join(', ')],

@@ -1,6 +1,7 @@
 /** The OpenAPI 3.1 document of REST, made from the definitions and examples of the endpoints. */
 import type { TSchema } from 'typebox';
 import { type AnswerDefinition, type EndpointDefinition, ENDPOINTS, type HttpMethod } from './definitions.js';
+import { tokenScopeOf } from './endpoint-definition.js';
 import { type Example, EXAMPLES } from './examples.js';
 import { PROBLEM_TYPE } from './problem.js';
 import { PROBLEM } from './schemas.js';
@@ -46,7 +47,8 @@ export function openApiDocument(version: string): object {
 }
 
 function operationOf(name: string, method: HttpMethod, definition: EndpointDefinition, example: Example): object {
-	const { summary, scope, params, query, headers, body, answers } = definition;
+	const { summary, params, query, headers, body, answers } = definition;
+	const scope = tokenScopeOf(definition);
 	const responses: Record<string, object> = {};
 	for (const [status, answer] of Object.entries(answers))
 		responses[status] = responseOf(answer, method, Number(status) === example.status ? example : undefined);

@@ -1,128 +1,79 @@
-/** The endpoint of JSON-RPC: POST / with a JSON body, answered as spec log-layer §4.1 says. */
+/** The endpoint of JSON-RPC: POST / with a JSON body, answered as spec log-layer §4.1 says. Which methods it has is a matter of its listener. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { PerigeeError } from '../../errors.js';
-import { LIMITS } from '../../limits.js';
-import { freeMemory, gather } from '../../native/addon.js';
-import { Cors } from '../rest/cors.js';
+import { asPerigeeError, ERRORS } from '../../errors.js';
 import { define } from '../rest/definitions.js';
-import type { Endpoint, RestContext } from '../rest/endpoint.js';
-import { originOf } from '../rest/origin.js';
-import { sendContinue, sendRefusal, withExtras } from '../rest/problem.js';
-import { receiveBody } from '../rest/receive-body.js';
-import { BodyBudget } from './body-budget.js';
-import { BodyBuffers } from './body-buffers.js';
-import { FlowRoots } from './flow-roots.js';
-import type { RpcContext } from './method.js';
-import type { JsonOut } from './json-writer.js';
-import { PUBLIC_METHODS } from './methods/index.js';
-import { UPLOAD_METHODS } from './methods/uploads.js';
-import type { Params } from './params.js';
+import type { Endpoint, ServerContext } from '../rest/endpoint.js';
+import { sendRefusal } from '../rest/problem.js';
+import { type CallBodies, refuseOtherTypes } from './call-bodies.js';
+import type { RpcFamily } from './method.js';
 import { answerBody, bodyTooBig, lengthOf, type CallObserver, type Runner } from './protocol.js';
 import { RPC_CODES, RpcError } from './rpc-error.js';
 
 const RPC = define({
-	methods: ['POST', 'OPTIONS'],
+	methods: ['POST'],
 	url: '/',
 	scope: 'read',
 	summary: 'JSON-RPC 2.0 of 0G Storage (docs/rpc.md).',
 	answers: { 200: { description: 'An answer, or a list of answers.', contentType: 'application/json' } },
 });
 
+/** What one listener differs in. */
+export interface RpcListener extends Pick<Endpoint<ServerContext>, 'cors' | 'guard'> {
+	/** What whoever calls must be allowed at least. */
+	readonly scope: 'read' | 'admin';
+	readonly families: readonly RpcFamily[];
+	readonly bodies: CallBodies;
+}
+
 /** One server's JSON-RPC. */
-export function rpcEndpoint(context: RestContext): Endpoint {
-	const { store } = context;
-	const flowRoots = new FlowRoots();
-	const buffers = new BodyBuffers();
-	const large = new BodyBudget(LIMITS.rpcBodiesBytes);
-	const small = new BodyBudget(LIMITS.rpcSmallBodiesBytes);
-	const run = async (rpc: RpcContext, name: string, params: Params, mayUpload: () => void): Promise<JsonOut> => {
-		const handle = Object.hasOwn(PUBLIC_METHODS, name) ? PUBLIC_METHODS[name] : undefined;
-		if (!handle) throw new RpcError(RPC_CODES.methodNotFound, 'Method not found');
-		if (Object.hasOwn(UPLOAD_METHODS, name)) mayUpload();
-		const end = context.metrics.rpcSeconds.startTimer({ method: name });
-		try {
-			return await handle(rpc, params);
-		} finally {
-			end();
-		}
+export function rpcEndpoint(
+	{ metrics, log, clock }: Pick<ServerContext, 'metrics' | 'log' | 'clock'>,
+	{ scope, families, bodies, ...listener }: RpcListener,
+): Endpoint<ServerContext> {
+	const familyOfName = new Map(families.flatMap((family) => family.names.map((name) => [name, family] as const)));
+	const observe: CallObserver = (name, error, cause) => {
+		const method = familyOfName.has(name) ? name : 'unknown';
+		metrics.rpcRequests.inc({ method, outcome: error === undefined ? 'ok' : String(error.code) });
+		if (error?.code === RPC_CODES.internal && isOwnFault(cause))
+			log.error({ method, err: cause }, error.data ?? error.message);
 	};
-	const observe = observer(context);
+	const runnerFor = (request: IncomingMessage, response: ServerResponse, bodyBytes: number): Runner => {
+		const opened = new Map(families.map((family) => [family, family.open({ request, response, bodyBytes })]));
+		return async (name, params) => {
+			const family = familyOfName.get(name);
+			const calls = family && opened.get(family);
+			if (!calls) throw new RpcError(RPC_CODES.methodNotFound, 'Method not found');
+			calls.admit(name);
+			const end = metrics.rpcSeconds.startTimer({ method: name });
+			try {
+				return await calls.run(name, params);
+			} finally {
+				end();
+			}
+		};
+	};
 	return {
-		definition: RPC,
+		definition: { ...RPC, scope },
 		anyBody: true,
-		cors: new Cors(['*']),
+		...listener,
 		async handle(_context, { raw }, response) {
-			// A browser's question was answered before; nobody else has one.
-			if (raw.method !== 'POST')
-				throw withExtras(new PerigeeError('METHOD_NOT_ALLOWED'), { headers: ['Allow', 'POST'] });
 			refuseOtherTypes(raw);
-			const announced = raw.headers['content-length'];
-			if (Number(announced ?? 0) > LIMITS.rpcBodyBytes) {
-				const body = Buffer.concat(bodyTooBig());
-				sendRefusal(raw, response, { status: 413, headers: headersOf(body.length), body }, context.clock);
+			if (bodies.isTooLong(raw)) {
+				const body = Buffer.concat(bodyTooBig(bodies.maxBytes));
+				sendRefusal(raw, response, { status: 413, headers: headersOf(body.length), body }, clock);
 				return;
 			}
-			const bytes = announced === undefined ? LIMITS.rpcBodyBytes : Number(announced);
-			const budget = bytes <= LIMITS.rpcSmallBodyBytes ? small : large;
-			await budget.take(bytes);
-			try {
-				sendContinue(raw, response);
-				const body = await bodyOf(context, raw, buffers);
-				const mayUpload = uploadPermission(context, raw, body.length);
-				const rpc = { store, flowRoots, origin: originOf(raw, context.publicUrl) };
-				const runner: Runner = (name, params) => run(rpc, name, params, mayUpload);
-				send(response, body.length === 0 ? 400 : 200, await answerBody(body, runner, observe));
-				buffers.give(body);
-			} finally {
-				budget.give(bytes);
-			}
+			await bodies.read(raw, response, async (body) => {
+				const run = runnerFor(raw, response, body.length);
+				send(response, body.length === 0 ? 400 : 200, await answerBody(body, run, observe));
+			});
 		},
 	};
 }
 
-/** For the calls of one body: whoever reads may not upload; a body that uploads counts once, whole. Errors: as of Access.admit, QUOTA_EXCEEDED. */
-function uploadPermission({ access }: RestContext, { headers }: IncomingMessage, bodyBytes: number): () => void {
-	let isGiven = false;
-	return () => {
-		if (isGiven) return;
-		access.admit(headers.authorization, 'segments', { isCounted: access.asksFor('read') })?.quota?.charge(bodyBytes);
-		isGiven = true;
-	};
-}
-
-function observer({ metrics, log }: RestContext): CallObserver {
-	return (name, error, cause) => {
-		const method = Object.hasOwn(PUBLIC_METHODS, name) ? name : 'unknown';
-		metrics.rpcRequests.inc({ method, outcome: error === undefined ? 'ok' : String(error.code) });
-		if (error?.code === RPC_CODES.internal && !(cause instanceof RpcError))
-			log.error({ method, err: cause }, error.data ?? error.message);
-	};
-}
-
-function refuseOtherTypes({ headers }: IncomingMessage): void {
-	const type = headers['content-type'] ?? '';
-	if (!/^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(type)) throw new PerigeeError('NOT_JSON');
-}
-
-/** The body in memory of `buffers`, which it must be given back to. */
-async function bodyOf({ uploads }: RestContext, request: IncomingMessage, buffers: BodyBuffers): Promise<Buffer> {
-	const announced = request.headers['content-length'];
-	if (announced !== undefined) {
-		const body = buffers.take(Number(announced));
-		let filled = 0;
-		const write = (chunk: Uint8Array): undefined => {
-			filled += gather(body.subarray(filled), [chunk]);
-			freeMemory(chunk);
-		};
-		await receiveBody(request, { write }, { maxBytes: LIMITS.rpcBodyBytes, watch: uploads });
-		return body;
-	}
-	const chunks: Uint8Array[] = [];
-	const sink = { write: (chunk: Uint8Array) => void chunks.push(chunk) };
-	await receiveBody(request, sink, { maxBytes: LIMITS.rpcBodyBytes, watch: uploads });
-	const body = buffers.take(lengthOf(chunks));
-	gather(body, chunks);
-	return body;
+/** Whether something went wrong in the node; not when a caller is refused. */
+function isOwnFault(cause: unknown): boolean {
+	return !(cause instanceof RpcError) && ERRORS[asPerigeeError(cause).code].status >= 500;
 }
 
 function send(response: ServerResponse, status: number, parts: readonly Buffer[]): void {

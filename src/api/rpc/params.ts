@@ -31,6 +31,12 @@ export class Params {
 		return u64Of(node, node.from);
 	}
 
+	/** A whole number, or nothing. */
+	optionalU64(name: string): bigint | undefined {
+		const node = this.#node(name);
+		return node === undefined || node.value === null ? undefined : u64Of(node, node.from);
+	}
+
 	bool(name: string): boolean {
 		const node = this.#required(name);
 		if (typeof node.value === 'boolean') return node.value;
@@ -45,6 +51,12 @@ export class Params {
 	text(name: string): string {
 		const node = this.#required(name);
 		return textOf(node, node.from);
+	}
+
+	/** A text, or nothing. */
+	optionalText(name: string): string | undefined {
+		const node = this.#node(name);
+		return node === undefined || node.value === null ? undefined : textOf(node, node.from);
 	}
 
 	/** A list of texts, or nothing. */

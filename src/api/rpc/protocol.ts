@@ -117,8 +117,8 @@ function tooBig(): RpcError {
 }
 
 /** The answer to a body that is longer than the node takes. */
-export function bodyTooBig(): readonly Buffer[] {
-	const most = `Exceeded max limit of ${LIMITS.rpcBodyBytes}`;
+export function bodyTooBig(maxBytes: number): readonly Buffer[] {
+	const most = `Exceeded max limit of ${maxBytes}`;
 	return failed(NO_ID, new RpcError(RPC_CODES.requestTooBig, 'Request is too big', most));
 }
 

@@ -7,16 +7,25 @@ import { place, rootOf, u64Of, wrongType } from './param-values.js';
 import { unreadableParams } from './rpc-error.js';
 import type { SentSegment } from './segments.js';
 
+/** A segment that does not say of which file it is. */
+export type SentPiece = Omit<SentSegment, 'root' | 'fileSize'>;
+
 /** `start`: where the parameter begins, of which the segment is all or a part. Errors: RpcError. */
 export function segmentOf(node: JsonNode, start: number): SentSegment {
 	const root = rootOf(member(node, 'root', start), start);
+	const piece = pieceOf(node, start);
+	const fileSize = u64Of(member(node, 'fileSize', start), start);
+	return { root, fileSize, ...piece };
+}
+
+/** The same without what names the file. */
+export function pieceOf(node: JsonNode, start: number): SentPiece {
 	const data = base64Of(member(node, 'data', start), start);
 	const index = u64Of(member(node, 'index', start), start);
 	const proof = member(node, 'proof', start);
 	const lemma = items(member(proof, 'lemma', start), start).map((one) => bytesOfHex(rootOf(one, start)));
 	const path = items(member(proof, 'path', start), start).map((one) => boolOf(one, start));
-	const fileSize = u64Of(member(node, 'fileSize', start), start);
-	return { root, index, fileSize, proof: { lemma, path }, ...data };
+	return { index, proof: { lemma, path }, ...data };
 }
 
 function member(node: JsonNode, name: string, start: number): JsonNode {

@@ -7,6 +7,7 @@ import { DamageList } from '../../../src/log-layer/damage.js';
 import type { ScrubStatus } from '../../../src/log-layer/types.js';
 import { createMetrics } from '../../../src/metrics/metrics.js';
 import type { DataRoot } from '../../../src/units.js';
+import { MemoryFileStore } from '../../support/memory-file-store.js';
 import { openAccess } from '../../support/open-access.js';
 import { type Answer, ask } from '../../support/rest-server.js';
 
@@ -31,8 +32,11 @@ async function startAdmin(t: TestContext) {
 		status,
 	};
 	const server = await startAdminServer(
-		{ listen: { host: '127.0.0.1', port: 0 }, graceMs: 10_000 },
+		{ listen: { host: '127.0.0.1', port: 0 }, idleTimeoutMs: 60_000, minBytesPerSecond: 0, graceMs: 10_000 },
 		{
+			store: new MemoryFileStore(),
+			refreshMetrics() {},
+			shutdown() {},
 			admin: { scrub, damage: (after, most) => damage.entries(after, most) },
 			metrics: createMetrics(),
 			clock: systemClock,

@@ -107,6 +107,16 @@ describe('pages of other sites', () => {
 });
 
 describe('pages of every site', () => {
+	it('need the tokens that everybody needs, but for their question', async (t) => {
+		const access = new Access(emptyRegistry(), { read: 'always', write: 'always', admin: 'always' });
+		const rest = await startRest(t, { access });
+		for (const path of ['/node/status', '/file?txSeq=0']) {
+			assert.equal((await ask(rest, path, preflight(PAGE, 'GET'))).status, 204);
+			const answer = await ask(rest, path, { headers: { Origin: PAGE } });
+			assert.deepEqual([answer.status, ...corsOf(answer)], [401, '*', undefined]);
+		}
+	});
+
 	for (const corsOrigins of [[], ['https://other.example']]) {
 		it(`may call JSON-RPC where cors.origins is [${corsOrigins.join()}], and REST only as it says`, async (t) => {
 			const rest = await startRest(t, { corsOrigins });
@@ -124,6 +134,32 @@ describe('pages of every site', () => {
 			assert.deepEqual([plain.status, plain.headers.allow], [405, 'POST']);
 			const listed = await ask(rest, '/v1/files', { headers: { Origin: PAGE } });
 			assert.equal(listed.headers['access-control-allow-origin'], undefined);
+		});
+
+		it(`may use the gateway where cors.origins is [${corsOrigins.join()}]`, async (t) => {
+			const rest = await startRest(t, { corsOrigins });
+			const root = await put(rest, randomBytes(100));
+			const headers = { Origin: PAGE, 'Sec-Fetch-Site': 'cross-site' };
+			for (const [path, status] of [
+				[`/file?root=${root}`, 200],
+				['/file', 200],
+				[`/file/${root}/a`, 500],
+				[`/file/info/${root}`, 200],
+				['/files/info?cid=0', 200],
+				['/node/status', 200],
+			] as const) {
+				const asked = await ask(rest, path, preflight(PAGE, 'GET'));
+				assert.deepEqual([asked.status, ...corsOf(asked)], [204, '*', undefined], path);
+				assert.match(String(asked.headers['access-control-allow-methods']), /GET/);
+				assert.equal(asked.headers['access-control-allow-headers'], 'authorization, content-type');
+				const answer = await ask(rest, path, { headers });
+				assert.deepEqual([answer.status, ...corsOf(answer)], [status, '*', undefined], path);
+				assert.match(String(answer.headers['access-control-expose-headers']), /Content-Disposition/);
+				const plain = await ask(rest, path, { method: 'OPTIONS' });
+				assert.deepEqual([plain.status, plain.headers.allow], [405, 'GET, HEAD']);
+			}
+			const problem = await ask(rest, `/file?root=${root}`, { headers: { ...headers, 'If-Match': '"other"' } });
+			assert.deepEqual([problem.status, ...corsOf(problem)], [412, '*', undefined]);
 		});
 	}
 });

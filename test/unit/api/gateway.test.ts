@@ -243,7 +243,8 @@ test('a store that fails is a failure of the gateway, with nothing of its inside
 
 test('addresses beside the gateway are no part of it', async (t) => {
 	const rest = await start(t);
-	for (const path of ['/file/', '/files', '/node', '/file/segment', '/local/nodes'])
+	for (const path of ['/file/', '/files', '/node', '/local/nodes'])
 		assert.equal((await ask(rest, path)).status, 404, path);
 	assert.equal((await ask(rest, '/file', { method: 'DELETE' })).status, 405);
+	assert.equal((await ask(rest, '/file/segment')).status, 405);
 });

@@ -74,6 +74,36 @@ export const GATEWAY_ENDPOINTS = {
 		}),
 		answers: { 200: json('A list in the order of the question: FileInfo, null when unknown, or a text.', ENVELOPE) },
 	}),
+	gatewaySegment: define({
+		methods: ['POST'],
+		scope: 'segments',
+		anyQuery: true,
+		url: '/file/segment',
+		summary: 'Gateway: takes a segment of a submitted file, with its proof.',
+		body: {
+			description: 'The segment.',
+			contentType: 'application/json',
+			schema: Type.Object({
+				root: Type.Optional(Type.String({ description: 'Data root of the file.' })),
+				txSeq: Type.Optional(Type.Integer({ description: 'Sequence number of the submission; wins over root.' })),
+				data: Type.String({
+					description:
+						'Base64: 262,144 bytes; of the last segment whole sectors of 256 bytes up to the end of the file.',
+				}),
+				index: Type.Integer({ description: 'Number of the segment in the file, from 0.' }),
+				proof: Type.Object({
+					lemma: Type.Array(Type.String(), {
+						description: 'Root of the segment, the hashes beside the way, data root.',
+					}),
+					path: Type.Array(Type.Boolean(), { description: 'For each step whether the hash so far is the left one.' }),
+				}),
+				expectedReplica: Type.Optional(
+					Type.Integer({ description: '1, as when it is absent: this node is the only one.' }),
+				),
+			}),
+		},
+		answers: { 200: json('That it is stored, or why it is not.', ENVELOPE) },
+	}),
 	gatewayStatus: define({
 		...shared,
 		url: '/node/status',

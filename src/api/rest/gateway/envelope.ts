@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { ERRORS } from '../../../errors.js';
 import { type JsonOut, writeJson } from '../../rpc/json-writer.js';
+import { Cors } from '../cors.js';
 import type { EndpointDefinition } from '../definitions.js';
 import type { Endpoint, RestContext, RestRequest } from '../endpoint.js';
 import { NO_STORE } from '../json.js';
@@ -29,6 +30,9 @@ export class Reply {
 	}
 }
 
+/** Pages of every origin use gateways, whatever cors.origins says. */
+const EVERY_PAGE = new Cors(['*']);
+
 /** Answers by a reply; undefined: a file was sent. */
 type GatewayHandler = (
 	context: RestContext,
@@ -39,6 +43,7 @@ type GatewayHandler = (
 export function gatewayEndpoint(definition: EndpointDefinition, handle: GatewayHandler): Endpoint {
 	return {
 		definition,
+		cors: EVERY_PAGE,
 		sendError,
 		async handle(context, request, response) {
 			const reply = await handle(context, request, response);

@@ -24,6 +24,17 @@ export function gatewayExamples(
 		},
 		gatewayFileInfo: { params: { cid: '0' }, status: 200, answer: { code: 0, message: 'Success', data: info } },
 		gatewayFilesInfo: { query: { cid: '0' }, status: 200, answer: { code: 0, message: 'Success', data: [info] } },
+		gatewaySegment: {
+			headers: { 'content-type': 'application/json' },
+			body: JSON.stringify({
+				root,
+				data: btoa('Hello, Perigee!\n'.padEnd(256, '\0')),
+				index: 0,
+				proof: { lemma: [root], path: [] },
+			}),
+			status: 200,
+			answer: { code: 0, message: 'Success', data: 'Succeeded to upload segment' },
+		},
 		gatewayStatus: { status: 200 },
 	};
 }

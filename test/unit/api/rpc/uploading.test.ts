@@ -394,5 +394,6 @@ describe('uploads where tokens are asked for', () => {
 		assert.equal(await send({ Authorization: writer.bearer }, 'zgs_uploadSegments', [segments]), null);
 		assert.equal(await send({ Authorization: writer.bearer }, 'zgs_uploadSegments', [segments]), null);
 		assert.equal(await send({ Authorization: writer.bearer }, 'zgs_uploadSegments', [segments]), 'QUOTA_EXCEEDED');
+		assert.deepEqual(rest.logged, [], 'callers that are refused are no trouble of the node');
 	});
 });
