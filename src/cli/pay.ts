@@ -72,7 +72,7 @@ export class ChainPayer {
 
 	/** The results as they are once the node has their submissions; those that wait for nobody are left as they are. Errors: CliError. */
 	async pay(results: readonly UploadResult[], client: NodeClient): Promise<readonly UploadResult[]> {
-		const unpaid = results.filter((result): result is Unpaid => result.pending?.state === 'unpaid');
+		const unpaid = results.filter(isUnpaid);
 		const [first] = unpaid;
 		if (!first) return results;
 		const { chainId, flow } = first.pending;
@@ -84,9 +84,7 @@ export class ChainPayer {
 			const wanted = [...new Map(unpaid.map((result) => [result.root, result])).values()];
 			const transactions = await this.#send(wanted, chain, BigInt(chainId), flow as Hex);
 			for (const transaction of transactions) await minedOrRefused(chain, transaction);
-			return await Promise.all(
-				results.map((result) => (unpaid.includes(result as Unpaid) ? known(client, result) : result)),
-			);
+			return await Promise.all(results.map(async (result) => (isUnpaid(result) ? known(client, result) : result)));
 		} catch (error) {
 			if (!(error instanceof ChainError)) throw error;
 			throw new CliError('refused', `not paid: ${error.message}`, {
@@ -133,6 +131,10 @@ export class ChainPayer {
 	}
 }
 
+function isUnpaid(result: UploadResult): result is Unpaid {
+	return result.pending?.state === 'unpaid';
+}
+
 /** It failed, or another transaction has its nonce. */
 async function isDead(chain: ViemPaying, { hash, nonce, from }: NotedPayment): Promise<boolean> {
 	const receipt = await chain.receipt(hash);
@@ -152,14 +154,14 @@ async function minedOrRefused(chain: ViemPaying, { hash }: NotedPayment): Promis
 }
 
 /** The result with the number of its submission. Errors: CliError, those of a request. */
-async function known(client: NodeClient, { pending, ...result }: UploadResult): Promise<UploadResult> {
+async function known(client: NodeClient, { pending, ...result }: Unpaid): Promise<UploadResult> {
 	for (const endMs = Date.now() + PATIENCE_MS; ; ) {
 		const info = await client.api.info(result.root).catch((error: unknown) => {
 			if (error instanceof RequestError && error.status === 404) return undefined;
 			throw error;
 		});
 		if (info?.finalized === true) {
-			if (pending) await forgetPayment(paidFor({ ...result, pending }));
+			await forgetPayment(paidFor({ ...result, pending }));
 			return { ...result, txSeq: info.txSeq };
 		}
 		if (Date.now() > endMs) throw new CliError('busy', `the node does not see the submission yet`, { hint: LATER });

@@ -72,8 +72,8 @@ async function refusal(run: Promise<unknown>): Promise<string> {
 		(reason: unknown) => reason as Error & { readonly code: string },
 	);
 	assert.equal(error.code, 'CONFIG_INVALID');
-	const shown = `${error.message} ${String(error.cause ?? '')}`;
-	assert.ok(!shown.includes(KEY.slice(0, 16)), 'the key is shown');
+	const { cause } = error as { readonly cause?: Error };
+	assert.ok(!`${error.message} ${cause?.message}`.includes(KEY.slice(0, 16)), 'the key is shown');
 	return error.message;
 }
 
