@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -12,8 +12,11 @@ import { certPath, placePair } from '../support/tls-files.js';
 
 const RUN_CLI = fileURLToPath(new URL('../support/run-cli.js', import.meta.url));
 
+const DEV_CHAIN = fileURLToPath(new URL('../devchain/run.js', import.meta.url));
+
 /** What npm and npx do in a checkout; its own tests are not run again. */
 const NPM = `#!/bin/sh
+[ "$1" != run ] || exec "${process.execPath}" "${DEV_CHAIN}" "$4"
 [ "$1" = start ] || exit 0
 shift
 [ "$1" != -- ] || shift
@@ -94,10 +97,45 @@ function shownIn(block: string): string {
 	return shown.replace(/,…$/, '').replaceAll('0x…', `0x${'0'.repeat(64)}`);
 }
 
+/** The lines of a node that follows a chain: in its own form, and with the configuration of a 0G storage node. */
+async function onChain(t: TestContext, shell: Shell, chain: string, official: string): Promise<void> {
+	const [devChain = '', start = '', ...uploads] = chain.split('\n');
+	for (const file of ['README.md', 'package.json', 'LICENSE'])
+		copyFileSync(join(packageFolder('.'), file), join(shell.directory, file));
+	const { PATH = '' } = shell.env;
+	const running = spawn('bash', ['-c', `exec ${devChain}`], { cwd: shell.directory, env: { PATH } });
+	t.after(() => running.kill('SIGKILL'));
+	await once(running.stdout, 'data');
+	const node = await startNode(t, shell, start);
+	const to = (port: string): Shell => ({ ...shell, env: { ...shell.env, PERIGEE_NODE: `127.0.0.1:${port}` } });
+	const paid = await run(to(node.port), uploads.join('\n').replaceAll('127.0.0.1:5678', `127.0.0.1:${node.port}`));
+	assert.match(paid, /^0x[0-9a-f]{64} {2}README\.md$/m);
+	assert.match(paid, /"pending":\{"state":"(?:wanted|sent)"/);
+	await node.end();
+	const [explain = '', token = '', begin = '', upload = ''] = official.split('\n');
+	assert.match(await run(shell, explain), /log_contract_address: chain\.flowAddress/);
+	await run(shell, token);
+	const other = await startNode(t, shell, begin);
+	assert.match(await run(to(other.port), upload), /^0x[0-9a-f]{64} {2}LICENSE$/m);
+	await other.end();
+	running.kill();
+	await once(running, 'exit');
+}
+
 test('the shell lines of the README work in their order', async (t) => {
 	const shell = shellIn(temporaryDirectory(t));
 	const { directory } = shell;
-	const [start = '', files = '', directories = '', token = '', serve = '', others = '', ...more] = blocksOf('sh');
+	const [
+		start = '',
+		files = '',
+		directories = '',
+		chain = '',
+		official = '',
+		token = '',
+		serve = '',
+		others = '',
+		...more
+	] = blocksOf('sh');
 	assert.deepEqual(more, [], 'a block that no test runs');
 	const free = { PERIGEE_HTTP: '127.0.0.1:0', PERIGEE_ADMIN: '127.0.0.1:0', PERIGEE_GRPC: '127.0.0.1:0' };
 	const node = await startNode(t, { ...shell, env: { ...shell.env, ...free } }, start.split('#')[0] ?? '');
@@ -117,6 +155,7 @@ test('the shell lines of the README work in their order', async (t) => {
 	assert.equal(readFileSync(join(directory, 'data', 'sub', 'a.bin'), 'utf8'), 'one\n');
 	await node.end();
 
+	await onChain(t, { ...shell, env: { ...shell.env, ...free } }, chain, official);
 	await run(shell, token);
 	placePair('first', { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') });
 	const [toml = ''] = blocksOf('toml');

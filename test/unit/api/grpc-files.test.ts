@@ -40,6 +40,8 @@ test('files of all sizes come back as they went, however they were cut into chun
 				size: String(size),
 				segments: String(Math.ceil(size / SEGMENT_BYTES)),
 				existed: chunkBytes !== SEGMENT_BYTES,
+				pending: null,
+				_txSeq: 'txSeq',
 			});
 		}
 		const { header, bytes, largestChunk, error } = await download(client, { root: rootOf(content) });

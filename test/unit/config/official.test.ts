@@ -82,6 +82,9 @@ describe('an official configuration', () => {
 			confirmations: 1,
 			pollMs: 250,
 			pageBlocks: 500,
+			keyFile: '',
+			keyPasswordFile: '',
+			maxGasPriceGwei: 500,
 		});
 		assert.deepEqual(
 			[config.http, config.admin, config.grpc],
