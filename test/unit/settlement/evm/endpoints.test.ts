@@ -195,12 +195,45 @@ describe('a chain of forty submissions', () => {
 		const store = await openChainStore(stores, chain, {
 			wrapReader: (reader) => bent(reader, { flowRootAfter: async () => new Uint8Array(32).fill(1) }),
 		});
-		await until('trouble', () => store.sync.trouble !== undefined);
+		await until('trouble', () => store.sync.trouble?.isFinal === true);
 		assert.equal(store.sync.trouble?.code, 'CHAIN_MISMATCH');
 		assert.ok(store.files.health().some(({ code, ready }) => code === 'CHAIN_MISMATCH' && !ready));
 		assert.equal((await store.files.fileBySeq(3 as TxSeq))?.txSeq, 3);
 		await store.close();
 	});
+});
+
+it('a flow root that is asked for while the chain takes blocks back is no reason to stop', async () => {
+	const own = await startChain();
+	const prng = new Prng(99);
+	const [first, second] = [prng.bytes(700), prng.bytes(800)];
+	let isAsked = false;
+	let goOn = (): void => undefined;
+	const changed = new Promise<void>((resolve) => (goOn = resolve));
+	const store = await openChainStore(stores, own, {
+		wrapReader: (reader) =>
+			bent(reader, {
+				async flowRootAfter(txSeq: number) {
+					isAsked = true;
+					await changed;
+					return reader.flowRootAfter(txSeq);
+				},
+			}),
+	});
+	await own.submit([first]);
+	await own.mine(3);
+	await until('the question', () => isAsked);
+	await own.rollBack(4);
+	await own.submit([second]);
+	goOn();
+	await until('the trouble', () => store.troubles.at(-1)?.code === 'CHAIN_BEHIND');
+	await own.mine(6);
+	await until('the other branch', () => store.reverts.length > 0 && store.sync.trouble === undefined);
+	await caughtUp(store, own);
+	assert.equal((await store.files.fileBySeq(0 as TxSeq))?.root, hexOf(fileRoot(second).root));
+	assert.ok(store.troubles.every((trouble) => trouble?.isFinal !== true));
+	await store.close();
+	await own.stop();
 });
 
 describe('content of a node that follows a chain', () => {
