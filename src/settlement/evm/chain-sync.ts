@@ -294,7 +294,7 @@ export class ChainSync implements ChainFollower {
 	}
 
 	#tell(trouble: SyncTrouble | undefined): void {
-		if (trouble?.message === this.#trouble?.message) return;
+		if (trouble?.message === this.#trouble?.message && trouble?.code === this.#trouble?.code) return;
 		this.#trouble = trouble;
 		this.#observer.trouble(trouble);
 	}
