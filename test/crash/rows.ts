@@ -5,6 +5,7 @@ import { FUZZ_TARGETS } from '../fuzz/targets.js';
 import { Prng } from '../support/prng.js';
 import type { CallKind } from '../support/simulated-io.js';
 import { FAULT_CODES, runDiskFull, runNthFault } from './faults.js';
+import { runChainKills } from './chain-kills.js';
 import { runFullDisk, smallDiskRefusal } from './full-disk.js';
 import { FlipSubject, RealFlipSubject } from './flips.js';
 import { runLossSeed } from './losses.js';
@@ -72,6 +73,7 @@ const FAULTS_OF_A_KIND = 200;
 /** Of these `npm test` tries more; of the others, which a life seldom calls, the first ones. */
 export const FREQUENT_KINDS: ReadonlySet<CallKind> = new Set(['fdatasync', 'writev', 'read']);
 const KILLS_OF_A_RUN = 10;
+const CHAIN_KILLS_OF_A_RUN = 20;
 const SOAK_MINUTES = 30;
 const INPUTS_OF_EACH = 'inputs of each target';
 const INPUTS = 10_000_000;
@@ -96,6 +98,7 @@ export function allRows(): readonly Row[] {
 		viewMutationRow(),
 		processFlipRow(),
 		killRow(),
+		chainKillRow(),
 		soakRow(),
 		fuzzRow(),
 		nativeFuzzRow(),
@@ -274,6 +277,16 @@ function processFlipRow(): Row {
 		async end() {
 			await subject?.remove();
 		},
+	};
+}
+
+function chainKillRow(): Row {
+	return {
+		name: 'chain-kill',
+		what: 'kill -9 of the real process on a real chain that takes blocks back, while it takes segments of 0G clients and pays for uploads',
+		goals: [{ count: 'kills', least: 300 }],
+		share: 3,
+		run: async (seed) => ({ counts: { ...(await runChainKills({ seed, kills: CHAIN_KILLS_OF_A_RUN })) } }),
 	};
 }
 
