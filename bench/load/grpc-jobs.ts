@@ -1,10 +1,12 @@
 /** The jobs over gRPC, with the client of grpc-js: chunks are encoded beforehand and not decoded, so that it costs as little as it can. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/grpc-js';
 import { chunkOf, encodeChunk } from '../../src/api/grpc/codec.js';
 import { loadServices } from '../../src/api/grpc/proto.js';
 import { ContentCheck, newPiece, PIECE_BYTES, stampPiece } from './content.js';
-import type { GrpcDownloadJob, GrpcUploadJob, JobResult } from './jobs.js';
+import type { GrpcDownloadJob, GrpcPostsJob, GrpcUploadJob, JobResult } from './jobs.js';
 
 const CHUNK_BYTES = 256 * 1024;
 const PIECES_IN_FLIGHT = 4;
@@ -69,8 +71,35 @@ export async function grpcDownload(job: GrpcDownloadJob): Promise<JobResult> {
 	return one(seconds, bytes);
 }
 
+/** Errors: a status other than OK. */
+export async function grpcPosts(job: GrpcPostsJob): Promise<JobResult> {
+	const messages = await Promise.all(
+		Array.from({ length: job.count }, (_, index) => readFile(join(job.directory, String(index)))),
+	);
+	const bytes = messages.reduce((sum, { length }) => sum + length, 0);
+	const clients = await Promise.all(Array.from({ length: job.connections }, () => openClient(job.port)));
+	const asItIs = (message: Buffer): Buffer => message;
+	let next = 0;
+	const send = (client: Client, message: Buffer): Promise<void> =>
+		new Promise((resolve, reject) => {
+			client.makeUnaryRequest(job.method, asItIs, asItIs, message, (error) => (error ? reject(error) : resolve()));
+		});
+	const work = async (client: Client): Promise<void> => {
+		for (let message = messages[next++]; message; message = messages[next++]) await send(client, message);
+	};
+	const startMs = performance.now();
+	await Promise.all(clients.map(work));
+	const seconds = (performance.now() - startMs) / 1000;
+	for (const client of clients) client.close();
+	return { ...one(seconds, bytes), requests: job.count };
+}
+
 async function connect(port: number, name: string): Promise<{ readonly client: Client; readonly method: Method }> {
 	const { files } = await loadServices();
+	return { client: await openClient(port), method: files[name] as Method };
+}
+
+async function openClient(port: number): Promise<Client> {
 	const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
 		'grpc-node.flow_control_window': WINDOW_BYTES,
 		'grpc.enable_channelz': 0,
@@ -80,7 +109,7 @@ async function connect(port: number, name: string): Promise<{ readonly client: C
 	await new Promise<void>((resolve, reject) => {
 		client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve()));
 	});
-	return { client, method: files[name] as Method };
+	return client;
 }
 
 interface Piece {

@@ -85,6 +85,17 @@ export interface RpcPostsJob extends JobBase {
 	readonly answer: string;
 }
 
+/** Calls of zgs_grpc with messages that lie, encoded, in files `0` to `count` - 1 of a directory. */
+export interface GrpcPostsJob extends JobBase {
+	readonly kind: 'grpc-posts';
+	readonly directory: string;
+	readonly count: number;
+	/** Each has one call under way. */
+	readonly connections: number;
+	/** Path of the method. */
+	readonly method: string;
+}
+
 export type Job =
 	| UploadJob
 	| TusUploadJob
@@ -93,7 +104,8 @@ export type Job =
 	| GetsJob
 	| GrpcUploadJob
 	| GrpcDownloadJob
-	| RpcPostsJob;
+	| RpcPostsJob
+	| GrpcPostsJob;
 
 type WithoutPort<J> = J extends Job ? Omit<J, 'port'> : never;
 /** A job for whichever server. */

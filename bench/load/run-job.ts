@@ -1,7 +1,7 @@
 /** Does the jobs of jobs.ts. */
 import { createHash } from 'node:crypto';
 import { ContentCheck, makeRandom, newPiece, PIECE_BYTES, stampPiece } from './content.js';
-import { grpcDownload, grpcUpload } from './grpc-jobs.js';
+import { grpcDownload, grpcPosts, grpcUpload } from './grpc-jobs.js';
 import { type Answer, expectStatus, HttpConnection } from './http-connection.js';
 import { head, runRequests, secondsSince } from './requests.js';
 import { rpcPosts } from './rpc-job.js';
@@ -28,6 +28,8 @@ export function runJob(job: Job): Promise<JobResult> {
 			return grpcDownload(job);
 		case 'rpc-posts':
 			return rpcPosts(job);
+		case 'grpc-posts':
+			return grpcPosts(job);
 		default:
 			return gets(job);
 	}
