@@ -236,6 +236,17 @@ export const CONFIG_SCHEMA = Type.Object(
 			},
 			strict,
 		),
+		shard: Type.Object(
+			{
+				position: Type.String({
+					default: '0/1',
+					format: 'shard',
+					description:
+						'Which segments this node owns of what 0G clients upload: id/count, those whose number in the flow leaves id when divided by count, a power of two. Counts for a new data directory; one that is there keeps its own.',
+				}),
+			},
+			strict,
+		),
 		embedded: Type.Object(
 			{
 				blockIntervalMs: integer(
@@ -277,7 +288,7 @@ export interface Setting {
 	readonly description: string;
 	readonly minimum?: number;
 	readonly maximum?: number;
-	/** `host:port` for an address to listen on, `host:port or unix:path` where a Unix socket will do, `public URL` for one that others use. */
+	/** `host:port` for an address to listen on, `host:port or unix:path` where a Unix socket will do, `public URL` for one that others use, `shard` for the place of a node among others. */
 	readonly shape?: string;
 	readonly choices?: readonly string[];
 }

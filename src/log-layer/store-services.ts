@@ -23,6 +23,7 @@ import { RootLocks } from './key-locks.js';
 import { decodeWholeObject, RECORDS } from './records.js';
 import { decodeObjectRow, rowKeys } from './rows.js';
 import { Scrub, SCRUB_DEFAULTS } from './scrub.js';
+import type { ShardSetting } from './shard-setting.js';
 import type { StoreOptions } from './store.js';
 import type { View } from './view.js';
 
@@ -46,6 +47,7 @@ interface Core {
 	readonly pending: PendingObjects;
 	readonly purge: Purge;
 	readonly live: LiveBytes;
+	readonly shard: ShardSetting;
 	/** Up to where each lane is in the view. */
 	readonly applied: Partial<Record<Lane, LanePosition>>;
 }
@@ -59,7 +61,7 @@ export async function openServices(
 	losses: Losses,
 	checkpoint: CompactionParts['checkpoint'],
 ): Promise<StoreServices> {
-	const { view, journal, settlement, pending, purge } = core;
+	const { view, journal, settlement, pending, purge, shard } = core;
 	const storeId = Buffer.from(core.storeId).toString('hex');
 	const { list: damage, file: damageFile } = await knownDamage(options, storeId, view, log);
 	const checked = new CheckedObjects(log, damage);
@@ -92,6 +94,7 @@ export async function openServices(
 		checked,
 		losses,
 		pending,
+		shard,
 		overdueFiles: () => compaction.overdue().length,
 		submitter,
 	});

@@ -322,6 +322,7 @@ export function observerOf(told: Told): StoreObserver {
 		},
 		volumeMissing: () => undefined,
 		filesMissing: (files) => told.missing.push(...files),
+		shardKept: () => undefined,
 		noteLost: (name) => told.lostNotes.push(name),
 		volumeRefused: () => undefined,
 		expired: () => {

@@ -1,4 +1,5 @@
 /** A real store (files of this machine, RocksDB, one hashing worker) in a directory of its own, for tests. */
+import { shardText, type Shard } from '../../src/config/shard-position.js';
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -35,6 +36,7 @@ export interface TestStoreOptions {
 	readonly uploadExpiryMs?: number;
 	readonly resumableExpiryMs?: number;
 	readonly rebuild?: boolean;
+	readonly shard?: Shard;
 	/** Called when the view turns out to be damaged. */
 	readonly onViewDamage?: () => void;
 	/** Default: without rests. */
@@ -174,6 +176,7 @@ export async function openTestStore(
 		uploadExpiryMs: options.uploadExpiryMs ?? 86_400_000,
 		resumableExpiryMs: options.resumableExpiryMs ?? 86_400_000,
 		rebuild: options.rebuild ?? false,
+		...(options.shard ? { shard: options.shard } : {}),
 		...(options.onViewDamage ? { onViewDamage: options.onViewDamage } : {}),
 		scrub: options.scrub ?? { tranquility: 0, intervalDays: 30 },
 	});
@@ -217,6 +220,7 @@ export function observerInto(told: string[]): StoreObserver {
 		filesMissing: (files) => {
 			for (const { lane, fileNo } of files) told.push(`missing ${lane} ${fileNo}`);
 		},
+		shardKept: (stored, wanted) => void told.push(`shard ${shardText(stored)}, not ${shardText(wanted)}`),
 		noteLost: (name) => void told.push(`lost ${name}`),
 		volumeMissing: ({ volume }) => void told.push(`volume ${volume} missing`),
 		volumeRefused: (volume) => void told.push(`volume ${volume} refused`),

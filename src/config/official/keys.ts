@@ -83,10 +83,12 @@ const STORAGE: readonly OfficialKey[] = [
 	{ key: 'db_dir', type: text, setting: 'dataDir', fallback: 'db', as: (directory) => `${directory || '.'}/perigee` },
 ];
 
+const SHARD: readonly OfficialKey[] = [{ key: 'shard_position', type: text, setting: 'shard.position' }];
+
 const RETRIES = 'an endpoint that fails is asked again after pauses of its own making, for as long as the node runs';
 const LEDGER = 'what the chain takes back is undone by the journal, which keeps all of it';
 const POOL = 'the bounds of uploads by segments are fixed (docs/rpc.md, "Uploads by segments")';
-const ONE_SHARD = 'this node keeps the segments of every shard, and prunes none';
+const NO_PRUNING = 'this node prunes nothing by itself';
 const NO_MINING = 'this node does not mine';
 const NO_PEERS = 'this node takes no part in the network of peers';
 const NO_SYNC = 'files come by uploads alone, not from peers';
@@ -97,6 +99,7 @@ export const OFFICIAL_KEYS: readonly OfficialKey[] = [
 	...RPC,
 	...LOG_SYNC,
 	...STORAGE,
+	...SHARD,
 	...unused('a segment has 1,024 sectors, with every client', {
 		rpc_chunks_per_segment: u64,
 		'rpc.chunks_per_segment': u64,
@@ -130,8 +133,7 @@ export const OFFICIAL_KEYS: readonly OfficialKey[] = [
 		force_log_sync_from_start_block_number: flag,
 	}),
 	...unused('the cache of the index has its bound in storage.viewCacheBytes', { merkle_node_cache_capacity: u64 }),
-	...unused(ONE_SHARD, {
-		shard_position: text,
+	...unused(NO_PRUNING, {
 		db_max_num_chunks: u64,
 		db_max_num_sectors: u64,
 		prune_check_time_s: u64,
