@@ -1,6 +1,8 @@
 /** Takes into the view which segments of an object are held, where not all are, and their proofs (kept-records.ts). */
 import type { LogRecord } from '../append-log/types.js';
+import { fileGeometry } from '../native/addon.js';
 import { objectRow, putObjectRow, NEW_OBJECT, type ApplyMemory } from './apply-object.js';
+import { treeKeys } from './object-tree.js';
 import { decodePolicy, type KeptRecord } from './kept-records.js';
 import type { ObjectId } from './records.js';
 import { decodeSegmentRow, OBJECT_DELETED, rowKeys, type ObjectRow } from './rows.js';
@@ -41,5 +43,8 @@ async function applyKept(
 		}
 		await turn.relieve();
 	}
+	// The last stretch: nothing asks for the tree any more.
+	const isLast = row.sizeBytes > 0n && range.first + range.count === Number(fileGeometry(row.sizeBytes).segments);
+	if (isLast) for (const key of treeKeys(objectId, row.sizeBytes)) turn.del(key);
 	return { objectId, row };
 }

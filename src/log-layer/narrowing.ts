@@ -13,9 +13,9 @@ import { spent } from './file-deletion.js';
 import type { HeldContent } from './held-content.js';
 import type { RootLocks } from './key-locks.js';
 import { keptFact, segmentProofFact } from './kept-records.js';
-import { objectProof } from './object-tree.js';
+import { objectProof, treeKeys } from './object-tree.js';
 import type { OwnSegments } from './own-segments.js';
-import { laneOf } from './records.js';
+import { laneOf, type ObjectId } from './records.js';
 import { rowKeys, type RootedObject } from './rows.js';
 import type { SegmentRange } from './segment-ranges.js';
 import { includesKept, isKept, keptCount, type KeptSegments } from './shard.js';
@@ -61,12 +61,15 @@ export class Narrowing {
 		const kept = includesKept(before, owned) ? owned : before;
 		if (!kept) return false;
 		const segments = Number(fileGeometry(BigInt(object.sizeBytes)).segments);
+		// All proofs before the first fact: until the last one the tree is whole, or nobody needs it.
+		for (const range of stretches(segments)) await this.#storeProofs(object, kept, range);
 		let hasDropped = false;
-		for (let first = 0; first < segments; first += LIMITS.dropFactSegments) {
-			const range = { first, count: Math.min(LIMITS.dropFactSegments, segments - first) };
-			const rows = await this.#rowsOf(object, range);
-			if (!rows.some((row, at) => row && !isKept(kept, first + at))) continue;
-			if (!before) await this.#storeProofs(object, kept, range);
+		for (const range of stretches(segments)) {
+			const { first, count } = range;
+			const rows = await this.#rows(object, range, rowKeys.segment);
+			const isDue = rows.some((row, at) => row && !isKept(kept, first + at));
+			const isLast = first + count === segments;
+			if (!isDue && !(isLast && (hasDropped || (await this.#hasTree(object))))) continue;
 			await log.write('bulk', [keptFact(object.objectId, kept, range)]).applied;
 			hasDropped = true;
 		}
@@ -75,26 +78,37 @@ export class Narrowing {
 		return hasDropped;
 	}
 
-	#rowsOf({ objectId }: RootedObject, { first, count }: SegmentRange): Promise<(Uint8Array | undefined)[]> {
-		return this.#parts.view.getMany(Array.from({ length: count }, (_, at) => rowKeys.segment(objectId, first + at)));
+	#rows(
+		{ objectId }: RootedObject,
+		{ first, count }: SegmentRange,
+		key: (objectId: ObjectId, segment: number) => Buffer,
+	): Promise<(Uint8Array | undefined)[]> {
+		return this.#parts.view.getMany(Array.from({ length: count }, (_, at) => key(objectId, first + at)));
 	}
 
-	/** Of the segments in the range that stay. */
-	async #storeProofs(
-		{ objectId, sizeBytes, root }: RootedObject,
-		kept: KeptSegments,
-		range: SegmentRange,
-	): Promise<void> {
+	async #hasTree({ objectId, sizeBytes }: RootedObject): Promise<boolean> {
+		const [key] = treeKeys(objectId, BigInt(sizeBytes));
+		return key !== undefined && (await this.#parts.view.get(key)) !== undefined;
+	}
+
+	/** Of the segments in the range that stay and have none. */
+	async #storeProofs(object: RootedObject, kept: KeptSegments, range: SegmentRange): Promise<void> {
 		const { log, view } = this.#parts;
-		let facts: RecordInput[] = [];
-		for (let segment = range.first; segment < range.first + range.count; segment++) {
-			const isLast = segment + 1 === range.first + range.count;
-			const proof =
-				isKept(kept, segment) && (await objectProof(view, objectId, BigInt(sizeBytes), bytesOfHex(root), segment));
-			if (proof) facts.push(segmentProofFact({ objectId, segment, siblings: siblingsOf(proof) }));
-			if (facts.length < LIMITS.dropFactsAtOnce && !isLast) continue;
+		const { objectId, sizeBytes, root } = object;
+		const proofs = await this.#rows(object, range, rowKeys.segmentProof);
+		const missing = proofs.flatMap((proof, at) => (!proof && isKept(kept, range.first + at) ? [range.first + at] : []));
+		for (let at = 0; at < missing.length; at += LIMITS.dropFactsAtOnce) {
+			const facts: RecordInput[] = [];
+			for (const segment of missing.slice(at, at + LIMITS.dropFactsAtOnce)) {
+				const proof = await objectProof(view, objectId, BigInt(sizeBytes), bytesOfHex(root), segment);
+				if (proof) facts.push(segmentProofFact({ objectId, segment, siblings: siblingsOf(proof) }));
+			}
 			if (facts.length > 0) await log.write('bulk', facts).applied;
-			facts = [];
 		}
 	}
+}
+
+function* stretches(segments: number): Generator<SegmentRange> {
+	for (let first = 0; first < segments; first += LIMITS.dropFactSegments)
+		yield { first, count: Math.min(LIMITS.dropFactSegments, segments - first) };
 }

@@ -9,6 +9,7 @@ import { proofRefusal } from '../../../src/native/segment-proof.js';
 import { hexOf, SEGMENT_BYTES, SEGMENT_SECTORS, type DataRoot, type SectorIndex } from '../../../src/units.js';
 import { startChain, type TestChain } from '../../support/chain.js';
 import { caughtUp, openChainStore, type ChainStore } from '../../support/chain-store.js';
+import { damageContent } from '../../support/damage.js';
 import { Prng } from '../../support/prng.js';
 import { provedSegmentsOf } from '../../support/segments.js';
 import { dumpView, put, readBack, useTestStores } from '../../support/test-store.js';
@@ -251,6 +252,81 @@ describe('two shards', () => {
 			await member.store.close();
 			assert.equal((await dumpView(member.dataDir)).size, before.size);
 			await member.open();
+		}
+	});
+
+	it('compaction keeps what is kept, and gives the rest back; a rebuild gives the same', async () => {
+		for (const member of pair) {
+			await member.reopen({ rollBytes: 4 * 2 ** 20 });
+			for (let pass = 0; pass < 3; pass++) {
+				await member.store.settle();
+				await member.store.compaction.start({ everything: true });
+				await member.store.compaction.settled();
+				for (const { root, content } of held) await member.assertHoldsOwn(root, content);
+			}
+			await member.reopen();
+			for (const { root, content } of held) await member.assertHoldsOwn(root, content);
+			await member.store.close();
+			const before = await dumpView(member.dataDir);
+			await member.open({ rebuild: true });
+			for (const { root, content } of held) await member.assertHoldsOwn(root, content);
+			await member.store.close();
+			assert.deepEqual(await dumpView(member.dataDir), before);
+			await member.open();
+		}
+	});
+
+	it('an upload goes on over restarts, and ends with the last own segment', async () => {
+		const content = prng.bytes(12 * SEGMENT_BYTES + 3);
+		const segments = provedSegmentsOf(content);
+		const root = rootOf(segments);
+		await chain.submit([content]);
+		for (const member of pair) {
+			const own = member.own(await member.file(root));
+			for (const at of own.toReversed()) {
+				assert.equal((await member.file(root)).isShardHeld, false);
+				await member.upload(segments.filter(({ index }) => index === at));
+				await member.reopen();
+			}
+			await member.assertHoldsOwn(root, content);
+		}
+	});
+
+	it('damage of an own segment takes the file back, and the own segments heal it', async () => {
+		const content = prng.bytes(8 * SEGMENT_BYTES + 5);
+		const segments = provedSegmentsOf(content);
+		const root = rootOf(segments);
+		await chain.submit([content]);
+		for (const member of pair) {
+			const own = member.own(await member.file(root));
+			await member.upload(segments);
+			await member.store.close();
+			const [first = 0] = own;
+			await damageContent(member.dataDir, 'bulk', content, first * SEGMENT_BYTES + 5000);
+			await member.open();
+			await assert.rejects(member.store.files.segmentProof(await member.file(root), first), /damaged/);
+			const file = await member.file(root);
+			assert.deepEqual([file.isShardHeld, file.heldSegments], [false, own.length - 1]);
+			await member.upload(segments.filter(({ index }) => own.includes(index)));
+			await member.assertHoldsOwn(root, content);
+			assert.equal(member.store.damage.count, 0);
+		}
+	});
+
+	it('content that is deleted is gone, and may come again', async () => {
+		const content = prng.bytes(7 * SEGMENT_BYTES);
+		const segments = provedSegmentsOf(content);
+		const root = rootOf(segments);
+		await chain.submit([content]);
+		for (const member of pair) {
+			await member.file(root);
+			await member.upload(segments);
+			await member.store.files.deleteFile(root);
+			const file = await member.file(root);
+			assert.deepEqual([file.isShardHeld, file.deleted, file.heldSegments], [false, true, 0]);
+			await member.reopen();
+			await put(member.store, content);
+			assert.equal((await member.file(root)).finalized, true);
 		}
 	});
 
