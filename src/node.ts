@@ -217,6 +217,7 @@ async function buildStore(
 		uploadExpiryMs: config.storage.uploadExpiryMs,
 		resumableExpiryMs: config.upload.resumableExpiryMs,
 		shard: parseShard(config.shard.position),
+		maxSectors: config.shard.maxSectors,
 		compactionTranquility: config.storage.compactionTranquility,
 		compactionDeadPercent: config.storage.compactionDeadPercent,
 		scrub: {
@@ -378,6 +379,11 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 			log.warn(
 				{ shard: shardText(stored), configured: shardText(wanted) },
 				'this store has another shard than shard.position says, and keeps it',
+			),
+		shardChanged: (shard) =>
+			log.warn(
+				{ shard: shardText(shard) },
+				'what is held came near shard.maxSectors: this node has another shard now, and drops the rest',
 			),
 		volumeRefused(volume, error) {
 			metrics.volumeRefusals.inc({ volume: String(volume) });

@@ -244,6 +244,12 @@ export const CONFIG_SCHEMA = Type.Object(
 					description:
 						'Which segments this node owns of what 0G clients upload: id/count, those whose number in the flow leaves id when divided by count, a power of two. Counts for a new data directory; one that is there keeps its own.',
 				}),
+				maxSectors: integer(
+					0,
+					0,
+					Number.MAX_SAFE_INTEGER,
+					'Sectors of 256 bytes that this node is to hold. From nine tenths of that on it owns half of what it owned, and drops the rest of what 0G clients have uploaded. What came over REST counts and stays. 0: no limit.',
+				),
 			},
 			strict,
 		),

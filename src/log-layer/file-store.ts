@@ -67,7 +67,7 @@ export class LogFileStore implements FileStore {
 	readonly #parts: FileStoreParts;
 	readonly #flowId: FlowId;
 	readonly #reader: ObjectReader;
-	readonly #held: HeldContent;
+	readonly held: HeldContent;
 	readonly #lookup: FileLookup;
 	readonly #fileProofs: FileProofs;
 	readonly #proofs: FlowProofParts;
@@ -103,21 +103,21 @@ export class LogFileStore implements FileStore {
 		const { log, view, losses } = parts;
 		const isWhole = losses.files.length === 0 && losses.volumes.length === 0;
 		const lost = isWhole ? undefined : new LostSegments(view, (lane, fileNo) => log.isLost(lane, fileNo));
-		this.#held = new HeldContent(view, this.#reader, parts.damage, lost);
-		this.#fileProofs = new FileProofs(view, this.#held);
-		this.#lookup = new FileLookup(view, this.#flowId, this.#held, () => parts.shard.current);
-		const own = new OwnSegments(view, this.#held, () => parts.shard.current);
+		this.held = new HeldContent(view, this.#reader, parts.damage, lost);
+		this.#fileProofs = new FileProofs(view, this.held);
+		this.#lookup = new FileLookup(view, this.#flowId, this.held, () => parts.shard.current);
+		const own = new OwnSegments(view, this.held, () => parts.shard.current);
 		this.#deletion = new FileDeletion(parts);
 		this.#binding = new ContentBinding({
 			...parts,
-			held: this.#held,
+			held: this.held,
 			reader: this.#reader,
 			beginUpload: (options) => this.#newUpload(options),
 		});
-		this.narrowing = new Narrowing({ ...parts, held: this.#held, own });
+		this.narrowing = new Narrowing({ ...parts, held: this.held, own });
 		this.segmentUploads = new ChunkPool({
 			...parts,
-			held: this.#held,
+			held: this.held,
 			reader: this.#reader,
 			admit: (bytes) => this.#admitBytes(bytes),
 			isComplete: () => doubtOf(parts.losses, parts.damage.lostStretches) === undefined,
@@ -129,7 +129,7 @@ export class LogFileStore implements FileStore {
 			view: parts.view,
 			reader: this.#reader,
 			objectOf: (submission) => this.#objectOf(submission),
-			keptOf: async (object) => (await this.#held.holding(object)).kept,
+			keptOf: async (object) => (await this.held.holding(object)).kept,
 		};
 	}
 
@@ -195,11 +195,11 @@ export class LogFileStore implements FileStore {
 	}
 
 	read(file: StoredFile, from: number, to: number): AsyncIterable<FilePiece> {
-		return this.#held.pieces(file.root, from, to);
+		return this.held.pieces(file.root, from, to);
 	}
 
 	readSmall(file: StoredFile, from: number, to: number): Promise<Uint8Array> {
-		return this.#held.small(file.root, from, to);
+		return this.held.small(file.root, from, to);
 	}
 
 	segmentProof(file: StoredFile, index: number): ReturnType<FileStore['segmentProof']> {
@@ -250,9 +250,9 @@ export class LogFileStore implements FileStore {
 	/** What flow segment `index` is made of, and which of its seals are known here. */
 	async flowSegment(index: bigint): Promise<FlowSegment> {
 		return flowSegmentAt(this.#parts.view, await this.#extent(), index, async (submission, segment) => {
-			const object = (await this.#held.rootRow(submission.dataRoot))?.object;
+			const object = (await this.held.rootRow(submission.dataRoot))?.object;
 			if (!object || this.#parts.damage.of(object.objectId)?.has(segment)) return undefined;
-			const { dropped, kept } = await this.#held.holding(object);
+			const { dropped, kept } = await this.held.holding(object);
 			return includesSegment(dropped, segment) || !isKept(kept, segment) ? undefined : object;
 		});
 	}
@@ -287,7 +287,7 @@ export class LogFileStore implements FileStore {
 
 	/** Undefined when a row that it needs is missing. */
 	async #objectOf(submission: SubmissionRow): Promise<RootedObject> {
-		return this.#held.object(submission.dataRoot);
+		return this.held.object(submission.dataRoot);
 	}
 
 	async #extent(atSeq?: TxSeq): Promise<FlowExtent> {

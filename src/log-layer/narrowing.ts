@@ -12,6 +12,7 @@ import type { DamageList } from './damage.js';
 import { spent } from './file-deletion.js';
 import type { HeldContent } from './held-content.js';
 import type { RootLocks } from './key-locks.js';
+import { isUploadedHere } from './held-contents.js';
 import { keptFact, segmentProofFact } from './kept-records.js';
 import { objectProof, treeKeys } from './object-tree.js';
 import type { OwnSegments } from './own-segments.js';
@@ -20,6 +21,7 @@ import { rowKeys, type RootedObject } from './rows.js';
 import type { SegmentRange } from './segment-ranges.js';
 import { includesKept, isKept, keptCount, type KeptSegments } from './shard.js';
 import { siblingsOf } from './stored-proofs.js';
+import { submissionAt } from './submissions.js';
 import type { View } from './view.js';
 
 export interface NarrowingParts {
@@ -38,28 +40,29 @@ export class Narrowing {
 		this.#parts = parts;
 	}
 
-	/** Leaves of submitted content what the shard owns. True when anything was dropped. Errors: those of the log and the view. */
-	narrow(root: DataRoot): Promise<boolean> {
-		const { locks, held, own, log, damage } = this.#parts;
+	/** Leaves of submitted content what the shard owns, unless it came over REST too. Errors: those of the log and the view. */
+	narrow(root: DataRoot): Promise<void> {
+		const { view, locks, held, own, log, damage } = this.#parts;
 		return locks.run(root, async () => {
 			const { object, submissions } = (await held.rootRow(root)) ?? {};
-			const owned = object && submissions && (await own.ofSubmissions(root, submissions));
-			if (!owned) return false;
+			if (!object || !submissions) return;
+			// What an operator has put here stays whole.
+			const first = await submissionAt(view, submissions.flowId, submissions.firstSeq);
+			const owned = isUploadedHere({ submissions }, first) ? undefined : await own.ofSubmissions(root, submissions);
+			if (!owned) return;
 			if (keptCount(owned, Number(fileGeometry(BigInt(object.sizeBytes)).segments)) === 0) {
 				await log.write(laneOf(object.sizeBytes), [spent(object, root)]).applied;
 				damage.forget(object.objectId);
-				return true;
-			}
-			return object.place === undefined && this.#narrowLarge({ ...object, root }, owned);
+			} else if (!object.place) await this.#narrowLarge({ ...object, root }, owned);
 		});
 	}
 
-	async #narrowLarge(object: RootedObject, owned: KeptSegments): Promise<boolean> {
+	async #narrowLarge(object: RootedObject, owned: KeptSegments): Promise<void> {
 		const { log, held, damage } = this.#parts;
 		const { kept: before } = await held.holding(object);
 		// What is not held any more does not come back.
 		const kept = includesKept(before, owned) ? owned : before;
-		if (!kept) return false;
+		if (!kept) return;
 		const segments = Number(fileGeometry(BigInt(object.sizeBytes)).segments);
 		// All proofs before the first fact: until the last one the tree is whole, or nobody needs it.
 		for (const range of stretches(segments)) await this.#storeProofs(object, kept, range);
@@ -75,7 +78,6 @@ export class Narrowing {
 		}
 		for (const segment of damage.of(object.objectId)?.keys() ?? [])
 			if (!isKept(kept, segment)) damage.dropped(object.objectId, { first: segment, count: 1 });
-		return hasDropped;
 	}
 
 	#rows(

@@ -147,6 +147,7 @@ export class PartialFile {
 	/** Looks at the rows of its segments: those that can be read count. */
 	async #count({ view, log, damage, shard }: SegmentSources): Promise<SegmentSet> {
 		const held = new SegmentSet(this.segments);
+		const withProofs = shard.current.count > 1;
 		const damaged = damage.of(this.objectId);
 		for await (const { first, rows } of segmentRows(view, this.objectId, 0, this.segments)) {
 			for (const [index, row] of rows.entries()) {
@@ -155,9 +156,10 @@ export class PartialFile {
 				held.add(first + index);
 				this.#bytes += Math.min(SEGMENT_BYTES, place.lengthBytes);
 			}
-			if (shard.current.count > 1 && !this.#lacksProofs)
-				this.#lacksProofs = !(await haveProofs(view, this.objectId, held, first));
+			if (withProofs && !this.#lacksProofs) this.#lacksProofs = !(await haveProofs(view, this.objectId, held, first));
 		}
+		// A node that owned all segments has stored no proofs.
+		if (!withProofs && this.#bytes > 0) this.#lacksProofs = true;
 		return held;
 	}
 }

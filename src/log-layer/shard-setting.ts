@@ -4,11 +4,18 @@ import type { Journal } from '../settlement/journal.js';
 
 const KEY = 'shard';
 
-export interface ShardOptions {
-	/** Of a new store. Absent: every segment. */
+export interface ShardChoice {
+	/** The shard of a new store; one that is there keeps its own. Absent: every segment. */
 	readonly shard?: Shard;
-	/** Told when the store keeps another shard than that. */
-	readonly observer: { shardKept(stored: Shard, wanted: Shard): void };
+	/** From nine tenths of this on the store keeps less of what came over the 0G protocol (pruning.ts). Absent: no limit. */
+	readonly maxSectors?: number;
+}
+
+export interface ShardObserver {
+	/** The store has another shard than the one it was to have, and keeps it. */
+	shardKept(stored: Shard, wanted: Shard): void;
+	/** The store came near its limit and owns half as much from now on. */
+	shardChanged(shard: Shard): void;
 }
 
 export class ShardSetting {
@@ -21,7 +28,10 @@ export class ShardSetting {
 	}
 
 	/** What is configured counts for a new store alone; one without the setting owns every segment. Errors: those of Journal.putSettings. */
-	static async open(journal: Journal, { shard = WHOLE_FLOW, observer }: ShardOptions): Promise<ShardSetting> {
+	static async open(
+		journal: Journal,
+		{ shard = WHOLE_FLOW, observer }: ShardChoice & { readonly observer: ShardObserver },
+	): Promise<ShardSetting> {
 		// The first entry of a flow comes with a setting.
 		const isNew = journal.settings().size === 0;
 		const stored = journal.setting(KEY);

@@ -4,7 +4,7 @@ import type { Lane, LanePosition } from '../append-log/types.js';
 import { keccak256 } from '../native/addon.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
-import { rootFromBytes } from '../units.js';
+import { rootFromBytes, type FlowId } from '../units.js';
 import { CheckedObjects } from './checked-objects.js';
 import { Compaction, type CompactionParts } from './compaction.js';
 import type { RecordDamagedError } from './copy-file.js';
@@ -19,6 +19,7 @@ import { doubtOf, type Losses } from './losses.js';
 import { Housekeeping } from './housekeeping.js';
 import type { PendingObjects } from './pending-objects.js';
 import type { Purge } from './purge.js';
+import { Pruning } from './pruning.js';
 import { RootLocks } from './key-locks.js';
 import { decodeWholeObject, RECORDS } from './records.js';
 import { decodeObjectRow, rowKeys } from './rows.js';
@@ -110,7 +111,14 @@ export async function openServices(
 	});
 	await files.segmentUploads.load();
 	const onError = (error: unknown): void => options.observer.housekeepingFailed(error);
-	const housekeeping = new Housekeeping({ ...options, segmentUploads: files.segmentUploads, expiry, purge, onError });
+	const { segmentUploads, narrowing, held } = files;
+	const flow = (): { flowId: FlowId; submissions: number } => ({
+		flowId: settlement.identity().flowId,
+		submissions: settlement.flow().submissions,
+	});
+	const maxSectors = options.maxSectors ?? 0;
+	const pruning = new Pruning({ ...options, ...core, held, narrowing, flow, maxSectors, onError });
+	const housekeeping = new Housekeeping({ ...options, segmentUploads, expiry, purge, pruning, onError });
 	const scrub = await Scrub.open({
 		...options,
 		settings: options.scrub ?? SCRUB_DEFAULTS,
@@ -120,7 +128,7 @@ export async function openServices(
 		view,
 		damage,
 		checked,
-		flow: () => ({ flowId: settlement.identity().flowId, submissions: settlement.flow().submissions }),
+		flow,
 		completeBelow: () => files.completeBelow,
 	});
 	return { files, damage, damageFile, scrub, housekeeping, compaction };

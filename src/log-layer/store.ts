@@ -4,7 +4,6 @@
  * Promises: after `openStore` every acknowledged byte and name is there, whatever ended the last run. A view that cannot be trusted is
  * rebuilt from the log alone. A crash at any point of an open, checkpoint or close changes nothing of that.
  */
-import type { Shard } from '../config/shard-position.js';
 import { AppendLog, findJournalDamage, type ReplayProgress } from '../append-log/append-log.js';
 import type { Lane, LogObserver, MissingFile } from '../append-log/types.js';
 import { type KvEngine, ViewDamagedError } from '../db/kv-engine.js';
@@ -41,7 +40,7 @@ import {
 import { rowKeys } from './rows.js';
 import type { Scrub, ScrubObserver, ScrubSettings } from './scrub.js';
 import { StoreCore } from './store-core.js';
-import { ShardSetting } from './shard-setting.js';
+import { type ShardChoice, type ShardObserver, ShardSetting } from './shard-setting.js';
 import { giveUp } from './store-identity.js';
 import { openServices, type StoreServices } from './store-services.js';
 import type { MissingVolume } from './volumes.js';
@@ -54,7 +53,7 @@ export interface SettlementDriver extends Settlement {
 	start(): Promise<void>;
 }
 
-export interface StoreObserver {
+export interface StoreObserver extends ShardObserver {
 	readonly log: LogObserver;
 	readonly view: ViewObserver;
 	readonly scrub: ScrubObserver;
@@ -79,13 +78,11 @@ export interface StoreObserver {
 	housekeepingFailed(error: unknown): void;
 	/** A damaged place that was not known. */
 	damageFound(damage: DamagedSegment | DamagedStretch): void;
-	/** The store has another shard than the one it was to have, and keeps it. */
-	shardKept(stored: Shard, wanted: Shard): void;
 	/** The list of damage could not be written down; it is tried again. */
 	damageNotSaved(error: unknown): void;
 }
 
-export interface StoreOptions {
+export interface StoreOptions extends ShardChoice {
 	/** Volume 0: holds the journal, the view and the identity too. */
 	readonly dataDir: string;
 	/** Data directories of further volumes. */
@@ -121,8 +118,6 @@ export interface StoreOptions {
 	readonly compactionDeadPercent: number;
 	/** Throw the view away first. */
 	readonly rebuild?: boolean;
-	/** The shard of a new store; one that is there keeps its own. Absent: every segment. */
-	readonly shard?: Shard;
 }
 
 export interface Store {

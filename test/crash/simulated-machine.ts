@@ -323,6 +323,7 @@ export function observerOf(told: Told): StoreObserver {
 		volumeMissing: () => undefined,
 		filesMissing: (files) => told.missing.push(...files),
 		shardKept: () => undefined,
+		shardChanged: () => undefined,
 		noteLost: (name) => told.lostNotes.push(name),
 		volumeRefused: () => undefined,
 		expired: () => {

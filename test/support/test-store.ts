@@ -37,6 +37,7 @@ export interface TestStoreOptions {
 	readonly resumableExpiryMs?: number;
 	readonly rebuild?: boolean;
 	readonly shard?: Shard;
+	readonly maxSectors?: number;
 	/** Called when the view turns out to be damaged. */
 	readonly onViewDamage?: () => void;
 	/** Default: without rests. */
@@ -177,6 +178,7 @@ export async function openTestStore(
 		resumableExpiryMs: options.resumableExpiryMs ?? 86_400_000,
 		rebuild: options.rebuild ?? false,
 		...(options.shard ? { shard: options.shard } : {}),
+		...(options.maxSectors === undefined ? {} : { maxSectors: options.maxSectors }),
 		...(options.onViewDamage ? { onViewDamage: options.onViewDamage } : {}),
 		scrub: options.scrub ?? { tranquility: 0, intervalDays: 30 },
 	});
@@ -221,6 +223,7 @@ export function observerInto(told: string[]): StoreObserver {
 			for (const { lane, fileNo } of files) told.push(`missing ${lane} ${fileNo}`);
 		},
 		shardKept: (stored, wanted) => void told.push(`shard ${shardText(stored)}, not ${shardText(wanted)}`),
+		shardChanged: (shard) => void told.push(`shard ${shardText(shard)}`),
 		noteLost: (name) => void told.push(`lost ${name}`),
 		volumeMissing: ({ volume }) => void told.push(`volume ${volume} missing`),
 		volumeRefused: (volume) => void told.push(`volume ${volume} refused`),
