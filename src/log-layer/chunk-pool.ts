@@ -294,6 +294,8 @@ export class ChunkPool implements SegmentUploads {
 			this.#forget(file);
 			const isSubmitted = file.isSubmitted || (await held.rootRow(root))?.submissions !== undefined;
 			if (!isSubmitted && !wasHeld) this.#cached.add(root, sizeBytes);
+			// It came whole, or the shard is another one since.
+			if (isSubmitted && kept?.modulus !== this.#parts.shard.current.count) await this.#narrow(root);
 		} catch (error) {
 			if (!(error instanceof OvertakenError)) throw error;
 			await this.#discard(file);

@@ -22,14 +22,15 @@ export interface HeldContentEntry {
 	readonly isUploadedHere: boolean;
 }
 
-/** Up to LIMITS.scrubRows submissions at a time. Errors: those of the view. */
+/** From submission `from` on, up to LIMITS.scrubRows submissions at a time. Errors: those of the view. */
 export async function* heldContents(
 	view: View,
 	held: HeldContent,
 	flow: () => { readonly flowId: FlowId; readonly submissions: number },
+	from: number,
 ): AsyncGenerator<readonly HeldContentEntry[]> {
 	const { flowId } = flow();
-	for (let first = 0; first < flow().submissions; first += LIMITS.scrubRows) {
+	for (let first = from; first < flow().submissions; first += LIMITS.scrubRows) {
 		const count = Math.min(LIMITS.scrubRows, flow().submissions - first);
 		const seqs = Array.from({ length: count }, (_, at) => (first + at) as TxSeq);
 		const values = await view.getMany(seqs.map((txSeq) => rowKeys.submission(flowId, txSeq)));

@@ -1,9 +1,10 @@
 /**
  * Keeps what is held within `maxSectors` (spec log-layer §2.9): when nine tenths of that are reached, the number of shards doubles, and of what came
  * over the 0G protocol the half goes that the node owns no more. The new shard is durable before anything is dropped. What came over REST counts
- * and stays. Each start of a node of one shard looks whether everything was dropped that is not its own: a stop may have come in between.
+ * and stays. Each start of a sharded node looks whether everything was dropped that is not its own: a stop may have come in between.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { AppendLog } from '../append-log/append-log.js';
 import type { Shard } from '../config/shard-position.js';
 import type { Randomness } from '../io/randomness.js';
 import { LIMITS } from '../limits.js';
@@ -21,6 +22,7 @@ const FULL_SHARE = 0.9;
 const RECOUNT_SHARE = 1 / 128;
 
 export interface PruningParts {
+	readonly log: AppendLog;
 	readonly view: View;
 	readonly live: LiveBytes;
 	readonly held: HeldContent;
@@ -31,6 +33,8 @@ export interface PruningParts {
 	readonly flow: () => { readonly flowId: FlowId; readonly submissions: number };
 	/** 0: no limit. */
 	readonly maxSectors: number;
+	/** False while part of the log cannot be read. */
+	readonly isComplete: () => boolean;
 	readonly observer: ShardObserver;
 	/** It failed; it is tried again. */
 	readonly onError: (error: unknown) => void;
@@ -40,8 +44,8 @@ export class Pruning {
 	readonly #parts: PruningParts;
 	#running: Promise<void> | undefined;
 	#isStopped = false;
-	/** Nothing is held that is not owned, but for what came over REST. */
-	#isNarrowed = false;
+	/** What earlier submissions name was looked at with the shard as it is. */
+	#narrowedTo = 0;
 	/** By the estimate, when it was counted last and was not too much, or nothing could go. */
 	#countedSectors = 0;
 
@@ -71,12 +75,15 @@ export class Pruning {
 	}
 
 	async #run(): Promise<void> {
-		const { shard } = this.#parts;
-		if (shard.current.count > 1 && !this.#isNarrowed) await this.#narrowAll();
+		const { shard, log, isComplete } = this.#parts;
+		// While part of the log is missing nothing goes.
+		if (log.failure || !isComplete()) return;
+		await this.#narrowAll();
 		while (!this.#isStopped && (await this.#isTooMuch())) {
-			this.#isNarrowed = false;
 			await shard.change(this.#half(shard.current));
 			this.#parts.observer.shardChanged(shard.current);
+			this.#narrowedTo = 0;
+			this.#countedSectors = 0;
 			await this.#narrowAll();
 		}
 	}
@@ -95,7 +102,7 @@ export class Pruning {
 		const estimate = live.payloadBytes / SECTOR_BYTES;
 		if (estimate < Math.max(full, this.#countedSectors + RECOUNT_SHARE * maxSectors)) return false;
 		let [sectors, ofProtocol] = [0, 0];
-		await this.#each(async ({ heldSectors, isUploadedHere }) => {
+		await this.#each(0, async ({ heldSectors, isUploadedHere }) => {
 			sectors += heldSectors;
 			if (!isUploadedHere) ofProtocol += heldSectors;
 		});
@@ -103,16 +110,20 @@ export class Pruning {
 		return !this.#isStopped && sectors >= full && ofProtocol > 0;
 	}
 
+	/** What came before its submission is held whole: so each new submission is looked at too. */
 	async #narrowAll(): Promise<void> {
-		this.#countedSectors = 0;
-		await this.#each(async ({ root, isUploadedHere }) => {
-			if (!isUploadedHere) await this.#parts.narrowing.narrow(root);
+		const { shard, flow, narrowing } = this.#parts;
+		if (shard.current.count === 1) return;
+		const { submissions } = flow();
+		await this.#each(Math.min(this.#narrowedTo, submissions), async ({ root, isUploadedHere }) => {
+			if (!isUploadedHere) await narrowing.narrow(root);
 		});
-		this.#isNarrowed = !this.#isStopped;
+		if (!this.#isStopped) this.#narrowedTo = submissions;
 	}
 
-	/** Goes through all content that is held and submitted, until it is stopped. */
+	/** Goes through the content that is held and submitted, until it is stopped. */
 	async #each(
+		from: number,
 		look: (content: {
 			readonly root: DataRoot;
 			readonly heldSectors: number;
@@ -120,7 +131,7 @@ export class Pruning {
 		}) => Promise<void>,
 	): Promise<void> {
 		const { view, held, flow } = this.#parts;
-		for await (const contents of heldContents(view, held, flow)) {
+		for await (const contents of heldContents(view, held, flow, from)) {
 			for (const content of contents) {
 				if (this.#isStopped) return;
 				await look(content);

@@ -99,13 +99,14 @@ export async function openServices(
 		overdueFiles: () => compaction.overdue().length,
 		submitter,
 	});
+	const isComplete = (): boolean => doubtOf(losses, damage.lostStretches) === undefined;
 	const expiry = new Expiry({
 		...options,
 		log,
 		locks,
 		view,
 		pending,
-		isComplete: () => doubtOf(losses, damage.lostStretches) === undefined,
+		isComplete,
 		isActive: (objectId) => files.isUploading(objectId),
 		onExpired: () => options.observer.expired(),
 	});
@@ -117,7 +118,7 @@ export async function openServices(
 		submissions: settlement.flow().submissions,
 	});
 	const maxSectors = options.maxSectors ?? 0;
-	const pruning = new Pruning({ ...options, ...core, held, narrowing, flow, maxSectors, onError });
+	const pruning = new Pruning({ ...options, ...core, log, held, narrowing, flow, maxSectors, isComplete, onError });
 	const housekeeping = new Housekeeping({ ...options, segmentUploads, expiry, purge, pruning, onError });
 	const scrub = await Scrub.open({
 		...options,

@@ -158,11 +158,16 @@ describe('a limit of what is held', () => {
 		const bytes = prng.bytes(9 * SEGMENT_BYTES + 4);
 		const segments = provedSegmentsOf(bytes);
 		const root = segments[0]?.root as DataRoot;
-		await chain.submit([bytes]);
-		const store = await openChainStore(stores, chain, { maxSectors: Math.floor(sectors / 0.91) }, await copy());
+		const other = prng.bytes(2 * SEGMENT_BYTES);
+		await chain.submit([bytes, other]);
+		const maxSectors = Math.floor((sectors + SEGMENT_SECTORS) / 0.9);
+		const store = await openChainStore(stores, chain, { maxSectors }, await copy());
 		await caughtUp(store, chain);
 		const { segmentUploads } = store.files;
 		await segmentUploads.put(segments.slice(3, 6), SUBMITTED);
+		await store.settle();
+		assert.equal(store.files.shard.count, 1);
+		await segmentUploads.put(provedSegmentsOf(other), SUBMITTED);
 		await store.settle();
 		assert.equal(store.files.shard.count, 2);
 		await segmentUploads.put([...segments.slice(0, 3), ...segments.slice(6)], SUBMITTED);

@@ -292,6 +292,44 @@ describe('two shards', () => {
 		}
 	});
 
+	it('what came whole before a restart is narrowed when its submission is known', async () => {
+		const content = prng.bytes(9 * SEGMENT_BYTES);
+		const segments = provedSegmentsOf(content);
+		const root = rootOf(segments);
+		for (const member of pair) {
+			await member.upload(segments, UNSUBMITTED);
+			await member.reopen();
+		}
+		await chain.submit([content]);
+		for (const member of pair) {
+			await member.file(root);
+			await member.store.settle();
+			await member.assertHoldsOwn(root, content);
+		}
+	});
+
+	it('two submissions of one content may give a shard two parts of it', async () => {
+		const content = prng.bytes(SEGMENT_BYTES + 1);
+		const segments = provedSegmentsOf(content);
+		// The second begins three segments behind the first.
+		await chain.submit([content, prng.bytes(SEGMENT_BYTES), content]);
+		for (const member of pair) {
+			await member.file(rootOf(segments));
+			const { files } = await member.store.files.list({
+				what: 'submissions',
+				newestFirst: true,
+				most: 3,
+				namePrefix: '',
+			});
+			const [second, , first] = files;
+			assert.ok(first && second && first.root === second.root);
+			assert.notDeepEqual(member.own(first), member.own(second));
+			await member.upload(segments);
+			for (const { txSeq } of [first, second])
+				assert.equal((await member.store.files.fileBySeq(txSeq))?.isShardHeld, true);
+		}
+	});
+
 	it('damage of an own segment takes the file back, and the own segments heal it', async () => {
 		const content = prng.bytes(8 * SEGMENT_BYTES + 5);
 		const segments = provedSegmentsOf(content);
