@@ -19,7 +19,7 @@ import type { OwnSegments } from './own-segments.js';
 import { laneOf, type ObjectId } from './records.js';
 import { rowKeys, type RootedObject } from './rows.js';
 import type { SegmentRange } from './segment-ranges.js';
-import { includesKept, isKept, keptCount, type KeptSegments } from './shard.js';
+import { isKept, keptCount, keptOfBoth, type KeptSegments } from './shard.js';
 import { siblingsOf } from './stored-proofs.js';
 import { submissionAt } from './submissions.js';
 import type { View } from './view.js';
@@ -50,19 +50,18 @@ export class Narrowing {
 			const first = await submissionAt(view, submissions.flowId, submissions.firstSeq);
 			const owned = isUploadedHere({ submissions }, first) ? undefined : await own.ofSubmissions(root, submissions);
 			if (!owned) return;
-			if (keptCount(owned, Number(fileGeometry(BigInt(object.sizeBytes)).segments)) === 0) {
+			// What is not held any more does not come back.
+			const { kept: before } = await held.holding(object);
+			const kept = keptOfBoth(before, owned);
+			if (keptCount(kept, Number(fileGeometry(BigInt(object.sizeBytes)).segments)) === 0) {
 				await log.write(laneOf(object.sizeBytes), [spent(object, root)]).applied;
 				damage.forget(object.objectId);
-			} else if (!object.place) await this.#narrowLarge({ ...object, root }, owned);
+			} else if (!object.place) await this.#narrowLarge({ ...object, root }, kept);
 		});
 	}
 
-	async #narrowLarge(object: RootedObject, owned: KeptSegments): Promise<void> {
-		const { log, held, damage } = this.#parts;
-		const { kept: before } = await held.holding(object);
-		// What is not held any more does not come back.
-		const kept = includesKept(before, owned) ? owned : before;
-		if (!kept) return;
+	async #narrowLarge(object: RootedObject, kept: KeptSegments): Promise<void> {
+		const { log, damage } = this.#parts;
 		const segments = Number(fileGeometry(BigInt(object.sizeBytes)).segments);
 		// All proofs before the first fact: until the last one the tree is whole, or nobody needs it.
 		for (const range of stretches(segments)) await this.#storeProofs(object, kept, range);

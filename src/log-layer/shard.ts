@@ -51,3 +51,10 @@ export function includesKept(kept: KeptSegments | undefined, some: KeptSegments 
 	if (!some || some.modulus < kept.modulus) return false;
 	return some.residues.every((residue) => kept.residues.includes(residue % kept.modulus));
 }
+
+/** Segments that are among `kept` and among `some`, of which there are fewer. */
+export function keptOfBoth(kept: KeptSegments | undefined, some: KeptSegments): KeptSegments {
+	if (!kept || includesKept(kept, some)) return some;
+	if (some.modulus < kept.modulus) return kept;
+	return { ...some, residues: some.residues.filter((residue) => kept.residues.includes(residue % kept.modulus)) };
+}
