@@ -217,6 +217,9 @@ export const LIMITS = {
 	/** Segments that one fact drops: one batch of the view; and facts on their way at once. */
 	dropFactSegments: 4000,
 	dropFactsAtOnce: 64,
+	/** Shards of the flow; places in the flow, of one content, by which a shard tells its segments. */
+	shards: 2 ** 30,
+	keptResidues: 64,
 	/** Ranges of dropped segments of one object. */
 	droppedRanges: 1024,
 	/** Damaged segments remembered by name; the same number of damaged stretches of log files. */

@@ -1,6 +1,7 @@
 /**
  * The composition root: builds every room in order and closes them in reverse. The only file that knows all rooms.
  */
+import { parseShard, shardText } from './config/shard-position.js';
 import { pino, type Logger } from 'pino';
 import type { ReplayProgress } from './append-log/append-log.js';
 import type { Lane } from './append-log/types.js';
@@ -215,6 +216,8 @@ async function buildStore(
 		maxUploads: config.upload.maxConcurrent,
 		uploadExpiryMs: config.storage.uploadExpiryMs,
 		resumableExpiryMs: config.upload.resumableExpiryMs,
+		shard: parseShard(config.shard.position),
+		maxSectors: config.shard.maxSectors,
 		compactionTranquility: config.storage.compactionTranquility,
 		compactionDeadPercent: config.storage.compactionDeadPercent,
 		scrub: {
@@ -372,6 +375,16 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 				'this file is missing or cannot be read; a start makes it anew, and misses nothing that it alone knew of',
 			);
 		},
+		shardKept: (stored, wanted) =>
+			log.warn(
+				{ shard: shardText(stored), configured: shardText(wanted) },
+				'this store has another shard than shard.position says, and keeps it',
+			),
+		shardChanged: (shard) =>
+			log.warn(
+				{ shard: shardText(shard) },
+				'what is held came near shard.maxSectors: this node has another shard now, and drops the rest',
+			),
 		volumeRefused(volume, error) {
 			metrics.volumeRefusals.inc({ volume: String(volume) });
 			log.warn({ volume, err: error }, 'a volume took no file or no further bytes');

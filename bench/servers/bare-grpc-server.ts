@@ -20,7 +20,7 @@ const asItIs = (message: Buffer): Buffer => message;
 server.register(
 	upload.path,
 	(_call: object, answer: (error: null, value: object) => void) => answer(null, {}),
-	(answer: object): Buffer => upload.responseSerialize(answer) as Buffer,
+	(answer: object): Buffer => upload.responseSerialize(answer),
 	asItIs,
 	'unary',
 );

@@ -9,6 +9,7 @@ import {
 	parseListenPlace,
 	sharesAddress,
 } from './listen-address.js';
+import { parseShard } from './shard-position.js';
 import { nearest } from './nearest.js';
 import { isOfficial, type OfficialLine, readOfficial } from './official/read.js';
 import { type EffectiveSetting, placed, refusal } from './refusal.js';
@@ -218,6 +219,7 @@ function checked(setting: Setting, value: unknown, place: string): SettingValue 
 	if (setting.shape !== undefined) {
 		try {
 			if (setting.shape === 'public URL') checkPublicUrl(value);
+			else if (setting.shape === 'shard') parseShard(value);
 			else if (setting.shape === 'host:port') parseListenAddress(value);
 			else parseListenPlace(value);
 		} catch (error) {

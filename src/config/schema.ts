@@ -251,6 +251,23 @@ export const CONFIG_SCHEMA = Type.Object(
 			},
 			strict,
 		),
+		shard: Type.Object(
+			{
+				position: Type.String({
+					default: '0/1',
+					format: 'shard',
+					description:
+						'Which segments this node owns of what 0G clients upload: id/count, those whose number in the flow leaves id when divided by count, a power of two. Counts for a new data directory; one that is there keeps its own.',
+				}),
+				maxSectors: integer(
+					0,
+					0,
+					Number.MAX_SAFE_INTEGER,
+					'Sectors of 256 bytes that this node is to hold. From nine tenths of that on it owns half of what it owned, and drops the rest of what 0G clients have uploaded. What came over REST counts and stays. 0: no limit.',
+				),
+			},
+			strict,
+		),
 		embedded: Type.Object(
 			{
 				blockIntervalMs: integer(
@@ -292,7 +309,7 @@ export interface Setting {
 	readonly description: string;
 	readonly minimum?: number;
 	readonly maximum?: number;
-	/** `host:port` for an address to listen on, `host:port or unix:path` where a Unix socket will do, `public URL` for one that others use. */
+	/** `host:port` for an address to listen on, `host:port or unix:path` where a Unix socket will do, `public URL` for one that others use, `shard` for the place of a node among others. */
 	readonly shape?: string;
 	readonly choices?: readonly string[];
 }

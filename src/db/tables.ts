@@ -31,6 +31,8 @@ export const TABLES = {
 	resumable: 0x0d,
 	/** Object id -> places of the bytes behind the whole segments of an object that is being uploaded. */
 	staged: 0x0e,
+	/** (object id, segment) -> siblings on the way from a segment to the data root, where not all segments of the object are held. */
+	segmentProof: 0x0f,
 } as const;
 
 /** Where the rows of a table begin and end. */

@@ -7,6 +7,7 @@ import type { LogRecord } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
 import { rootFromBytes, type DataRoot, type Lsn } from '../units.js';
 import { NEW_OBJECT, objectRow, openObject, placeOf, putObjectRow, type ApplyMemory } from './apply-object.js';
+import { applyPolicy } from './apply-kept.js';
 import { applyResumable, applyStaged, dropStaged, dropStagedOf } from './apply-resumable.js';
 import type { LiveBytes } from './live-bytes.js';
 import { completeObject, segmentsOf } from './object-completion.js';
@@ -39,6 +40,7 @@ import {
 } from './rows.js';
 import { includesSegment, withRange } from './segment-ranges.js';
 import { segmentRows } from './segment-rows.js';
+import { isKept } from './shard.js';
 import type { ViewTurn } from './view.js';
 
 const PRESENT = Uint8Array.of(1);
@@ -125,6 +127,7 @@ function applyRecord(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Pr
 		case RECORDS.resumableUpload:
 			return applyResumable(turn, record, memory);
 		case RECORDS.objectPolicy:
+			return applyObjectPolicy(turn, record, memory);
 		case RECORDS.sealedFlowSegment:
 		case RECORDS.flowSegmentDropped:
 			// Known types that no writer of this version writes (docs/format.md §5).
@@ -140,12 +143,10 @@ function applyRecord(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Pr
 function applySegment(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> | undefined {
 	const decoded = decodeSegment(record);
 	const { objectId, segment, root } = decoded;
-	// A copy without payload is what is kept of a dropped segment.
 	const row = record.place ? { root, place: placeOf(record) } : { root };
 	if (isCopy(record)) {
 		memory.trees.forget(objectId);
-		const putting = putResumed(turn, decoded, row, record.origin, memory);
-		return record.place ? putting : putting.then(() => noteDropped(turn, objectId, segment, memory));
+		return applyCopy(turn, decoded, row, record.origin, memory);
 	}
 	memory.trees.segment(objectId, segment, root);
 	// Only a resumable upload may write a segment again, or have staged bytes of it.
@@ -155,6 +156,20 @@ function applySegment(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): P
 	turn.put(key, encodeSegmentRow(row));
 	// A power cut may have taken the record that opened the object with the end of the file before: it is open all the same.
 	return memory.pending.isOpen(objectId) ? undefined : openObject(turn, objectId, memory);
+}
+
+/** A copy without payload is what is left of a dropped segment. One of a segment that is not held any more may stand behind the fact that says so. */
+async function applyCopy(
+	turn: ViewTurn,
+	decoded: SegmentRecord,
+	row: SegmentRow,
+	origin: Lsn,
+	memory: ApplyMemory,
+): Promise<void> {
+	const { objectId, segment } = decoded;
+	if (!isKept((await objectRow(turn, objectId))?.kept, segment)) return;
+	await putResumed(turn, decoded, row, origin, memory);
+	if (!row.place) await noteDropped(turn, objectId, segment, memory);
 }
 
 /** Puts a segment that may stand here already, or in staged bytes. */
@@ -201,18 +216,26 @@ async function applyClosed(turn: ViewTurn, record: LogRecord, memory: ApplyMemor
 	}
 	// A copy may find its object closed by the first writing, which then has counted what stood before it.
 	const isCounted = isCopy(record) && known?.state === OBJECT_CLOSED;
-	const fresh = { state: OBJECT_CLOSED, sizeBytes, root, heldSegments: 0, dropped: known?.dropped ?? [] };
+	const fresh = { ...(known ?? NEW_OBJECT), state: OBJECT_CLOSED, sizeBytes, root, heldSegments: 0 };
 	const row = isCounted ? known : fresh;
 	if (row.heldSegments < segmentsOf(row)) await complete(turn, objectId, row, memory);
 }
 
-/** Makes a closed object findable if it is whole. */
+/** What an object is to hold may be known only behind the fact that closes it, where compaction has moved that one. */
+async function applyObjectPolicy(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Promise<void> {
+	const { objectId, row } = (await applyPolicy(turn, record, memory)) ?? {};
+	if (objectId === undefined || row?.state !== OBJECT_CLOSED) return;
+	if (row.heldSegments < segmentsOf(row)) await complete(turn, objectId, row, memory);
+	else await markPruned(turn, objectId, row.root);
+}
+
+/** Makes a closed object findable if all is there that it is to hold. */
 async function complete(turn: ViewTurn, objectId: ObjectId, before: ObjectRow, memory: ApplyMemory): Promise<void> {
 	const { row, isWhole } = await completeObject(turn, objectId, before, memory.trees);
 	putObjectRow(turn, objectId, row);
 	if (!isWhole) return;
 	const object: RootObject = { objectId, sizeBytes: Number(row.sizeBytes) };
-	const isPruned = row.dropped.length > 0;
+	const isPruned = row.dropped.length > 0 || row.kept !== undefined;
 	await setObject(turn, rootFromBytes(row.root), isPruned ? { ...object, isPruned } : object, 'now', memory);
 }
 

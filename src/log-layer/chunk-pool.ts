@@ -1,78 +1,44 @@
 /**
  * Uploads of 0G clients (spec log-layer §6): segments with proofs, in any order, before or after the submission of their file is known. The segments
  * of a file go into one open object as they come; with the last one the object is closed, and whatever submission names its root, now or later, is
- * a file. A file of one segment becomes an object at once.
+ * a file. A file of one segment becomes an object at once. Of a submitted file only those are stored that this node's shard owns, each with its
+ * proof; the others are looked at all the same.
  *
  * Promises: what was answered is durable; what came is found again after a restart, and counts. A submitted file is never given up. What nobody
  * has submitted is bounded, in files and in bytes, and given up when its time is over.
  */
-import type { AppendLog } from '../append-log/append-log.js';
 import { tableRange, TABLES } from '../db/tables.js';
 import { PerigeeError } from '../errors.js';
-import type { Clock } from '../io/clock.js';
-import type { Randomness } from '../io/randomness.js';
 import { LIMITS } from '../limits.js';
-import type { HashPool } from '../native/hash-pool.js';
 import { hashSmallFile } from '../native/small-file.js';
-import type { SlabRing } from '../native/slab-ring.js';
 import { bytesOfHex, SEGMENT_BYTES, type DataRoot } from '../units.js';
-import { OvertakenError, type KeptContent } from './content-binding.js';
-import type { DamageList } from './damage.js';
-import type { DiskSpace } from './disk-space.js';
-import { givenUp, spent } from './file-deletion.js';
-import type { HeldContent } from './held-content.js';
-import type { RootLocks } from './key-locks.js';
-import type { ObjectReader } from './object-reader.js';
+import type { ChunkPoolParts } from './chunk-pool-parts.js';
+import { OvertakenError } from './content-binding.js';
+import { CachedContent } from './cached-content.js';
+import { givenUp } from './file-deletion.js';
 import { PartialFile } from './partial-file.js';
-import { ProvedBatch, refusalOf, type RightSegment } from './proved-batch.js';
+import { ProvedBatch, recordsOf, refusalOf, type RightSegment } from './proved-batch.js';
 import { SegmentRefusedError, type ProvedSegment, type PutOptions, type SegmentUploads } from './proved-segment.js';
-import { laneOf, segmentRecord, uploadBytes, type ObjectId } from './records.js';
+import { uploadBytes, type ObjectId } from './records.js';
 import { resumableFact, SECRET_BYTES, type ResumableFact } from './resumable-records.js';
 import { decodeResumableRow } from './resumable-rows.js';
 import { decodeObjectRow, OBJECT_OPEN, rowKeys } from './rows.js';
+import type { SegmentSet } from './segment-set.js';
+import { isKept, keptCount, type KeptSegments } from './shard.js';
 import { openedInLog } from './segment-stream.js';
-import type { ReadyContent } from './upload.js';
-import type { View } from './view.js';
-
-export interface ChunkPoolParts {
-	readonly log: AppendLog;
-	readonly view: View;
-	readonly ring: SlabRing;
-	readonly pool: HashPool;
-	readonly disk: DiskSpace;
-	readonly damage: DamageList;
-	readonly locks: RootLocks;
-	readonly clock: Clock;
-	readonly randomness: Randomness;
-	/** Content that was submitted once is kept for so long when its submission is gone. */
-	readonly uploadExpiryMs: number;
-	readonly held: HeldContent;
-	readonly reader: ObjectReader;
-	/** Whether so many bytes may come now. Errors: as of FileStore.beginUpload. */
-	readonly admit: (bytes: number) => void;
-	/** False while part of the log cannot be read: then nothing is given up, for the lost record may be the submission, or the end of the upload. */
-	readonly isComplete: () => boolean;
-	/** As ContentBinding.keep. */
-	readonly keep: (content: ReadyContent) => Promise<KeptContent>;
-}
-
-/** Whole content that no submission names. */
-interface CachedContent {
-	readonly bytes: number;
-	readonly untilMs: number;
-}
 
 export class ChunkPool implements SegmentUploads {
 	readonly #parts: ChunkPoolParts;
 	/** By root and size. */
 	readonly #files = new Map<string, Promise<PartialFile>>();
 	readonly #byObject = new Map<ObjectId, PartialFile>();
-	readonly #cached = new Map<DataRoot, CachedContent>();
+	readonly #cached: CachedContent;
 	readonly #active = new Set<Promise<void>>();
 	#isClosing = false;
 
 	constructor(parts: ChunkPoolParts) {
 		this.#parts = parts;
+		this.#cached = new CachedContent({ ...parts, submitted: (root) => this.#narrow(root) });
 	}
 
 	/** Finds what earlier runs left; call it once, before anything is given up. Errors: those of the view. */
@@ -95,7 +61,7 @@ export class ChunkPool implements SegmentUploads {
 
 	/** Others rely on the content from now on: it is no longer given up here. */
 	adopt(root: DataRoot): void {
-		this.#cached.delete(root);
+		this.#cached.adopt(root);
 	}
 
 	put(segments: readonly ProvedSegment[], options: PutOptions): Promise<void> {
@@ -115,14 +81,16 @@ export class ChunkPool implements SegmentUploads {
 
 	async progress(root: DataRoot, sizeBytes: number): Promise<number> {
 		const file = await this.#found(root, sizeBytes);
-		return file ? (await file.counted(this.#parts)).firstMissing : 0;
+		return file ? (await this.#counted(file)).firstMissing : 0;
 	}
 
 	async read(root: DataRoot, sizeBytes: number, from: number, to: number): Promise<Uint8Array | undefined> {
 		const file = await this.#found(root, sizeBytes);
 		if (!file) return undefined;
 		const held = await file.counted(this.#parts);
-		for (let at = Math.floor(from / SEGMENT_BYTES); at * SEGMENT_BYTES < to; at++) if (!held.has(at)) return undefined;
+		const own = await this.#ownOf(file);
+		for (let at = Math.floor(from / SEGMENT_BYTES); at * SEGMENT_BYTES < to; at++)
+			if (!held.has(at) || !isKept(own, at)) return undefined;
 		const { view, reader } = this.#parts;
 		await view.unlessStalled(file.applied);
 		return reader.small({ root, objectId: file.objectId, sizeBytes }, from, to);
@@ -130,18 +98,15 @@ export class ChunkPool implements SegmentUploads {
 
 	/** Closes files that are complete, and gives up what was not submitted in time. Errors: those of the log and the view. */
 	async sweep(): Promise<void> {
-		const { log, clock, held, isComplete } = this.#parts;
+		const { log, isComplete } = this.#parts;
 		if (log.failure) return;
 		for (const file of this.#byObject.values()) {
-			const segments = await file.counted(this.#parts);
+			const segments = await this.#counted(file);
 			if (file.puts > 0) continue;
 			if (segments.isComplete) await this.#complete(file);
 			else if (isComplete() && (await this.#isOver(file))) await this.#discard(file);
 		}
-		for (const [root, { untilMs }] of this.#cached) {
-			if ((await held.rootRow(root))?.submissions) this.#cached.delete(root);
-			else if (isComplete() && clock.nowMs() >= untilMs) await this.#giveUp(root);
-		}
+		await this.#cached.sweep();
 	}
 
 	/** Takes nothing more and waits for what is under way. */
@@ -168,24 +133,26 @@ export class ChunkPool implements SegmentUploads {
 		const { tree, blockCrcs } = hashSmallFile(bytes);
 		const refused = refusalOf(segment, tree.root);
 		if (refused) throw refused;
+		if (isSubmitted && !isKept(await this.#parts.own.ofRoot(root), 0)) return;
 		this.#admit(segment, sizeBytes, isSubmitted);
 		this.#parts.disk.claim('small', sizeBytes);
 		const { wasHeld } = await this.#parts.keep({ tree, sizeBytes, stored: { bytes, blockCrcs } });
-		if (!isSubmitted && !wasHeld) this.#remember(root, sizeBytes);
+		if (!isSubmitted && !wasHeld) this.#cached.add(root, sizeBytes);
 	}
 
 	async #putLarge(segments: readonly ProvedSegment[], options: PutOptions): Promise<void> {
 		const { ring, pool } = this.#parts;
 		let file: PartialFile | undefined;
+		const own = await this.#ownOfSent(segments, options);
 		try {
 			for (let at = 0; at < segments.length; ) {
 				const batch = await ProvedBatch.of(ring, pool, segments.slice(at));
 				let stored: Promise<void> | undefined;
 				try {
-					const [first] = batch.right;
-					if (first) {
+					const right = batch.right.filter(({ index }) => isKept(own, index));
+					if (right.length > 0) {
 						file ??= await this.#beginPut(segments[at] as ProvedSegment, options);
-						({ stored } = await this.#store(file, segments[at] as ProvedSegment, batch.right, options));
+						({ stored } = await this.#store(file, segments[at] as ProvedSegment, right, options));
 					}
 				} finally {
 					batch.release();
@@ -197,7 +164,7 @@ export class ChunkPool implements SegmentUploads {
 		} finally {
 			file?.ended(this.#parts.clock.nowMs());
 		}
-		if (file && (await file.counted(this.#parts)).isComplete) await this.#complete(file);
+		if (file && (await this.#counted(file)).isComplete) await this.#complete(file);
 	}
 
 	/** The file that segments go to, open until `ended` is called on it. */
@@ -263,7 +230,7 @@ export class ChunkPool implements SegmentUploads {
 		segments: readonly RightSegment[],
 		{ isSubmitted, skipRepeated }: PutOptions,
 	): Promise<{ readonly stored: Promise<void> }> {
-		const { log, disk } = this.#parts;
+		const { log, disk, shard } = this.#parts;
 		const held = await file.counted(this.#parts);
 		const fresh: RightSegment[] = [];
 		const others: Promise<void>[] = [];
@@ -285,15 +252,10 @@ export class ChunkPool implements SegmentUploads {
 			const bytes = fresh.reduce((sum, segment) => sum + segment.bytes.length, 0);
 			this.#admit(sent, bytes, isSubmitted);
 			disk.claim('bulk', bytes);
-			const { objectId } = file;
-			const ticket = log.write(
-				'bulk',
-				fresh.map(({ index: segment, bytes: payload, hash: { root, blockCrcs } }) =>
-					segmentRecord({ objectId, segment, root }, payload, blockCrcs),
-				),
-			);
+			const withProofs = shard.current.count > 1;
+			const ticket = log.write('bulk', recordsOf(file.objectId, fresh, withProofs));
 			const indexes = fresh.map(({ index }) => index);
-			durable = file.write(indexes, bytes, ticket);
+			durable = file.write(indexes, bytes, ticket, withProofs);
 			written = ticket.written;
 		}
 		const stored = Promise.all([durable, ...others]).then(() => {
@@ -318,14 +280,22 @@ export class ChunkPool implements SegmentUploads {
 		const { log, clock, held, keep } = this.#parts;
 		const { root, sizeBytes, objectId, fact } = file;
 		const tree = { root: bytesOfHex(root), nodes: [] };
+		const kept = await this.#ownOf(file);
+		if (keptCount(kept, file.segments) === 0) return this.#discard(file);
+		const segments = await file.counted(this.#parts);
+		segments.countOnly(kept);
+		// A further submission may have given the shard more of it.
+		if (!segments.isComplete) return;
 		try {
-			const { wasHeld, spare } = await keep({ tree, sizeBytes, stored: { objectId } });
+			const { wasHeld, spare } = await keep({ tree, sizeBytes, stored: { objectId, kept } });
 			// Whoever lists uploads that may go on need not keep it in mind.
 			const over = resumableFact({ ...fact, expiresMs: clock.nowMs() });
 			await log.write('bulk', spare === undefined ? [over] : [over, givenUp(spare)]).applied;
 			this.#forget(file);
 			const isSubmitted = file.isSubmitted || (await held.rootRow(root))?.submissions !== undefined;
-			if (!isSubmitted && !wasHeld) this.#remember(root, sizeBytes);
+			if (!isSubmitted && !wasHeld) this.#cached.add(root, sizeBytes);
+			// It came whole, or the shard is another one since.
+			if (isSubmitted && kept?.modulus !== this.#parts.shard.current.count) await this.#narrow(root);
 		} catch (error) {
 			if (!(error instanceof OvertakenError)) throw error;
 			await this.#discard(file);
@@ -338,6 +308,8 @@ export class ChunkPool implements SegmentUploads {
 		const { object, submissions } = (await held.rootRow(file.root)) ?? {};
 		if (file.puts > 0) return false;
 		// It came another way.
+		const own = object?.isPruned ? await this.#ownOf(file) : undefined;
+		if (object && own && (await held.holdsAll(object, own))) return true;
 		if (object && !object.isPruned && !damage.of(object.objectId)) return true;
 		if (submissions) {
 			file.submitted(clock.nowMs());
@@ -352,26 +324,36 @@ export class ChunkPool implements SegmentUploads {
 		await this.#parts.log.write('bulk', [givenUp(file.objectId)]).applied;
 	}
 
-	/** Content that nobody submitted goes, unless somebody has by now. */
-	async #giveUp(root: DataRoot): Promise<void> {
-		const { locks, log, held } = this.#parts;
-		await locks.run(root, async () => {
-			if (!this.#cached.delete(root)) return;
-			const { object, submissions } = (await held.rootRow(root)) ?? {};
-			if (object && !submissions) await log.write(laneOf(object.sizeBytes), [spent(object, root)]).applied;
-		});
+	/** The durable segments, of which those count that this node is to hold. */
+	async #counted(file: PartialFile): Promise<SegmentSet> {
+		const held = await file.counted(this.#parts);
+		held.countOnly(await this.#ownOf(file));
+		return held;
 	}
 
-	#remember(root: DataRoot, bytes: number): void {
-		this.#cached.set(root, { bytes, untilMs: this.#parts.clock.nowMs() + LIMITS.cachedSegmentsMs });
+	/** Undefined: all. */
+	async #ownOf(file: PartialFile): Promise<KeptSegments | undefined> {
+		return file.lacksProofs ? undefined : this.#parts.own.ofRoot(file.root);
+	}
+
+	/** Which segments of a file that come now are stored. */
+	async #ownOfSent([first]: readonly ProvedSegment[], { isSubmitted }: PutOptions): Promise<KeptSegments | undefined> {
+		if (!first || !isSubmitted || this.#parts.shard.current.count === 1) return undefined;
+		const file = await this.#found(first.root, first.sizeBytes);
+		await file?.counted(this.#parts);
+		return file ? this.#ownOf(file) : this.#parts.own.ofRoot(first.root);
+	}
+
+	/** Content is here whole that was submitted: only what the shard owns of it stays. */
+	async #narrow(root: DataRoot): Promise<void> {
+		if (this.#parts.shard.current.count > 1) await this.#parts.narrowing.narrow(root);
 	}
 
 	/** Errors: `full` when too much waits for submissions, and those of FileStore.beginUpload. */
 	#admit(segment: ProvedSegment, bytes: number, isSubmitted: boolean): void {
 		this.#parts.admit(bytes);
 		if (isSubmitted) return;
-		let [files, waiting] = [this.#cached.size, bytes];
-		for (const cached of this.#cached.values()) waiting += cached.bytes;
+		let [files, waiting] = [this.#cached.files, bytes + this.#cached.bytes];
 		for (const file of this.#byObject.values()) {
 			if (file.isSubmitted) continue;
 			files++;

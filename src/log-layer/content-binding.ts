@@ -14,6 +14,7 @@ import type { CheckedObjects } from './checked-objects.js';
 import type { DamageList } from './damage.js';
 import { spent } from './file-deletion.js';
 import type { HeldContent } from './held-content.js';
+import { segmentsKept } from './kept-records.js';
 import type { RootLocks } from './key-locks.js';
 import { mayReturn, type Losses } from './losses.js';
 import type { ObjectReader } from './object-reader.js';
@@ -193,8 +194,12 @@ export class ContentBinding {
 	#store({ tree, sizeBytes, stored }: ReadyContent, replaced: RootObject | undefined): WriteTicket {
 		if ('bytes' in stored)
 			return this.#parts.log.write('small', [wholeObject(tree.root, stored.bytes, stored.blockCrcs)]);
-		const closed = objectClosed({ objectId: stored.objectId, sizeBytes: BigInt(sizeBytes), root: tree.root });
-		return this.#parts.log.write('bulk', replaced ? [closed, spent(replaced, rootFromBytes(tree.root))] : [closed]);
+		const { objectId, kept } = stored;
+		const segments = Math.ceil(sizeBytes / SEGMENT_BYTES);
+		const facts = kept ? [...segmentsKept(objectId, kept, segments)] : [];
+		facts.push(objectClosed({ objectId, sizeBytes: BigInt(sizeBytes), root: tree.root }));
+		if (replaced) facts.push(spent(replaced, rootFromBytes(tree.root)));
+		return this.#parts.log.write('bulk', facts);
 	}
 
 	/** The submission of this content: the one there is, with the new name recorded, or a new one, which may still have to come. */

@@ -13,8 +13,17 @@ import type { Journal } from '../settlement/journal.js';
 import type { DamageList } from './damage.js';
 import { DELETED_BECAUSE, laneOf, objectDeleted, segmentsDropped, NO_ROOT, type ObjectId } from './records.js';
 import type { RootLocks } from './key-locks.js';
-import { decodeObjectRow, decodeRootRow, isDeletedRow, rowKeys, type RootObject, type RootRow } from './rows.js';
-import { overlapCount, withRange, type SegmentRange } from './segment-ranges.js';
+import {
+	decodeObjectRow,
+	decodeRootRow,
+	isDeletedRow,
+	rowKeys,
+	type ObjectRow,
+	type RootObject,
+	type RootRow,
+} from './rows.js';
+import { withRange, type SegmentRange } from './segment-ranges.js';
+import { keptCount, keptWithin } from './shard.js';
 import type { View } from './view.js';
 
 export interface FileDeletionParts {
@@ -63,12 +72,15 @@ export class FileDeletion {
 			if (range.count < 1 || range.first + range.count > segments)
 				throw new PerigeeError('BAD_REQUEST', `the file has ${segments} segments`);
 			const row = await this.#parts.view.get(rowKeys.object(object.objectId));
-			const dropped = withRange(row ? decodeObjectRow(row).dropped : [], range);
+			const { dropped: before, kept }: Pick<ObjectRow, 'dropped' | 'kept'> = row
+				? decodeObjectRow(row)
+				: { dropped: [] };
+			const dropped = withRange(before, range);
 			if (dropped.length > LIMITS.droppedRanges)
 				throw new PerigeeError('BAD_REQUEST', `more than ${LIMITS.droppedRanges} ranges of this file would be dropped`);
 			// An object without any segment is of no use.
-			if (overlapCount(dropped, { first: 0, count: segments }) === segments)
-				await this.#end(object, root, DELETED_BECAUSE.dropped);
+			const gone = dropped.reduce((sum, { first, count }) => sum + keptWithin(kept, first, count), 0);
+			if (gone === keptCount(kept, segments)) await this.#end(object, root, DELETED_BECAUSE.dropped);
 			else await this.#drop(object, root, range);
 		});
 	}

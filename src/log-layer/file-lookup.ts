@@ -1,9 +1,11 @@
 /** What is known about files: by root, by submission, in lists. */
+import type { Shard } from '../config/shard-position.js';
 import { fileGeometry } from '../native/addon.js';
 import { hexOf, type DataRoot, type FlowId, type TxSeq } from '../units.js';
 import type { HeldContent } from './held-content.js';
 import { listFiles } from './listing.js';
 import { isDeletedRow, type RootRow, type SubmissionRow } from './rows.js';
+import { keptCount, ownSegments } from './shard.js';
 import { submissionAt } from './submissions.js';
 import type { FileList, ListOptions, StoredFile } from './types.js';
 import type { View } from './view.js';
@@ -12,11 +14,13 @@ export class FileLookup {
 	readonly #view: View;
 	readonly #flowId: FlowId;
 	readonly #held: HeldContent;
+	readonly #shard: () => Shard;
 
-	constructor(view: View, flowId: FlowId, held: HeldContent) {
+	constructor(view: View, flowId: FlowId, held: HeldContent, shard: () => Shard) {
 		this.#view = view;
 		this.#flowId = flowId;
 		this.#held = held;
+		this.#shard = shard;
 	}
 
 	async fileByRoot(root: DataRoot): Promise<StoredFile | undefined> {
@@ -53,6 +57,8 @@ export class FileLookup {
 		const geometry = fileGeometry(submission.lengthBytes);
 		const segments = Number(geometry.segments);
 		const heldSegments = row.object ? await this.#held.heldSegments(row.object, segments) : 0;
+		const deleted = isDeletedRow(row);
+		const finalized = heldSegments === segments;
 		return {
 			root: submission.dataRoot,
 			txSeq: submission.txSeq,
@@ -64,12 +70,20 @@ export class FileLookup {
 			name: upload?.name ?? '',
 			contentType: upload?.contentType ?? '',
 			uploadedAtMs: upload?.timeMs ?? submission.timeMs,
-			finalized: heldSegments === segments,
-			deleted: isDeletedRow(row),
+			finalized,
+			isShardHeld: finalized || (!deleted && (await this.#isShardHeld(submission, row, segments))),
+			deleted,
 			heldSegments,
 			submitter: hexOf(submission.submitter),
 			tags: submission.tags,
 			nodes: submission.nodes,
 		};
+	}
+
+	/** A file of which nothing belongs to this node is held as soon as it is known (spec log-layer §2.7). */
+	async #isShardHeld(submission: SubmissionRow, { object }: RootRow, segments: number): Promise<boolean> {
+		const own = ownSegments(this.#shard(), submission.startSector);
+		if (!own) return false;
+		return keptCount(own, segments) === 0 || (object !== undefined && this.#held.holdsAll(object, own));
 	}
 }

@@ -5,6 +5,7 @@ import type { HeldContent } from './held-content.js';
 import { objectProof, objectSubtrees } from './object-tree.js';
 import { uploadBytes } from './records.js';
 import type { SegmentRange } from './segment-ranges.js';
+import { storedProof } from './stored-proofs.js';
 import type { FileProof, StoredFile } from './types.js';
 import type { View } from './view.js';
 
@@ -50,12 +51,16 @@ export class FileProofs {
 		const object = await this.#held.object(dataRoot);
 		const root = bytesOfHex(dataRoot);
 		if (object.place) return { lemma: [root], path: [] };
-		return objectProof(this.#view, object.objectId, BigInt(object.sizeBytes), root, index);
+		const { kept } = await this.#held.holding(object);
+		const proofOf = kept ? storedProof : objectProof;
+		return proofOf(this.#view, object.objectId, BigInt(object.sizeBytes), root, index);
 	}
 
 	async #roots(root: DataRoot, nodes: readonly SegmentRange[]): Promise<readonly Uint8Array[] | undefined> {
-		const { objectId, sizeBytes } = await this.#held.object(root);
-		return objectSubtrees(this.#view, objectId, BigInt(sizeBytes), nodes);
+		const object = await this.#held.object(root);
+		if ((await this.#held.holding(object)).kept)
+			throw new PerigeeError('NOT_HELD', 'segments of this file belong to other shards');
+		return objectSubtrees(this.#view, object.objectId, BigInt(object.sizeBytes), nodes);
 	}
 }
 

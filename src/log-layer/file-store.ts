@@ -1,4 +1,5 @@
 /** The file store as the API sees it: uploads, look-ups, reads, proofs (docs/architecture.md §6, §7). */
+import type { Shard } from '../config/shard-position.js';
 import { PerigeeError } from '../errors.js';
 import type { Randomness } from '../io/randomness.js';
 import type { HashPool } from '../native/hash-pool.js';
@@ -24,6 +25,9 @@ import type { PendingObjects } from './pending-objects.js';
 import type { RootedObject, SubmissionRow } from './rows.js';
 import { Resumables } from './resumables.js';
 import { includesSegment, type SegmentRange } from './segment-ranges.js';
+import { isKept } from './shard.js';
+import { Narrowing } from './narrowing.js';
+import { OwnSegments } from './own-segments.js';
 import { submissionAt } from './submissions.js';
 import type {
 	FilePiece,
@@ -48,6 +52,7 @@ export interface FileStoreParts extends Omit<ContentBindingParts, 'held' | 'read
 	readonly disk: DiskSpace;
 	readonly pending: PendingObjects;
 	readonly randomness: Randomness;
+	readonly shard: { readonly current: Shard };
 	/** Emptied log files that have waited for long for somebody who holds on to them. */
 	readonly overdueFiles: () => number;
 	readonly maxFileBytes: number;
@@ -62,7 +67,7 @@ export class LogFileStore implements FileStore {
 	readonly #parts: FileStoreParts;
 	readonly #flowId: FlowId;
 	readonly #reader: ObjectReader;
-	readonly #held: HeldContent;
+	readonly held: HeldContent;
 	readonly #lookup: FileLookup;
 	readonly #fileProofs: FileProofs;
 	readonly #proofs: FlowProofParts;
@@ -75,6 +80,7 @@ export class LogFileStore implements FileStore {
 	readonly #uploadParts: UploadParts;
 	readonly resumables: Resumables;
 	readonly segmentUploads: ChunkPool;
+	readonly narrowing: Narrowing;
 	#closing = false;
 
 	constructor(parts: FileStoreParts) {
@@ -97,25 +103,38 @@ export class LogFileStore implements FileStore {
 		const { log, view, losses } = parts;
 		const isWhole = losses.files.length === 0 && losses.volumes.length === 0;
 		const lost = isWhole ? undefined : new LostSegments(view, (lane, fileNo) => log.isLost(lane, fileNo));
-		this.#held = new HeldContent(view, this.#reader, parts.damage, lost);
-		this.#fileProofs = new FileProofs(view, this.#held);
-		this.#lookup = new FileLookup(view, this.#flowId, this.#held);
+		this.held = new HeldContent(view, this.#reader, parts.damage, lost);
+		this.#fileProofs = new FileProofs(view, this.held);
+		this.#lookup = new FileLookup(view, this.#flowId, this.held, () => parts.shard.current);
+		const own = new OwnSegments(view, this.held, () => parts.shard.current);
 		this.#deletion = new FileDeletion(parts);
 		this.#binding = new ContentBinding({
 			...parts,
-			held: this.#held,
+			held: this.held,
 			reader: this.#reader,
 			beginUpload: (options) => this.#newUpload(options),
 		});
+		this.narrowing = new Narrowing({ ...parts, held: this.held, own });
 		this.segmentUploads = new ChunkPool({
 			...parts,
-			held: this.#held,
+			held: this.held,
 			reader: this.#reader,
 			admit: (bytes) => this.#admitBytes(bytes),
 			isComplete: () => doubtOf(parts.losses, parts.damage.lostStretches) === undefined,
 			keep: (content) => this.#binding.keep(content),
+			own,
+			narrowing: this.narrowing,
 		});
-		this.#proofs = { view: parts.view, reader: this.#reader, objectOf: (submission) => this.#objectOf(submission) };
+		this.#proofs = {
+			view: parts.view,
+			reader: this.#reader,
+			objectOf: (submission) => this.#objectOf(submission),
+			keptOf: async (object) => (await this.held.holding(object)).kept,
+		};
+	}
+
+	get shard(): Shard {
+		return this.#parts.shard.current;
 	}
 
 	get uploadsInProgress(): number {
@@ -176,11 +195,11 @@ export class LogFileStore implements FileStore {
 	}
 
 	read(file: StoredFile, from: number, to: number): AsyncIterable<FilePiece> {
-		return this.#held.pieces(file.root, from, to);
+		return this.held.pieces(file.root, from, to);
 	}
 
 	readSmall(file: StoredFile, from: number, to: number): Promise<Uint8Array> {
-		return this.#held.small(file.root, from, to);
+		return this.held.small(file.root, from, to);
 	}
 
 	segmentProof(file: StoredFile, index: number): ReturnType<FileStore['segmentProof']> {
@@ -231,9 +250,10 @@ export class LogFileStore implements FileStore {
 	/** What flow segment `index` is made of, and which of its seals are known here. */
 	async flowSegment(index: bigint): Promise<FlowSegment> {
 		return flowSegmentAt(this.#parts.view, await this.#extent(), index, async (submission, segment) => {
-			const object = (await this.#held.rootRow(submission.dataRoot))?.object;
+			const object = (await this.held.rootRow(submission.dataRoot))?.object;
 			if (!object || this.#parts.damage.of(object.objectId)?.has(segment)) return undefined;
-			return includesSegment(await this.#held.dropped(object), segment) ? undefined : object;
+			const { dropped, kept } = await this.held.holding(object);
+			return includesSegment(dropped, segment) || !isKept(kept, segment) ? undefined : object;
 		});
 	}
 
@@ -267,7 +287,7 @@ export class LogFileStore implements FileStore {
 
 	/** Undefined when a row that it needs is missing. */
 	async #objectOf(submission: SubmissionRow): Promise<RootedObject> {
-		return this.#held.object(submission.dataRoot);
+		return this.held.object(submission.dataRoot);
 	}
 
 	async #extent(atSeq?: TxSeq): Promise<FlowExtent> {

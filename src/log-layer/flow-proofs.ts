@@ -6,6 +6,8 @@ import { FlowTree, flowHeight, type FlowExtent, type InsideHash } from './flow-t
 import { objectSubtree } from './object-tree.js';
 import type { ObjectReader } from './object-reader.js';
 import type { RootedObject, SubmissionRow } from './rows.js';
+import type { KeptSegments } from './shard.js';
+import { storedSubtree } from './stored-proofs.js';
 import { firstEndingBehind } from './submissions.js';
 import type { SectorProof } from './types.js';
 import type { View } from './view.js';
@@ -17,6 +19,8 @@ export interface FlowProofParts {
 	readonly reader: ObjectReader;
 	/** The object that holds a submission's bytes. Errors: NOT_HELD. */
 	readonly objectOf: (submission: SubmissionRow) => Promise<RootedObject>;
+	/** Which of the object's segments are held; undefined: it has a tree over all of them. */
+	readonly keptOf: (object: RootedObject) => Promise<KeptSegments | undefined>;
 }
 
 /** Proof of `sector` against the flow root of `extent`. Errors: NOT_FOUND behind its end, NOT_HELD, DATA_DAMAGED. */
@@ -97,13 +101,12 @@ class SegmentLeaves {
 		const segment = Number(sector / BigInt(SEGMENT_SECTORS));
 		if (segment * SEGMENT_BYTES >= object.sizeBytes) return zeroHash(height);
 		if (height >= SEGMENT_HEIGHT && !object.place) {
-			return objectSubtree(
-				this.#parts.view,
-				object.objectId,
-				BigInt(object.sizeBytes),
-				segment,
-				height - SEGMENT_HEIGHT,
-			);
+			const { view } = this.#parts;
+			const { objectId, sizeBytes } = object;
+			const levels = height - SEGMENT_HEIGHT;
+			const kept = await this.#parts.keptOf(object);
+			if (!kept) return objectSubtree(view, objectId, BigInt(sizeBytes), segment, levels);
+			return storedSubtree(view, objectId, kept, Math.ceil(sizeBytes / SEGMENT_BYTES), segment, levels);
 		}
 		const leaves = await this.#leavesOf(submission, object, segment);
 		const first = Number(sector % BigInt(SEGMENT_SECTORS));

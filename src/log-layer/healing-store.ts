@@ -287,6 +287,10 @@ class HealingFiles implements FileStore {
 		return this.#healing.store().files.flow();
 	}
 
+	get shard(): FileStore['shard'] {
+		return this.#healing.store().files.shard;
+	}
+
 	network(): ReturnType<FileStore['network']> {
 		return this.#healing.store().files.network();
 	}

@@ -12,11 +12,13 @@ import {
 	decodeRootRow,
 	isDeletedRow,
 	rowKeys,
+	type ObjectRow,
 	type RootedObject,
 	type RootObject,
 	type RootRow,
 } from './rows.js';
 import { includesSegment, overlapCount, type SegmentRange } from './segment-ranges.js';
+import { includesKept, isKept, keptCount, keptWithin, type KeptSegments } from './shard.js';
 import type { FilePiece } from './types.js';
 import type { View } from './view.js';
 
@@ -78,9 +80,12 @@ export class HeldContent {
 		const object = await this.object(root);
 		const first = Math.floor(from / SEGMENT_BYTES);
 		const count = Math.ceil(to / SEGMENT_BYTES) - first;
-		if (overlapCount(await this.dropped(object), { first, count }) > 0)
+		const { dropped, kept } = await this.holding(object);
+		if (overlapCount(dropped, { first, count }) > 0)
 			throw new PerigeeError('NOT_HELD', 'segments of this range were dropped');
-		if (await this.#lost?.isAmong(object, first, count))
+		if (keptWithin(kept, first, count) < count)
+			throw new PerigeeError('NOT_HELD', 'segments of this range belong to other shards');
+		if (await this.#lost?.isAmong(object, kept, first, count))
 			throw new PerigeeError('NOT_HELD', 'segments of this range lie in log files that are missing');
 		return object;
 	}
@@ -95,16 +100,30 @@ export class HeldContent {
 
 	/** Of the first `segments` of a file, those that are held and not known to be damaged or missing. */
 	async heldSegments(object: RootObject, segments: number): Promise<number> {
-		const dropped = await this.dropped(object);
-		const damaged = [...(this.#damage.of(object.objectId)?.keys() ?? [])].filter((at) => !includesSegment(dropped, at));
-		const lost = (await this.#lost?.countOf(object)) ?? 0;
-		return Math.max(0, segments - overlapCount(dropped, { first: 0, count: segments }) - damaged.length - lost);
+		const { dropped, kept } = await this.holding(object);
+		const isHeld = (at: number): boolean => isKept(kept, at) && !includesSegment(dropped, at);
+		const damaged = [...(this.#damage.of(object.objectId)?.keys() ?? [])].filter(isHeld);
+		const lost = (await this.#lost?.countOf(object, kept)) ?? 0;
+		return Math.max(0, keptCount(kept, segments) - droppedCount(dropped, kept) - damaged.length - lost);
 	}
 
-	/** Segments of an object that were dropped. */
-	async dropped(object: RootObject): Promise<readonly SegmentRange[]> {
-		if (!object.isPruned) return [];
-		const row = await this.#view.get(rowKeys.object(object.objectId));
-		return row ? decodeObjectRow(row).dropped : [];
+	/** Whether all of these segments of an object are held and not known to be damaged or missing. */
+	async holdsAll(object: RootObject, own: KeptSegments): Promise<boolean> {
+		const { dropped, kept } = await this.holding(object);
+		if (!includesKept(kept, own) || droppedCount(dropped, own) > 0) return false;
+		const damaged = [...(this.#damage.of(object.objectId)?.keys() ?? [])];
+		return !damaged.some((at) => isKept(own, at)) && ((await this.#lost?.countOf(object, kept)) ?? 0) === 0;
 	}
+
+	/** Which segments of an object were dropped, and which of them are held at all. */
+	async holding(object: RootObject): Promise<Pick<ObjectRow, 'dropped' | 'kept'>> {
+		if (!object.isPruned) return { dropped: [] };
+		const row = await this.#view.get(rowKeys.object(object.objectId));
+		return row ? decodeObjectRow(row) : { dropped: [] };
+	}
+}
+
+/** How many of these segments were dropped. */
+function droppedCount(dropped: readonly SegmentRange[], kept: KeptSegments | undefined): number {
+	return dropped.reduce((sum, { first, count }) => sum + keptWithin(kept, first, count), 0);
 }

@@ -1,14 +1,16 @@
-/** What the store does by itself beside its clients: gives up what nobody names, removes the rows of what was deleted. */
+/** What the store does by itself beside its clients: gives up what nobody names, removes the rows of what was deleted, drops what its shard does not own. */
 import type { Clock } from '../io/clock.js';
 import { LIMITS } from '../limits.js';
 import type { ChunkPool } from './chunk-pool.js';
 import type { Expiry } from './expiry.js';
+import type { Pruning } from './pruning.js';
 import type { Purge } from './purge.js';
 
 export interface HousekeepingParts {
 	readonly expiry: Expiry;
 	readonly purge: Purge;
 	readonly segmentUploads: ChunkPool;
+	readonly pruning: Pruning;
 	readonly clock: Clock;
 	/** A step failed; it is tried again at the next interval. */
 	readonly onError: (error: unknown) => void;
@@ -34,6 +36,8 @@ export class Housekeeping {
 	async settle(): Promise<void> {
 		await this.#sweeping;
 		await this.#sweep();
+		this.#parts.pruning.wake();
+		await this.#parts.pruning.idle();
 		await this.#parts.purge.idle();
 	}
 
@@ -42,6 +46,7 @@ export class Housekeeping {
 		this.#isStopped = true;
 		this.#cancelTimer();
 		await this.#sweeping;
+		await this.#parts.pruning.stop();
 		await this.#parts.purge.stop();
 	}
 
@@ -49,6 +54,7 @@ export class Housekeeping {
 		if (this.#isStopped) return;
 		this.#cancelTimer = this.#parts.clock.schedule(LIMITS.expiryIntervalMs, () => this.#interval());
 		this.#parts.purge.wake();
+		this.#parts.pruning.wake();
 		void this.#sweep();
 	}
 

@@ -71,6 +71,13 @@ export class LiveBytes {
 		return Math.max(0, this.#payload[lane].get(fileNo) ?? 0) + (this.#facts[lane].get(fileNo) ?? 0);
 	}
 
+	/** Of all files: payload that rows point to, with its share of headers. */
+	get payloadBytes(): number {
+		let sum = 0;
+		for (const files of Object.values(this.#payload)) for (const bytes of files.values()) sum += Math.max(0, bytes);
+		return sum;
+	}
+
 	/** The file is gone. */
 	forget(lane: Lane, fileNo: number): void {
 		this.#payload[lane].delete(fileNo);

@@ -32,6 +32,7 @@ import {
 	type PlainPlace,
 	type RootRow,
 } from './rows.js';
+import { isKept } from './shard.js';
 import type { ViewTurn } from './view.js';
 
 /** `rootOnly`: the bytes were dropped, the segment's root is still needed. */
@@ -132,7 +133,8 @@ function segmentQuestion(record: LogRecord): Question {
 		objectId,
 		keys: [rowKeys.object(objectId), rowKeys.segment(objectId, segment)],
 		fate([object, row]) {
-			if (!isThere(object && decodeObjectRow(object).state)) return 'dead';
+			const known = object && decodeObjectRow(object);
+			if (!isThere(known?.state) || !isKept(known?.kept, segment)) return 'dead';
 			if (!row) throw new ViewIncompleteError(objectId, segment);
 			const { place } = decodeSegmentRow(row);
 			if (!place) return 'rootOnly';

@@ -2,7 +2,8 @@
  * When a closed object is whole: counts its segments and builds the tree above them.
  *
  * Live, all segments stand before the record that closes their object. In a replay of a compacted log they may come behind it, a few at a
- * time: then the count goes on from where it stood, so that each row is counted once, and the tree is built once, at the end.
+ * time: then the count goes on from where it stood, so that each row is counted once, and the tree is built once, at the end. An object that
+ * is to hold some of its segments only gets no tree: each of those has its proof.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileGeometry } from '../native/addon.js';
@@ -11,6 +12,7 @@ import type { OpenTrees } from './open-trees.js';
 import type { ObjectId } from './records.js';
 import { decodeSegmentRow, type ObjectRow } from './rows.js';
 import { segmentRows } from './segment-rows.js';
+import { isKept, type KeptSegments } from './shard.js';
 import type { ViewTurn } from './view.js';
 
 /** Roots of zero segments that are added at once: a file has up to a sixteenth of its segments as padding. */
@@ -27,6 +29,11 @@ export async function completeObject(
 	trees: OpenTrees,
 ): Promise<{ readonly row: ObjectRow; readonly isWhole: boolean }> {
 	const segments = segmentsOf(row);
+	if (row.kept) {
+		trees.forget(objectId);
+		const heldSegments = await countFrom(turn, objectId, row.heldSegments, segments, row.kept);
+		return { row: { ...row, heldSegments }, isWhole: heldSegments === segments };
+	}
 	const ready = trees.take(objectId, segments);
 	if (!ready && row.heldSegments > 0) {
 		const heldSegments = await countFrom(turn, objectId, row.heldSegments, segments);
@@ -49,10 +56,16 @@ export function segmentsOf({ sizeBytes }: ObjectRow): number {
 	return Number(fileGeometry(sizeBytes).segments);
 }
 
-/** The first segment from `from` on that is missing; `segments` when none is. */
-async function countFrom(turn: ViewTurn, objectId: ObjectId, from: number, segments: number): Promise<number> {
+/** The first segment from `from` on that is missing, of those that are to be held; `segments` when none is. */
+async function countFrom(
+	turn: ViewTurn,
+	objectId: ObjectId,
+	from: number,
+	segments: number,
+	kept?: KeptSegments,
+): Promise<number> {
 	for await (const { first, rows } of segmentRows(turn, objectId, from, segments)) {
-		const missing = rows.indexOf(undefined);
+		const missing = rows.findIndex((row, index) => !row && isKept(kept, first + index));
 		if (missing >= 0) return first + missing;
 	}
 	return segments;

@@ -2,12 +2,16 @@
  * Segments of one file on slots of the slab ring: hashed by the workers, each checked against its proof. Whoever takes a batch gives its slots
  * back.
  */
+import type { RecordInput } from '../append-log/types.js';
 import type { HashPool, HashTicket, SegmentHash } from '../native/hash-pool.js';
 import { leafRefusal, segmentShape } from '../native/segment-proof.js';
 import type { SlabRing, Slot } from '../native/slab-ring.js';
 import { LIMITS } from '../limits.js';
 import { type ProvedSegment, SegmentRefusedError } from './proved-segment.js';
-import { uploadBytes } from './records.js';
+import { segmentProofFact } from './kept-records.js';
+import { segmentRecord, uploadBytes, type ObjectId } from './records.js';
+import { siblingsOf } from './stored-proofs.js';
+import type { FileProof } from './types.js';
 
 /** A segment whose bytes are those that its proof is about. */
 export interface RightSegment {
@@ -15,6 +19,7 @@ export interface RightSegment {
 	/** On the slot: as many bytes as the file has there. */
 	readonly bytes: Uint8Array;
 	readonly hash: SegmentHash;
+	readonly proof: FileProof;
 }
 
 export class ProvedBatch {
@@ -57,7 +62,8 @@ export class ProvedBatch {
 				const hash = hashes[at] as SegmentHash;
 				const refusal = refusalOf(segment, hash.root);
 				if (refusal) return new ProvedBatch(slots, right, refusal);
-				right.push({ index: segment.index, bytes: slot.bytes.subarray(0, lengthBytes), hash });
+				const { index, proof } = segment;
+				right.push({ index, bytes: slot.bytes.subarray(0, lengthBytes), hash, proof });
 			}
 			return new ProvedBatch(slots, right, undefined);
 		} catch (error) {
@@ -91,4 +97,16 @@ function fill(slot: Slot, segment: ProvedSegment): FilledSlot {
 export function refusalOf(segment: ProvedSegment, segmentRoot: Uint8Array): SegmentRefusedError | undefined {
 	const refusal = leafRefusal(segment, segment.index, segmentRoot, segment.proof, true);
 	return refusal ? new SegmentRefusedError(refusal, segment, segmentRoot) : undefined;
+}
+
+/** With their proofs where the other segments, which would tell them, do not come. */
+export function recordsOf(
+	objectId: ObjectId,
+	segments: readonly RightSegment[],
+	withProofs: boolean,
+): readonly RecordInput[] {
+	return segments.flatMap(({ index: segment, bytes, hash: { root, blockCrcs }, proof }) => {
+		const record = segmentRecord({ objectId, segment, root }, bytes, blockCrcs);
+		return withProofs ? [record, segmentProofFact({ objectId, segment, siblings: siblingsOf(proof) })] : [record];
+	});
 }

@@ -30,6 +30,7 @@ export class Purge {
 	readonly #view: View;
 	readonly #live: LiveBytes;
 	readonly #onError: (error: unknown) => void;
+	readonly #hasProofs: () => boolean;
 	readonly #queue: ObjectId[] = [];
 	/** The view may name more objects than the queue. */
 	#mustScan = true;
@@ -39,10 +40,12 @@ export class Purge {
 	/** Nothing is removed before `start`: a replay needs the rows. */
 	#isStopped = true;
 
-	constructor(view: View, live: LiveBytes, onError: (error: unknown) => void) {
+	/** `hasProofs`: segments may have proofs of their own; asked after `start`. */
+	constructor(view: View, live: LiveBytes, onError: (error: unknown) => void, hasProofs: () => boolean) {
 		this.#view = view;
 		this.#live = live;
 		this.#onError = onError;
+		this.#hasProofs = hasProofs;
 	}
 
 	/** Goes on with what an earlier process left. */
@@ -167,6 +170,15 @@ export class Purge {
 			nodes = [];
 		}
 		yield nodes;
+		yield* this.#proofRows(objectId);
+	}
+
+	/** Without shards no object has any. */
+	async *#proofRows(objectId: ObjectId): AsyncGenerator<readonly RowToRemove[]> {
+		if (!this.#hasProofs()) return;
+		const range = { from: rowKeys.segmentProof(objectId, 0), to: rowKeys.segmentProof(objectId + 1n, 0) };
+		for await (const rows of this.#view.scan(range))
+			yield rows.map(({ key }) => ({ key: Buffer.from(key), places: NO_PLACES }));
 	}
 
 	/** Rows of an object that was not closed, as far as the view knows: nothing tells how many segments it has. */
@@ -180,6 +192,7 @@ export class Purge {
 		for (const range of ranges)
 			for await (const rows of this.#view.scan(range))
 				yield rows.map(({ key, value }) => rowFound(Buffer.from(key), value));
+		yield* this.#proofRows(objectId);
 	}
 }
 

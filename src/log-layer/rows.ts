@@ -18,6 +18,7 @@ import {
 } from '../units.js';
 import type { ObjectId } from './records.js';
 import type { SegmentRange } from './segment-ranges.js';
+import type { KeptSegments } from './shard.js';
 
 const ADDRESS_BYTES = 20;
 const LANE_OF_BYTE = new Map<number, Lane>(Object.entries(LANES).map(([lane, byte]) => [byte, lane as Lane]));
@@ -105,6 +106,8 @@ export interface ObjectRow {
 	readonly heldSegments: number;
 	/** Segments that were dropped since. */
 	readonly dropped: readonly SegmentRange[];
+	/** Only these are held, each with a proof of its own; absent: all. */
+	readonly kept?: KeptSegments;
 }
 
 export interface SegmentRow {
@@ -142,6 +145,11 @@ export const rowKeys = {
 		key.writeUInt8(TABLES.segment, 0);
 		key.writeBigUInt64BE(objectId, 1);
 		key.writeBigUInt64BE(BigInt(segment), 9);
+		return key;
+	},
+	segmentProof: (objectId: ObjectId, segment: number): Buffer => {
+		const key = rowKeys.segment(objectId, segment);
+		key[0] = TABLES.segmentProof;
 		return key;
 	},
 	objectNode: (objectId: ObjectId, level: number, index: number): Buffer => {
@@ -303,25 +311,42 @@ export function decodeSubmissionRow(flowId: FlowId, txSeq: TxSeq, bytes: Uint8Ar
 	return flags & SUBMISSION_UPLOAD ? { ...row, upload: takeUpload(reader) } : row;
 }
 
+/** Beside the state: only some segments are held. */
+const OBJECT_KEPT = 0x80;
+
 export function encodeObjectRow(row: ObjectRow): Uint8Array {
+	const { kept } = row;
 	const out = new ByteWriter(52)
-		.u8(row.state)
+		.u8(row.state | (kept ? OBJECT_KEPT : 0))
 		.varint(row.sizeBytes)
 		.fixed(row.root, HASH_BYTES)
 		.varint(row.heldSegments);
+	if (kept) {
+		out.varint(kept.modulus).varint(kept.residues.length);
+		for (const residue of kept.residues) out.varint(residue);
+	}
 	for (const { first, count } of row.dropped) out.varint(first).varint(count);
 	return out.toBytes();
 }
 
 export function decodeObjectRow(bytes: Uint8Array): ObjectRow {
 	const reader = new ByteReader(bytes, 'an object row');
-	const state = reader.u8('state');
+	const flags = reader.u8('state');
+	const state = flags & ~OBJECT_KEPT;
 	const sizeBytes = reader.varint('size');
 	const root = reader.bytes(HASH_BYTES, 'root');
 	const heldSegments = reader.safeVarint('held segments');
+	const kept = flags & OBJECT_KEPT ? takeKept(reader) : undefined;
 	const dropped: SegmentRange[] = [];
 	while (reader.remaining > 0) dropped.push({ first: reader.safeVarint('first'), count: reader.safeVarint('count') });
-	return { state, sizeBytes, root, heldSegments, dropped };
+	const row = { state, sizeBytes, root, heldSegments, dropped };
+	return kept ? { ...row, kept } : row;
+}
+
+function takeKept(reader: ByteReader): KeptSegments {
+	const modulus = reader.safeVarint('modulus');
+	const residues = Array.from({ length: reader.safeVarint('residues') }, () => reader.safeVarint('residue'));
+	return { modulus, residues };
 }
 
 export function encodeSegmentRow(row: SegmentRow): Uint8Array {

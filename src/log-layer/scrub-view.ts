@@ -16,6 +16,7 @@ import type { Pacer } from './pacer.js';
 import { rootReadFrom } from './places.js';
 import type { ObjectId } from './records.js';
 import {
+	decodeObjectRow,
 	decodeRootRow,
 	decodeSegmentRow,
 	decodeSubmissionRow,
@@ -23,6 +24,7 @@ import {
 	type PlainPlace,
 	type RootedObject,
 } from './rows.js';
+import { isKept } from './shard.js';
 import type { View } from './view.js';
 
 export interface ScrubViewParts {
@@ -117,6 +119,8 @@ async function eachSegment(
 	look: Look,
 ): Promise<void> {
 	const end = Math.ceil(object.sizeBytes / SEGMENT_BYTES);
+	const objectRow = object.isPruned && (await view.get(rowKeys.object(object.objectId)));
+	const kept = objectRow ? decodeObjectRow(objectRow).kept : undefined;
 	for (let first = from.segment; first < end; first += LIMITS.scrubRows) {
 		const count = Math.min(LIMITS.scrubRows, end - first);
 		const rows = await view.getMany(
@@ -130,6 +134,7 @@ async function eachSegment(
 				if (place) await look({ objectId: object.objectId, segment, place, root });
 				continue;
 			}
+			if (!isKept(kept, segment)) continue;
 			if (!(await isHeld(view, object))) return;
 			throw lostRow(view, `segment ${segment} of ${object.root}`);
 		}

@@ -17,6 +17,7 @@ import { PendingObjects } from './pending-objects.js';
 import { Purge } from './purge.js';
 import { decodeDeleted, RECORDS, type ObjectId } from './records.js';
 import { rowKeys } from './rows.js';
+import type { ShardSetting } from './shard-setting.js';
 import type { SettlementDriver, StoreObserver, StoreOptions } from './store.js';
 import { View } from './view.js';
 
@@ -33,6 +34,8 @@ export class StoreCore {
 	/** Up to where each payload lane is in the view, and whence the journal was restored. */
 	readonly applied: Partial<Record<Lane, LanePosition>>;
 	readonly live: LiveBytes;
+	/** Set once the log is open. */
+	shard!: ShardSetting;
 	readonly trees = new OpenTrees();
 	readonly staged = new Map<ObjectId, boolean>();
 	/** Called when enough log has gathered for a checkpoint. */
@@ -79,7 +82,12 @@ export class StoreCore {
 			},
 		});
 		this.pending = new PendingObjects(() => options.clock.nowMs(), checkpoint?.pending);
-		this.purge = new Purge(this.view, this.live, (error) => options.observer.housekeepingFailed(error));
+		this.purge = new Purge(
+			this.view,
+			this.live,
+			(error) => options.observer.housekeepingFailed(error),
+			() => this.shard.current.count > 1,
+		);
 		this.journal = new Journal({
 			write: (records) => this.#openLog().write('journal', records),
 			sink: async (items) => {

@@ -4,7 +4,7 @@ import type { Lane, LanePosition } from '../append-log/types.js';
 import { keccak256 } from '../native/addon.js';
 import type { Journal } from '../settlement/journal.js';
 import type { Settlement } from '../settlement/settlement.js';
-import { rootFromBytes } from '../units.js';
+import { rootFromBytes, type FlowId } from '../units.js';
 import { CheckedObjects } from './checked-objects.js';
 import { Compaction, type CompactionParts } from './compaction.js';
 import type { RecordDamagedError } from './copy-file.js';
@@ -19,10 +19,12 @@ import { doubtOf, type Losses } from './losses.js';
 import { Housekeeping } from './housekeeping.js';
 import type { PendingObjects } from './pending-objects.js';
 import type { Purge } from './purge.js';
+import { Pruning } from './pruning.js';
 import { RootLocks } from './key-locks.js';
 import { decodeWholeObject, RECORDS } from './records.js';
 import { decodeObjectRow, rowKeys } from './rows.js';
 import { Scrub, SCRUB_DEFAULTS } from './scrub.js';
+import type { ShardSetting } from './shard-setting.js';
 import type { StoreOptions } from './store.js';
 import type { View } from './view.js';
 
@@ -46,6 +48,7 @@ interface Core {
 	readonly pending: PendingObjects;
 	readonly purge: Purge;
 	readonly live: LiveBytes;
+	readonly shard: ShardSetting;
 	/** Up to where each lane is in the view. */
 	readonly applied: Partial<Record<Lane, LanePosition>>;
 }
@@ -59,7 +62,7 @@ export async function openServices(
 	losses: Losses,
 	checkpoint: CompactionParts['checkpoint'],
 ): Promise<StoreServices> {
-	const { view, journal, settlement, pending, purge } = core;
+	const { view, journal, settlement, pending, purge, shard } = core;
 	const storeId = Buffer.from(core.storeId).toString('hex');
 	const { list: damage, file: damageFile } = await knownDamage(options, storeId, view, log);
 	const checked = new CheckedObjects(log, damage);
@@ -92,23 +95,32 @@ export async function openServices(
 		checked,
 		losses,
 		pending,
+		shard,
 		overdueFiles: () => compaction.overdue().length,
 		submitter,
 	});
+	const isComplete = (): boolean => doubtOf(losses, damage.lostStretches) === undefined;
 	const expiry = new Expiry({
 		...options,
 		log,
 		locks,
 		view,
 		pending,
-		isComplete: () => doubtOf(losses, damage.lostStretches) === undefined,
+		isComplete,
 		isAwaited: (root) => settlement.awaits?.(root) === true,
 		isActive: (objectId) => files.isUploading(objectId),
 		onExpired: () => options.observer.expired(),
 	});
 	await files.segmentUploads.load();
 	const onError = (error: unknown): void => options.observer.housekeepingFailed(error);
-	const housekeeping = new Housekeeping({ ...options, segmentUploads: files.segmentUploads, expiry, purge, onError });
+	const { segmentUploads, narrowing, held } = files;
+	const flow = (): { flowId: FlowId; submissions: number } => ({
+		flowId: settlement.identity().flowId,
+		submissions: settlement.flow().submissions,
+	});
+	const maxSectors = options.maxSectors ?? 0;
+	const pruning = new Pruning({ ...options, ...core, log, held, narrowing, flow, maxSectors, isComplete, onError });
+	const housekeeping = new Housekeeping({ ...options, segmentUploads, expiry, purge, pruning, onError });
 	const scrub = await Scrub.open({
 		...options,
 		settings: options.scrub ?? SCRUB_DEFAULTS,
@@ -118,7 +130,7 @@ export async function openServices(
 		view,
 		damage,
 		checked,
-		flow: () => ({ flowId: settlement.identity().flowId, submissions: settlement.flow().submissions }),
+		flow,
 		completeBelow: () => files.completeBelow,
 	});
 	return { files, damage, damageFile, scrub, housekeeping, compaction };

@@ -40,6 +40,7 @@ import {
 import { rowKeys } from './rows.js';
 import type { Scrub, ScrubObserver, ScrubSettings } from './scrub.js';
 import { StoreCore } from './store-core.js';
+import { type ShardChoice, type ShardObserver, ShardSetting } from './shard-setting.js';
 import { giveUp } from './store-identity.js';
 import { openServices, type StoreServices } from './store-services.js';
 import type { MissingVolume } from './volumes.js';
@@ -52,7 +53,7 @@ export interface SettlementDriver extends Settlement {
 	start(): Promise<void>;
 }
 
-export interface StoreObserver {
+export interface StoreObserver extends ShardObserver {
 	readonly log: LogObserver;
 	readonly view: ViewObserver;
 	readonly scrub: ScrubObserver;
@@ -81,7 +82,7 @@ export interface StoreObserver {
 	damageNotSaved(error: unknown): void;
 }
 
-export interface StoreOptions {
+export interface StoreOptions extends ShardChoice {
 	/** Volume 0: holds the journal, the view and the identity too. */
 	readonly dataDir: string;
 	/** Data directories of further volumes. */
@@ -279,6 +280,7 @@ class OpenStore implements Store {
 			await parts.view.change((turn) => Promise.resolve(turn.settleLater()));
 			// A disk that has no room for them fails the open.
 			await parts.view.landed();
+			parts.shard = await ShardSetting.open(journal, options);
 			await parts.settlement.start();
 			const losses = { files: missing, volumes: volumes.missing };
 			// Nothing asks for a checkpoint before the store is there.

@@ -1,4 +1,5 @@
 /** What the file store shows to the API and to other rooms (docs/architecture.md §6, §7). */
+import type { Shard } from '../config/shard-position.js';
 import type { AwaitedSubmission } from '../settlement/settlement.js';
 import type { DataRoot, SectorIndex, TxSeq } from '../units.js';
 import type { DamageEntry } from './damage.js';
@@ -132,6 +133,8 @@ export interface StoredFile {
 	readonly uploadedAtMs: number;
 	/** All bytes are held here and none is known to be damaged. */
 	readonly finalized: boolean;
+	/** So is everything that this node's shard owns of it, perhaps nothing; without shards the same as `finalized`. */
+	readonly isShardHeld: boolean;
 	/** An operator deleted the content here, and nobody has sent it again. */
 	readonly deleted: boolean;
 	readonly heldSegments: number;
@@ -201,6 +204,8 @@ export interface FileStore {
 	readonly resumables: ResumableUploads;
 	/** Uploads of 0G clients, segment by segment. */
 	readonly segmentUploads: SegmentUploads;
+	/** Which segments of the flow this node owns. */
+	readonly shard: Shard;
 	/** `/v1/files/{root}`: the first submission of the root, with the newest upload's name and type. */
 	fileByRoot(root: DataRoot): Promise<StoredFile | undefined>;
 	/** `/v1/submissions/{txSeq}`: with the name and type of the upload that made it. */

@@ -13,16 +13,20 @@ import { rootFromBytes } from '../units.js';
 import type { ObjectId } from './records.js';
 import { SegmentIntake } from './segment-intake.js';
 import { SegmentStream, type SegmentStreamParts } from './segment-stream.js';
+import type { KeptSegments } from './shard.js';
 import type { UploadOptions, UploadResult, UploadSession } from './types.js';
 
 /** Content whose bytes are in this process or in the log, ready to be bound to a submission. */
 export interface ReadyContent {
 	readonly tree: FileRoot;
 	readonly sizeBytes: number;
-	/** Small content itself, or the object whose segments are written. `isClosed`: a run before has closed it. */
+	/**
+	 * Small content itself, or the object whose segments are written. `isClosed`: a run before has closed it; `kept`: these are all that it is
+	 * to hold.
+	 */
 	readonly stored:
 		| { readonly bytes: Uint8Array; readonly blockCrcs: Uint8Array }
-		| { readonly objectId: ObjectId; readonly isClosed?: true };
+		| { readonly objectId: ObjectId; readonly isClosed?: true; readonly kept?: KeptSegments | undefined };
 }
 
 /** Content that a submission names now. */

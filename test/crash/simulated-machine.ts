@@ -80,6 +80,8 @@ export class SimulatedMachine {
 	/** Of the next process: how long content that nobody names is kept. */
 	uploadExpiryMs = 0;
 	resumableExpiryMs = 30 * 86_400_000;
+	/** 0: no limit of what is held. */
+	maxSectors = 0;
 	/** Also those of earlier processes. */
 	totalCalls = 0;
 	/** Crashes beside calls that change the disk. */
@@ -148,6 +150,7 @@ export class SimulatedMachine {
 			maxUploads: 64,
 			uploadExpiryMs: this.uploadExpiryMs,
 			resumableExpiryMs: this.resumableExpiryMs,
+			maxSectors: this.maxSectors,
 			rollBytes: this.#options.rollBytes ?? this.#prng.pick(ROLL_CHOICES),
 			rebuild,
 		});
@@ -322,6 +325,8 @@ export function observerOf(told: Told): StoreObserver {
 		},
 		volumeMissing: () => undefined,
 		filesMissing: (files) => told.missing.push(...files),
+		shardKept: () => undefined,
+		shardChanged: () => undefined,
 		noteLost: (name) => told.lostNotes.push(name),
 		volumeRefused: () => undefined,
 		expired: () => {

@@ -1,4 +1,5 @@
 /** A FileStore in memory with honest roots and proofs, for tests of what stands above it. */
+import { WHOLE_FLOW } from '../../src/config/shard-position.js';
 import { createHash } from 'node:crypto';
 import { PerigeeError } from '../../src/errors.js';
 import { listFiles } from '../../src/log-layer/listing.js';
@@ -63,6 +64,7 @@ export class MemoryFileStore implements FileStore {
 		progress: (): Promise<number> => Promise.resolve(0),
 		read: (): Promise<undefined> => Promise.resolve(undefined),
 	};
+	readonly shard = WHOLE_FLOW;
 	openUploads = 0;
 	abortedUploads = 0;
 	readonly #files: Kept[] = [];
@@ -150,6 +152,7 @@ export class MemoryFileStore implements FileStore {
 			contentType: options.contentType,
 			uploadedAtMs: 1_700_000_000_000,
 			finalized: true,
+			isShardHeld: true,
 			deleted: false,
 			heldSegments: segments,
 			submitter: `0x${'11'.repeat(20)}`,
@@ -196,7 +199,8 @@ export class MemoryFileStore implements FileStore {
 	#asHeld(file: StoredFile): StoredFile {
 		const deleted = this.#deleted.has(file.root);
 		const heldSegments = deleted ? 0 : file.segments - (this.#dropped.get(file.root)?.size ?? 0);
-		return { ...file, deleted, heldSegments, finalized: heldSegments === file.segments };
+		const finalized = heldSegments === file.segments;
+		return { ...file, deleted, heldSegments, finalized, isShardHeld: finalized };
 	}
 
 	async *read(file: StoredFile, from: number, to: number): AsyncGenerator<FilePiece> {

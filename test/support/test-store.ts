@@ -1,4 +1,5 @@
 /** A real store (files of this machine, RocksDB, one hashing worker) in a directory of its own, for tests. */
+import { shardText, type Shard } from '../../src/config/shard-position.js';
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -36,6 +37,8 @@ export interface TestStoreOptions {
 	readonly uploadExpiryMs?: number;
 	readonly resumableExpiryMs?: number;
 	readonly rebuild?: boolean;
+	readonly shard?: Shard;
+	readonly maxSectors?: number;
 	/** Called when the view turns out to be damaged. */
 	readonly onViewDamage?: () => void;
 	/** Default: without rests. */
@@ -175,6 +178,8 @@ export async function openTestStore(
 		uploadExpiryMs: options.uploadExpiryMs ?? 86_400_000,
 		resumableExpiryMs: options.resumableExpiryMs ?? 86_400_000,
 		rebuild: options.rebuild ?? false,
+		...(options.shard ? { shard: options.shard } : {}),
+		...(options.maxSectors === undefined ? {} : { maxSectors: options.maxSectors }),
 		...(options.onViewDamage ? { onViewDamage: options.onViewDamage } : {}),
 		scrub: options.scrub ?? { tranquility: 0, intervalDays: 30 },
 	});
@@ -218,6 +223,8 @@ export function observerInto(told: string[]): StoreObserver {
 		filesMissing: (files) => {
 			for (const { lane, fileNo } of files) told.push(`missing ${lane} ${fileNo}`);
 		},
+		shardKept: (stored, wanted) => void told.push(`shard ${shardText(stored)}, not ${shardText(wanted)}`),
+		shardChanged: (shard) => void told.push(`shard ${shardText(shard)}`),
 		noteLost: (name) => void told.push(`lost ${name}`),
 		volumeMissing: ({ volume }) => void told.push(`volume ${volume} missing`),
 		volumeRefused: (volume) => void told.push(`volume ${volume} refused`),

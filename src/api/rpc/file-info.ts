@@ -34,12 +34,14 @@ export async function fileInfoOf(store: FileStore, file: StoredFile | undefined)
 
 /** What FileInfo says beside the transaction. */
 export async function stateOf(store: FileStore, file: StoredFile): Promise<Readonly<Record<string, JsonOut>>> {
-	const isOver = file.finalized || file.deleted;
+	const isOver = file.isShardHeld || file.deleted;
 	return {
-		finalized: file.finalized,
+		finalized: file.isShardHeld,
 		// What came before the submission counts from the moment it is known.
 		isCached: false,
 		uploadedSegNum: isOver ? file.segments : await store.segmentUploads.progress(file.root, file.sizeBytes),
 		pruned: file.deleted,
+		// Not of the reference, where a node says finalized of a file of which nothing is there, since nothing of it is its own.
+		isHeldWhole: file.finalized,
 	};
 }

@@ -83,10 +83,17 @@ const STORAGE: readonly OfficialKey[] = [
 	{ key: 'db_dir', type: text, setting: 'dataDir', fallback: 'db', as: (directory) => `${directory || '.'}/perigee` },
 ];
 
+/** The older name of the limit first: the other stands in its place. */
+const SHARD: readonly OfficialKey[] = [
+	{ key: 'shard_position', type: text, setting: 'shard.position' },
+	{ key: 'db_max_num_chunks', type: u64, setting: 'shard.maxSectors' },
+	{ key: 'db_max_num_sectors', type: u64, setting: 'shard.maxSectors' },
+];
+
 const RETRIES = 'an endpoint that fails is asked again after pauses of its own making, for as long as the node runs';
 const LEDGER = 'what the chain takes back is undone by the journal, which keeps all of it';
 const POOL = 'the bounds of uploads by segments are fixed (docs/rpc.md, "Uploads by segments")';
-const ONE_SHARD = 'this node keeps the segments of every shard, and prunes none';
+const NO_PRUNING = 'this node drops what is too much at its own pace, and nothing for its age';
 const NO_MINING = 'this node does not mine';
 const NO_PEERS = 'this node takes no part in the network of peers';
 const NO_SYNC = 'files come by uploads alone, not from peers';
@@ -97,6 +104,7 @@ export const OFFICIAL_KEYS: readonly OfficialKey[] = [
 	...RPC,
 	...LOG_SYNC,
 	...STORAGE,
+	...SHARD,
 	...unused('a segment has 1,024 sectors, with every client', {
 		rpc_chunks_per_segment: u64,
 		'rpc.chunks_per_segment': u64,
@@ -130,10 +138,7 @@ export const OFFICIAL_KEYS: readonly OfficialKey[] = [
 		force_log_sync_from_start_block_number: flag,
 	}),
 	...unused('the cache of the index has its bound in storage.viewCacheBytes', { merkle_node_cache_capacity: u64 }),
-	...unused(ONE_SHARD, {
-		shard_position: text,
-		db_max_num_chunks: u64,
-		db_max_num_sectors: u64,
+	...unused(NO_PRUNING, {
 		prune_check_time_s: u64,
 		prune_batch_size: u64,
 		prune_batch_wait_time_ms: u64,

@@ -205,6 +205,7 @@ test('what is known of files, one or many', async (t) => {
 		isCached: false,
 		uploadedSegNum: 2,
 		pruned: false,
+		isHeldWhole: true,
 	};
 	for (const cid of [root, '0', '000'])
 		assert.deepEqual(await told(rest, `/file/info/${cid}`), [0, 'Success', info], cid);

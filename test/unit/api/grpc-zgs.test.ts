@@ -1,6 +1,6 @@
 /** zgs_grpc over a store that follows a real chain (spec log-layer §5). */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { type Client, status, type ServiceError } from '@grpc/grpc-js';
 import { packageFolder } from '../../../src/config/package-file.js';
 import { SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
@@ -39,19 +39,17 @@ function upload(client: ZgsClient, segments: readonly Message[], txSeq: number):
 	});
 }
 
+function zgsClient(t: TestContext, target: string): ZgsClient {
+	return connect(t, target, 'zgs_grpc/zgs.proto', 'zgs_grpc.ZgsGrpcService', packageFolder('proto')) as ZgsClient;
+}
+
 test('the gRPC of a 0G node: a ping, segments of a file, and what is no segment', async (t) => {
 	const chain = await startChain();
 	t.after(() => chain.stop());
 	const store = await openChainStore(stores, chain);
 	t.after(() => store.close());
 	const { target } = await serveGrpc(t, store.files);
-	const client = connect(
-		t,
-		target,
-		'zgs_grpc/zgs.proto',
-		'zgs_grpc.ZgsGrpcService',
-		packageFolder('proto'),
-	) as ZgsClient;
+	const client = zgsClient(t, target);
 	const echo = await new Promise((resolve) => client.Ping({ message: 'x' }, (_error, answer) => resolve(answer)));
 	assert.deepEqual(echo, { message: 'Echo: x' });
 
@@ -85,4 +83,24 @@ test('the gRPC of a 0G node: a ping, segments of a file, and what is no segment'
 	assert.ok((await readBack(store, { txSeq: 0 as TxSeq })).equals(content));
 	const finalized = 'Failed to put segment: Invalid params: root; data: already uploaded and finalized';
 	assert.deepEqual(await refused(first), [status.INTERNAL, finalized]);
+});
+
+test('a node of one shard takes all segments of a file and keeps its own', async (t) => {
+	const chain = await startChain();
+	t.after(() => chain.stop());
+	const store = await openChainStore(stores, chain, { shard: { id: 1, count: 2 } });
+	t.after(() => store.close());
+	const { target } = await serveGrpc(t, store.files);
+	const client = zgsClient(t, target);
+	const content = new Prng(6).bytes(5 * SEGMENT_BYTES);
+	const messages = segmentsOf(content).segments.map(messageOf);
+	await chain.submit([content]);
+	await caughtUp(store, chain);
+	const wrong = await upload(client, [{ ...messages[0], data: messages[1]?.['data'] }], 0);
+	assert.match(wrong[1], /data hash mismatch/);
+	assert.deepEqual(await upload(client, messages, 0), [status.OK, '']);
+	const file = await store.files.fileBySeq(0 as TxSeq);
+	assert.ok(file);
+	const own = [0, 1, 2, 3, 4].filter((at) => (Number(file.startSector) / 1024 + at) % 2 === 1);
+	assert.deepEqual([file.isShardHeld, file.finalized, file.heldSegments], [true, false, own.length]);
 });

@@ -60,6 +60,7 @@ test('every setting can be set by its environment variable', () => {
 		const addresses: Readonly<Record<string, string>> = {
 			'chain.flowAddress': `0x${'5a'.repeat(20)}`,
 			'api.publicUrl': 'https://node.example/storage',
+			'shard.position': '1/2',
 		};
 		const address = addresses[setting.key] ?? '127.0.0.1:7';
 		const other = isOfAddresses ? 'https://a.example, http://b.example:8080' : address;

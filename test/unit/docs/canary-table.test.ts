@@ -8,6 +8,7 @@ import { CANARIES } from '../../crash/canaries.js';
 import { DAMAGE_MUTANTS } from '../../crash/damage-mutants.js';
 import { LOG_MUTANTS } from '../../crash/mutants.js';
 import { RESUMABLE_MUTANTS } from '../../crash/resumable-mutants.js';
+import { SHARD_MUTANTS } from '../../crash/shard-mutants.js';
 import { UPKEEP_MUTANTS } from '../../crash/upkeep-mutants.js';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
@@ -37,7 +38,7 @@ const rulesOf = (canary: string): string[] =>
 
 test('each rule of the table has a canary, and each canary is in the table', () => {
 	assert.deepEqual(rulesOf('wrapped'), CANARIES.map(({ rule }) => `${rule} (crash suite)`).sort());
-	const takenOut = [...LOG_MUTANTS, ...UPKEEP_MUTANTS, ...DAMAGE_MUTANTS, ...RESUMABLE_MUTANTS].map(
+	const takenOut = [...LOG_MUTANTS, ...UPKEEP_MUTANTS, ...DAMAGE_MUTANTS, ...RESUMABLE_MUTANTS, ...SHARD_MUTANTS].map(
 		({ rule, test: path }) => `${rule} (\`${basename(path, '.js')}\`)`,
 	);
 	assert.deepEqual(rulesOf('taken out'), takenOut.sort());

@@ -13,6 +13,7 @@ export function gatewayExamples(
 		isCached: false,
 		uploadedSegNum: 1,
 		pruned: false,
+		isHeldWhole: true,
 	};
 	return {
 		gatewayFile: { query: { root, name: 'greeting.txt' }, status: 200, answer: 'Hello, Perigee!\n' },

@@ -44,5 +44,7 @@ async function infoOf(store: FileStore, file: StoredFile): Promise<JsonOut> {
 	return {
 		tx: { streamIds: [], data: '', dataMerkleRoot: root, startEntryIndex: startSector, size: sizeBytes, seq: txSeq },
 		...(await stateOf(store, file)),
+		// Whoever asks a gateway wants the whole file of it.
+		finalized: file.finalized,
 	};
 }

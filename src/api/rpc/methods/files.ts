@@ -17,6 +17,6 @@ export const FILE_METHODS: RpcMethods = {
 	async zgs_checkFileFinalized({ store }, params) {
 		const which = params.seqOrRoot('tx_seq_or_root');
 		const file = await (typeof which === 'bigint' ? fileOfSeq(store, which) : fileOfRoot(store, which));
-		return file?.finalized ?? null;
+		return file?.isShardHeld ?? null;
 	},
 };

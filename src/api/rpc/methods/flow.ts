@@ -14,7 +14,7 @@ const SECTORS = BigInt(SEGMENT_SECTORS);
 export const FLOW_METHODS: RpcMethods = {
 	zgs_getStatus: ({ store }) => statusOf(store),
 
-	zgs_getShardConfig: () => ({ shardId: 0, numShard: 1 }),
+	zgs_getShardConfig: ({ store: { shard } }) => ({ shardId: shard.id, numShard: shard.count }),
 
 	zgs_getFlowContext({ store, flowRoots }) {
 		const flow = store.flow();

@@ -89,7 +89,7 @@ async function admit(sent: SentSegment, find: FileFinder): Promise<Admitted> {
 	if (file.root !== sent.root) throw internalError('data root and tx seq not match');
 	if (BigInt(file.sizeBytes) !== sent.fileSize)
 		throw invalidParam('file_size', 'segment file size not matched with tx file size');
-	if (file.finalized) throw invalidParam('root', 'already uploaded and finalized');
+	if (file.isShardHeld) throw invalidParam('root', 'already uploaded and finalized');
 	if (file.deleted) throw invalidParam('root', 'already pruned');
 	return { segment: plausibleSegment(sent), isSubmitted: true };
 }

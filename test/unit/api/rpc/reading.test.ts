@@ -90,8 +90,10 @@ describe('files of one to three segments', () => {
 		const { nodes } = fileRoot(second);
 		const merkleNodes = nodes.map((node) => [node.height + 1, hexOf(node.root)]);
 		const tx = { ...known.tx, dataMerkleRoot: root, merkleNodes };
-		assert.deepEqual(await result(rest, 'zgs_getFileInfo', root, true), { ...known, tx });
-		assert.deepEqual(await result(rest, 'zgs_getFileInfoByTxSeq', 1), { ...known, tx });
+		// And one field more.
+		const expected = { ...known, tx, isHeldWhole: true };
+		assert.deepEqual(await result(rest, 'zgs_getFileInfo', root, true), expected);
+		assert.deepEqual(await result(rest, 'zgs_getFileInfoByTxSeq', 1), expected);
 		assert.equal(await result(rest, 'zgs_checkFileFinalized', 1), true);
 		assert.equal(await result(rest, 'zgs_checkFileFinalized', root), true);
 	});

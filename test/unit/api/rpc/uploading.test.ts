@@ -136,7 +136,7 @@ describe('uploads by segments', () => {
 		const seq = await node.submitted(content);
 		assert.deepEqual(
 			{ ...(await node.info(root)), tx: 0 },
-			{ tx: 0, finalized: false, isCached: false, uploadedSegNum: 1, pruned: false },
+			{ tx: 0, finalized: false, isCached: false, uploadedSegNum: 1, pruned: false, isHeldWhole: false },
 		);
 		await result(node.rest, 'zgs_uploadSegmentByTxSeq', segments[1], seq);
 		assert.equal((await node.info(root))?.uploadedSegNum, 2);

@@ -1,0 +1,74 @@
+/** Whole content that came by segments and that no submission names: given up when its time is over, unless one names it by then (chunk-pool.ts). */
+import type { AppendLog } from '../append-log/append-log.js';
+import type { Clock } from '../io/clock.js';
+import { LIMITS } from '../limits.js';
+import type { DataRoot } from '../units.js';
+import { spent } from './file-deletion.js';
+import type { HeldContent } from './held-content.js';
+import type { RootLocks } from './key-locks.js';
+import { laneOf } from './records.js';
+
+export interface CachedContentParts {
+	readonly log: AppendLog;
+	readonly locks: RootLocks;
+	readonly clock: Clock;
+	readonly held: HeldContent;
+	/** False while part of the log cannot be read: then nothing is given up. */
+	readonly isComplete: () => boolean;
+	/** A submission names content that is here whole. Errors: those of the log and the view. */
+	readonly submitted: (root: DataRoot) => Promise<void>;
+}
+
+interface Entry {
+	readonly bytes: number;
+	readonly untilMs: number;
+}
+
+export class CachedContent {
+	readonly #parts: CachedContentParts;
+	readonly #entries = new Map<DataRoot, Entry>();
+
+	constructor(parts: CachedContentParts) {
+		this.#parts = parts;
+	}
+
+	get files(): number {
+		return this.#entries.size;
+	}
+
+	get bytes(): number {
+		let sum = 0;
+		for (const { bytes } of this.#entries.values()) sum += bytes;
+		return sum;
+	}
+
+	add(root: DataRoot, bytes: number): void {
+		this.#entries.set(root, { bytes, untilMs: this.#parts.clock.nowMs() + LIMITS.cachedSegmentsMs });
+	}
+
+	/** Others rely on the content from now on. */
+	adopt(root: DataRoot): void {
+		this.#entries.delete(root);
+	}
+
+	/** Errors: those of the log and the view; what is left is due the next time. */
+	async sweep(): Promise<void> {
+		const { held, clock, isComplete, submitted } = this.#parts;
+		for (const [root, { untilMs }] of this.#entries) {
+			if ((await held.rootRow(root))?.submissions) {
+				await submitted(root);
+				this.#entries.delete(root);
+			} else if (isComplete() && clock.nowMs() >= untilMs) await this.#giveUp(root);
+		}
+	}
+
+	/** Unless somebody has submitted it by now. */
+	async #giveUp(root: DataRoot): Promise<void> {
+		const { locks, log, held } = this.#parts;
+		await locks.run(root, async () => {
+			if (!this.#entries.delete(root)) return;
+			const { object, submissions } = (await held.rootRow(root)) ?? {};
+			if (object && !submissions) await log.write(laneOf(object.sizeBytes), [spent(object, root)]).applied;
+		});
+	}
+}
