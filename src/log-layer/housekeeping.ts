@@ -36,6 +36,8 @@ export class Housekeeping {
 	async settle(): Promise<void> {
 		await this.#sweeping;
 		await this.#sweep();
+		// One that is at it may have begun before the last submission.
+		await this.#parts.pruning.idle();
 		this.#parts.pruning.wake();
 		await this.#parts.pruning.idle();
 		await this.#parts.purge.idle();
