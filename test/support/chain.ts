@@ -22,6 +22,7 @@ import {
 import { mnemonicToAccount, type HDAccount } from 'viem/accounts';
 import { foundry } from 'viem/chains';
 import { fileRoot } from '../../src/native/addon.js';
+import type { Submission } from '../../src/settlement/settlement.js';
 import { hexOf } from '../../src/units.js';
 
 /** Of anvil's accounts, which are the same everywhere and worth nothing. */
@@ -40,6 +41,8 @@ export interface TestChain {
 	readonly price: bigint;
 	/** Pays for contents, all in one transaction, mined at once. Answers the block. */
 	submit(contents: readonly Uint8Array[]): Promise<number>;
+	/** Pays for subtrees as they are given, also such as the contract refuses. Errors: when it does. */
+	submitNodes(submissions: readonly Pick<Submission, 'lengthBytes' | 'nodes'>[]): Promise<number>;
 	/** Block of the chain with so many submissions of made-up roots, `perTransaction` in each. */
 	fill(submissions: number, perTransaction: number): Promise<void>;
 	/** Submissions that the contract has. */
@@ -187,15 +190,21 @@ class Anvil implements TestChain {
 		this.flowAddress = parts.flow;
 	}
 
-	async submit(contents: readonly Uint8Array[]): Promise<number> {
-		const submissions = contents.map((content) => {
-			const nodes = fileRoot(content).nodes.map(({ root, height }) => ({
-				root: hexOf(root) as Hex,
-				height: BigInt(height),
-			}));
-			return this.#argument(BigInt(content.length), nodes);
-		});
-		return await this.#send(submissions);
+	submit(contents: readonly Uint8Array[]): Promise<number> {
+		return this.submitNodes(
+			contents.map((content) => ({ lengthBytes: BigInt(content.length), nodes: fileRoot(content).nodes })),
+		);
+	}
+
+	submitNodes(submissions: readonly Pick<Submission, 'lengthBytes' | 'nodes'>[]): Promise<number> {
+		return this.#send(
+			submissions.map(({ lengthBytes, nodes }) =>
+				this.#argument(
+					lengthBytes,
+					nodes.map(({ root, height }) => ({ root: hexOf(root) as Hex, height: BigInt(height) })),
+				),
+			),
+		);
 	}
 
 	async fill(submissions: number, perTransaction: number): Promise<void> {
