@@ -17,6 +17,9 @@ const CALL = Buffer.from(
 const BATCH = Buffer.from(
 	'[{"jsonrpc":"2.0","id":"\\u00e4\\"","method":"zgs_checkFileFinalized","params":{"tx_seq_or_root":1e2}}, {}]',
 );
+const SELECTION = Buffer.from(
+	'{"jsonrpc":"2.0","id":1,"method":"indexer_getSelectedNodes","params":[1,"min",true,["http://a:1"]]}',
+);
 const VALUES = Buffer.from('{"a":[-0.5e-3,12345678901234567890,true,null,"\\\\"],"__proto__":{},"a":{"b":[[],{}]}}');
 const BOUNDS = { values: 1000, depth: 20 };
 
@@ -50,6 +53,10 @@ const READERS = [
 	(params: Params): unknown => [params.root('data_root'), params.bool('need_available')],
 	(params: Params): unknown => params.seqOrRoot('tx_seq_or_root'),
 	(params: Params): unknown => [params.u64('sector_index'), params.optionalRoot('flow_root')],
+	(params: Params): unknown => {
+		const [replica, method] = [params.u64('replica'), params.text('method')];
+		return [replica, method, params.bool('full_trusted'), params.optionalTexts('dropped')];
+	},
 ];
 
 /** The last segments of two files, of one segment and of two. */
@@ -104,7 +111,7 @@ export const RPC_TARGETS: readonly FuzzTarget[] = [
 			}
 		}
 	}),
-	bytes('params of a call', [CALL, BATCH], (input) => {
+	bytes('params of a call', [CALL, BATCH, SELECTION], (input) => {
 		const value = read(input)?.value;
 		const params = value instanceof JsonObject ? value.members.get('params') : undefined;
 		for (const reader of READERS) {
