@@ -4,6 +4,7 @@ import { systemRandomness } from '../../../src/io/randomness.js';
 import { EmbeddedSettlement } from '../../../src/settlement/embedded/embedded-settlement.js';
 import { createGenesis } from '../../../src/settlement/embedded/genesis.js';
 import { ChainSync } from '../../../src/settlement/evm/chain-sync.js';
+import { Endpoints } from '../../../src/settlement/evm/endpoints.js';
 import { EvmSettlement } from '../../../src/settlement/evm/evm-settlement.js';
 import { ViemReader } from '../../../src/settlement/evm/viem-reader.js';
 import type { JournalDriver } from '../../../src/settlement/journal.js';
@@ -82,9 +83,13 @@ export const startEvm: StartDriver = async (stores) => {
 		async open(rebuild = false) {
 			const events: SettlementEvent[] = [];
 			const { flowAddress, url } = chain;
-			const reader = new ViemReader({ endpoints: [url], flowAddress, timeoutMs: 5000, nowMs: () => Date.now() });
+			const nowMs = (): number => Date.now();
+			const endpoints = new Endpoints({ urls: [url], timeoutMs: 5000, nowMs });
+			const reader = new ViemReader({ endpoints, flowAddress, nowMs });
+			const pricePerSector = () => Promise.resolve(chain.price);
 			const follower = new ChainSync(reader, systemClock, settings, observer);
-			const options = { hashing, flowAddress: bytesOfHex(flowAddress), startBlock: 1, follower };
+			const common = { hashing, follower, nowMs, pricePerSector };
+			const options = { ...common, flowAddress: bytesOfHex(flowAddress), startBlock: 1 };
 			const makeSettlement: TestStoreOptions['makeSettlement'] = (journal, historyOf) =>
 				recording(new EvmSettlement({ ...options, journal, historyOf }), events);
 			const store = await stores.open({ clock: systemClock, rebuild, makeSettlement }, dataDir);
