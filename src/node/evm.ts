@@ -46,7 +46,8 @@ export function makeEvm(
 		{ confirmations, pollMs, pageBlocks },
 		syncObserver(modules, () => follower.head),
 	);
-	const paying = payingOf(modules, journal, chain);
+	const payments = new Payments(journal);
+	const payer = payerOf(modules, payments, chain);
 	return new EvmSettlement({
 		journal,
 		hashing: addon,
@@ -56,14 +57,15 @@ export function makeEvm(
 		follower,
 		nowMs,
 		pricePerSector: () => price.perSector(),
-		...(paying && { paying }),
+		payments,
+		...(payer && { payer }),
 	});
 }
 
-function payingOf(modules: EvmModules, journal: Journal, chain: PayingChain): EvmSettlementOptions['paying'] {
+/** Undefined without a key. */
+function payerOf(modules: EvmModules, payments: Payments, chain: PayingChain): Payer | undefined {
 	const { account, config } = modules;
 	if (!account) return undefined;
-	const payments = new Payments(journal);
 	const { flowAddress, confirmations, maxGasPriceGwei } = config.chain;
 	const settings = {
 		flowAddress: flowAddress.toLowerCase() as Hex,
@@ -71,8 +73,7 @@ function payingOf(modules: EvmModules, journal: Journal, chain: PayingChain): Ev
 		recheckMs: RECHECK_MS,
 		mostForGas: BigInt(maxGasPriceGwei) * WEI_PER_GWEI,
 	};
-	const payer = new Payer({ payments, chain, account, clock: systemClock }, settings, payerObserver(modules));
-	return { payments, payer };
+	return new Payer({ payments, chain, account, clock: systemClock }, settings, payerObserver(modules));
 }
 
 function syncObserver({ metrics, log }: EvmModules, head: () => number | undefined): ChainSyncObserver {

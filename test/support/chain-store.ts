@@ -9,14 +9,13 @@ import * as addon from '../../src/native/addon.js';
 import type { ChainReader } from '../../src/settlement/evm/chain-reader.js';
 import { ChainSync, type SyncTrouble } from '../../src/settlement/evm/chain-sync.js';
 import { Endpoints } from '../../src/settlement/evm/endpoints.js';
-import { EvmSettlement, type EvmSettlementOptions } from '../../src/settlement/evm/evm-settlement.js';
+import { EvmSettlement } from '../../src/settlement/evm/evm-settlement.js';
 import { FlowPrice } from '../../src/settlement/evm/flow-price.js';
 import { Payer } from '../../src/settlement/evm/payer.js';
 import type { PayingChain } from '../../src/settlement/evm/paying-chain.js';
 import { Payments } from '../../src/settlement/evm/payments.js';
 import { ViemPaying } from '../../src/settlement/evm/viem-paying.js';
 import { ViemReader } from '../../src/settlement/evm/viem-reader.js';
-import type { Journal } from '../../src/settlement/journal.js';
 import { bytesOfHex } from '../../src/units.js';
 import type { TestChain } from './chain.js';
 import type { TestStore, TestStoreOptions, TestStores } from './test-store.js';
@@ -71,17 +70,16 @@ export async function openChainStore(
 	const sent: { nonce: number; submissions: number; isAgain: boolean }[] = [];
 	const died: number[] = [];
 	const payTroubles: (string | undefined)[] = [];
-	const payingOf = (journal: Journal): EvmSettlementOptions['paying'] => {
+	const payerOf = (payments: Payments): Payer | undefined => {
 		if (options.key === undefined) return undefined;
 		const account = privateKeyToAccount(options.key);
-		const payments = new Payments(journal);
 		const parts = {
 			payments,
 			chain: options.wrapPaying?.(paying) ?? paying,
 			account: { address: account.address, sign: account.signTransaction },
 			clock: systemClock,
 		};
-		const payer = new Payer(
+		return new Payer(
 			parts,
 			{
 				flowAddress: chain.flowAddress,
@@ -96,7 +94,6 @@ export async function openChainStore(
 				trouble: (trouble) => void payTroubles.push(trouble && `${trouble.code} ${trouble.message}`),
 			},
 		);
-		return { payments, payer };
 	};
 	const settings = { confirmations: options.confirmations ?? 0, pollMs: 10, pageBlocks: options.pageBlocks ?? 999 };
 	const sync = new ChainSync(reader, systemClock, settings, {
@@ -109,9 +106,11 @@ export async function openChainStore(
 			clock: systemClock,
 			...options,
 			makeSettlement(journal, historyOf) {
-				const own = payingOf(journal);
+				const payments = new Payments(journal);
+				const payer = payerOf(payments);
 				return new EvmSettlement({
-					...(own && { paying: own }),
+					payments,
+					...(payer && { payer }),
 					journal,
 					hashing: addon,
 					historyOf,
@@ -146,4 +145,21 @@ export async function until(what: string, holds: () => Promise<boolean> | boolea
 export async function caughtUp(store: ChainStore, chain: TestChain, confirmations = 0): Promise<void> {
 	const head = Number(await chain.client.getBlockNumber({ cacheTime: 0 })) - confirmations;
 	await until(`block ${head}`, () => store.settlement.flow().blockNumber >= head);
+}
+
+/** A reader of which some answers are others. */
+export function bentReader(reader: ChainReader, bends: Partial<ChainReader>): ChainReader {
+	const names = [
+		'chainId',
+		'head',
+		'block',
+		'submissions',
+		'submissionCount',
+		'flowRootAfter',
+		'opinions',
+		'expect',
+		'close',
+	] as const;
+	const plain = Object.fromEntries(names.map((name) => [name, reader[name].bind(reader)]));
+	return { ...plain, ...bends } as unknown as ChainReader;
 }

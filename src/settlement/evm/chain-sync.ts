@@ -96,6 +96,13 @@ export class ChainSync implements ChainFollower {
 		return this.#head;
 	}
 
+	behind(): string | undefined {
+		if (this.#trouble?.isFinal) return this.#trouble.message;
+		if (this.#head === undefined) return 'it was not asked yet';
+		const left = this.#head - this.#settings.confirmations - this.#settlement.state.block.number;
+		return left > WATCHED_BLOCKS ? `${left} blocks are still to be read` : undefined;
+	}
+
 	async chainId(): Promise<bigint> {
 		const untilMs = this.#clock.monotonicMs() + FIRST_ASK_MS;
 		for (;;) {

@@ -47,6 +47,8 @@ export interface ChainFollower {
 	chainId(): Promise<bigint>;
 	/** What keeps it from going on. */
 	readonly trouble: SettlementTrouble | undefined;
+	/** Why the node does not know all that the chain shows; undefined when it does. */
+	behind(): string | undefined;
 	start(settlement: EvmSettlement): void;
 	/** Asks nothing more and waits for what is under way. */
 	close(): Promise<void>;
@@ -65,8 +67,10 @@ export interface EvmSettlementOptions {
 	readonly nowMs: () => number;
 	/** Wei that the flow asks for a sector; undefined where no endpoint tells. */
 	readonly pricePerSector: () => Promise<bigint | undefined>;
+	/** What this node has to pay for, also what it had to while it had a key. */
+	readonly payments: Payments;
 	/** Absent: this node does not pay. */
-	readonly paying?: { readonly payments: Payments; readonly payer: Payer };
+	readonly payer?: Payer;
 }
 
 export class EvmSettlement implements Settlement, JournalDriver {
@@ -94,7 +98,7 @@ export class EvmSettlement implements Settlement, JournalDriver {
 
 	/** Begins to follow the chain. Call it after the replay. Errors: CONFIG_INVALID when the directory follows another flow, or no endpoint answers a new one. */
 	async start(): Promise<void> {
-		const { flowAddress, startBlock, follower } = this.#options;
+		const { flowAddress, startBlock, follower, payments, payer } = this.#options;
 		if (!this.#confirmed) {
 			const chainId = await follower.chainId().catch((error: unknown) => {
 				const { message } = error as Error;
@@ -111,12 +115,13 @@ export class EvmSettlement implements Settlement, JournalDriver {
 				'CONFIG_INVALID',
 				`this data directory follows the flow ${hexOf(genesis.flowAddress)}, the configuration names ${hexOf(flowAddress)}`,
 			);
-		this.#options.paying?.payer.start(genesis.chainId);
+		payments.begin();
 		follower.start(this);
+		payer?.start(genesis.chainId, () => follower.behind());
 	}
 
 	get submitter(): Uint8Array | undefined {
-		return this.#options.paying?.payer.address;
+		return this.#options.payer?.address;
 	}
 
 	/** As far as it is durable and in the view; blocks without submissions count before they are written down. */
@@ -153,7 +158,7 @@ export class EvmSettlement implements Settlement, JournalDriver {
 	}
 
 	awaits(root: DataRoot): boolean {
-		return this.#options.paying?.payments.includes(root) === true;
+		return this.#options.payments.includes(root);
 	}
 
 	trouble(): SettlementTrouble | undefined {
@@ -161,7 +166,7 @@ export class EvmSettlement implements Settlement, JournalDriver {
 	}
 
 	async submit(submission: Submission, upload: UploadName = NAMELESS): Promise<AwaitedSubmission> {
-		const { hashing, journal, nowMs, paying } = this.#options;
+		const { hashing, journal, nowMs, payments, payer } = this.#options;
 		checkSubmission(submission);
 		const { lengthBytes, tags, nodes } = submission;
 		const root = rootFromBytes(foldRoots(nodes, hashing));
@@ -169,20 +174,20 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		const record = { flowId: EVM_FLOW, root, timeMs: nowMs(), name, contentType };
 		const payment = { root, lengthBytes, nodes };
 		const state = (): Promise<PendingSubmission> => this.#pending({ lengthBytes, tags, nodes }, payment);
-		if (paying) return { state, ...(await paying.payments.want(payment, record)) };
+		if (payer) return { state, ...(await payments.want(payment, record)) };
 		await journal.recordUpload(record);
 		return { state };
 	}
 
 	async #pending(submission: PendingSubmission['submission'], payment: Payment): Promise<PendingSubmission> {
 		const { chainId, flowAddress } = this.state.genesis;
-		const { pricePerSector, paying } = this.#options;
+		const { pricePerSector, payments, payer } = this.#options;
 		const price = await pricePerSector();
 		const fee = price === undefined ? undefined : price * chargedSectors(submission);
 		const pending = { chainId, flowAddress, submission, fee };
-		if (!paying) return pending;
-		const transaction = paying.payments.transactionFor(payment)?.hashes.at(-1);
-		const trouble = paying.payer.trouble?.message;
+		if (!payer) return pending;
+		const transaction = payments.transactionFor(payment)?.hashes.at(-1);
+		const trouble = payer.trouble?.message;
 		return {
 			...pending,
 			payment: { ...(transaction && { transaction }), ...(trouble !== undefined && { trouble }) },
@@ -203,8 +208,7 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		do {
 			const { taken, ...transition } = this.#flow.blocks(this.state, rest, upTo);
 			const write = (settings: readonly SettingRecord[]) => this.#commit(transition, settings);
-			const payments = this.#options.paying?.payments;
-			await (payments ? payments.shown(shownBy(transition, rest), write) : write([]));
+			await this.#options.payments.shown(() => shownBy(transition, rest), write);
 			rest = rest.slice(taken);
 		} while (rest.length > 0);
 	}
@@ -217,13 +221,12 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		const frontier = await this.history.frontier(submissions, flowLength);
 		const transition = this.#flow.revert(this.state, { submissions, flowLength, frontier }, upTo);
 		const write = (settings: readonly SettingRecord[]) => this.#commit(transition, settings);
-		const payments = this.#options.paying?.payments;
-		await (payments ? payments.reverted(upTo.number, write) : write([]));
+		await this.#options.payments.reverted(upTo.number, write);
 	}
 
 	async close(): Promise<void> {
-		const { follower, paying } = this.#options;
-		await Promise.all([follower.close(), paying?.payer.close()]);
+		const { follower, payer } = this.#options;
+		await Promise.all([follower.close(), payer?.close()]);
 	}
 
 	take(entry: Uint8Array): readonly SettlementEvent[] {

@@ -11,7 +11,7 @@ import { LIMITS } from '../../limits.js';
 import { hexOf } from '../../units.js';
 import type { SettlementTrouble } from '../settlement.js';
 import { ChainError, RefusedError } from './chain-reader.js';
-import type { PaymentTransaction } from './payment-records.js';
+import { type PaymentTransaction, transactionKey } from './payment-records.js';
 import { DearError, type PayingAccount, PaymentSigner } from './payment-signer.js';
 import type { PayingChain } from './paying-chain.js';
 import type { Payments } from './payments.js';
@@ -42,6 +42,8 @@ export interface PayerObserver {
 const REPLACEMENT_PERCENT = 125n;
 const MOST_REPLACEMENTS = 32;
 const LONGEST_PAUSE_MS = 60_000;
+/** Until the node is looked at again that has not caught up. */
+const BEHIND_MS = 1000;
 
 export class Payer {
 	readonly #payments: Payments;
@@ -51,9 +53,10 @@ export class Payer {
 	readonly #settings: PayerSettings;
 	readonly #observer: PayerObserver;
 	readonly #signer: PaymentSigner;
-	/** When each transaction under way was looked after, by nonce. */
-	readonly #lookedAfterMs = new Map<number, number>();
+	/** When each transaction under way was looked after. */
+	readonly #lookedAfterMs = new Map<string, number>();
 	#chainId = 0n;
+	#behind: () => string | undefined = () => undefined;
 	#trouble: SettlementTrouble | undefined;
 	#isClosing = false;
 	#wake: Deferred<void> | undefined;
@@ -87,15 +90,20 @@ export class Payer {
 		return hexToBytes(this.#account.address);
 	}
 
+	get #own(): string {
+		return this.#account.address.toLowerCase();
+	}
+
 	/** What keeps it from paying. */
 	get trouble(): SettlementTrouble | undefined {
 		return this.#trouble;
 	}
 
-	/** Goes on with what is durable. Call it after the replay. */
-	start(chainId: bigint): void {
+	/** Goes on with what is durable. `behind`: why the node does not know all that the chain shows; undefined when it does. */
+	start(chainId: bigint, behind: () => string | undefined): void {
 		this.#chainId = chainId;
-		this.#payments.begin(() => this.#woken());
+		this.#behind = behind;
+		this.#payments.changed = () => this.#woken();
 		this.#running = this.#run();
 	}
 
@@ -119,7 +127,10 @@ export class Payer {
 			} catch (error) {
 				if (this.#isClosing) return;
 				this.#tell(troubleOf(error));
-				pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2 ** Math.min(failures++, 6));
+				const isBehind = error instanceof BehindError;
+				pauseMs = isBehind
+					? Math.min(BEHIND_MS, pauseMs)
+					: Math.min(LONGEST_PAUSE_MS, pauseMs * 2 ** Math.min(failures++, 6));
 			}
 			const { wanted, underway } = this.#payments;
 			this.#observer.standing(wanted.length, underway.length);
@@ -134,9 +145,12 @@ export class Payer {
 	async #payNext(): Promise<boolean> {
 		const payments = this.#payments.wanted.slice(0, LIMITS.paymentBatch);
 		if (payments.length === 0 || this.#payments.underway.length >= LIMITS.paymentTransactions) return false;
+		// What is not known yet may have been submitted by others long ago.
+		const behind = this.#behind();
+		if (behind !== undefined) throw new BehindError(`it waits until the chain is followed: ${behind}`);
 		const prices = this.#signer.bounded(await this.#chain.gasPrices());
 		const waiting = await this.#chain.transactionCount(this.#account.address, 'pending');
-		const nonce = Math.max(waiting, (this.#payments.lastNonce ?? -1) + 1);
+		const nonce = Math.max(waiting, (this.#payments.lastNonce(this.#own) ?? -1) + 1);
 		const signed = await this.#signer.sign(payments, { chainId: this.#chainId, nonce, prices });
 		// Somebody else may have submitted the same meanwhile.
 		if (!payments.every((payment) => this.#payments.isWanted(payment))) return true;
@@ -148,19 +162,19 @@ export class Payer {
 	async #lookAfter(): Promise<void> {
 		const underway = this.#payments.underway;
 		const nowMs = this.#clock.monotonicMs();
-		for (const nonce of this.#lookedAfterMs.keys())
-			if (!underway.some((transaction) => transaction.nonce === nonce)) this.#lookedAfterMs.delete(nonce);
+		const keys = new Set(underway.map(transactionKey));
+		for (const key of this.#lookedAfterMs.keys()) if (!keys.has(key)) this.#lookedAfterMs.delete(key);
 		for (const transaction of underway) {
-			const { nonce } = transaction;
-			const dueMs = (this.#lookedAfterMs.get(nonce) ?? Number.NEGATIVE_INFINITY) + this.#settings.recheckMs;
+			const key = transactionKey(transaction);
+			const dueMs = (this.#lookedAfterMs.get(key) ?? Number.NEGATIVE_INFINITY) + this.#settings.recheckMs;
 			if (nowMs < dueMs) continue;
 			await this.#lookAt(transaction);
-			this.#lookedAfterMs.set(nonce, nowMs);
+			this.#lookedAfterMs.set(key, nowMs);
 		}
 	}
 
 	async #lookAt(transaction: PaymentTransaction): Promise<void> {
-		const { nonce, payments } = transaction;
+		const { from, nonce, payments } = transaction;
 		const counts = Math.max(0, (await this.#chain.head()) - this.#settings.confirmations);
 		for (const hash of transaction.hashes) {
 			const receipt = await this.#chain.receipt(hexOf(hash) as Hex);
@@ -170,14 +184,16 @@ export class Payer {
 				await this.#died(transaction, `block ${receipt.blockNumber} has it as failed`);
 			return;
 		}
-		if ((await this.#chain.transactionCount(this.#account.address, counts)) > nonce)
+		if ((await this.#chain.transactionCount(from as Hex, counts)) > nonce)
 			return await this.#died(transaction, 'another transaction of the account has its nonce');
 		const prices = await this.#chain.gasPrices();
 		const most = (transaction.mostForGas * REPLACEMENT_PERCENT) / 100n;
 		const bound = this.#settings.mostForGas;
 		const needed = prices.tip === undefined ? prices.most : prices.base + prices.tip;
 		const isTooLittle = needed > transaction.mostForGas && transaction.hashes.length < MOST_REPLACEMENTS;
-		if (!isTooLittle || payments.length === 0 || (bound > 0n && most > bound)) return await this.#resend(transaction);
+		// What an account has signed that this node no longer has can only be sent as it is.
+		const mayReplace = isTooLittle && from === this.#own && payments.length > 0 && (bound === 0n || most <= bound);
+		if (!mayReplace) return await this.#resend(transaction);
 		const tip = prices.tip === undefined ? {} : { tip: (prices.tip * REPLACEMENT_PERCENT) / 100n };
 		const dearer = { ...prices, ...tip, most: prices.most > most ? this.#signer.bounded(prices).most : most };
 		const place = { chainId: this.#chainId, nonce, prices: dearer };
@@ -194,7 +210,7 @@ export class Payer {
 		const { nonce, payments } = transaction;
 		await this.#payments.signed(transaction);
 		this.#observer.sending({ hash: lastHash(transaction), nonce, submissions: payments.length, fee, isAgain });
-		this.#lookedAfterMs.set(nonce, this.#clock.monotonicMs());
+		this.#lookedAfterMs.set(transactionKey(transaction), this.#clock.monotonicMs());
 		await this.#resend(transaction);
 	}
 
@@ -230,6 +246,9 @@ export class Payer {
 	}
 }
 
+/** The node does not know all that the chain shows. */
+class BehindError extends Error {}
+
 function lastHash({ hashes }: PaymentTransaction): string {
 	return hexOf(hashes.at(-1) ?? new Uint8Array(0));
 }
@@ -237,12 +256,14 @@ function lastHash({ hashes }: PaymentTransaction): string {
 function troubleOf(error: unknown): SettlementTrouble {
 	const { message } = error as Error;
 	const code =
-		error instanceof DearError
-			? 'GAS_TOO_DEAR'
-			: error instanceof RefusedError
-				? 'PAYMENT_REFUSED'
-				: error instanceof ChainError
-					? 'CHAIN_UNREACHABLE'
-					: 'PAYMENT_NOT_STORED';
+		error instanceof BehindError
+			? 'CHAIN_BEHIND'
+			: error instanceof DearError
+				? 'GAS_TOO_DEAR'
+				: error instanceof RefusedError
+					? 'PAYMENT_REFUSED'
+					: error instanceof ChainError
+						? 'CHAIN_UNREACHABLE'
+						: 'PAYMENT_NOT_STORED';
 	return { code, message, isFinal: false };
 }

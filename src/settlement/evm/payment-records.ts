@@ -2,7 +2,7 @@
  * What is durable of payments, as settings of the journal (docs/format.md §6):
  *
  *     payment/<data root>/<bytes>  version u8 = 1, nodes: wanted, and in no transaction yet
- *     transaction/<nonce>          version u8 = 1, shown at block u64 (2^64 - 1: not shown), most for a unit of gas u128, hashes u8, n × 32, the
+ *     transaction/<from>/<nonce>   version u8 = 1, shown at block u64 (2^64 - 1: not shown), most for a unit of gas u128, hashes u8, n × 32, the
  *                                  signed transaction (bytes u32, bytes), submissions u8, n × (data root 32, bytes u64, nodes)
  *
  * Tags of what this node submits are always empty.
@@ -16,7 +16,7 @@ import type { SubmissionNode } from '../settlement.js';
 const VERSION = 1;
 const NOT_SHOWN = 0xffff_ffff_ffff_ffffn;
 const WANTED = /^payment\/(0x[0-9a-f]{64})\/([0-9]{1,20})$/;
-const TRANSACTION = /^transaction\/([0-9]{1,15})$/;
+const TRANSACTION = /^transaction\/(0x[0-9a-f]{40})\/([0-9]{1,15})$/;
 const GONE = new Uint8Array(0);
 
 /** A submission that this node pays for. */
@@ -28,6 +28,8 @@ export interface Payment {
 
 /** A transaction that pays for submissions: signed, and maybe sent. */
 export interface PaymentTransaction {
+	/** Who pays: 0x and 40 digits, lower case. */
+	readonly from: string;
 	readonly nonce: number;
 	/** The signed bytes that were sent last. */
 	readonly raw: Uint8Array;
@@ -38,6 +40,11 @@ export interface PaymentTransaction {
 	readonly payments: readonly Payment[];
 	/** Block in which the chain has shown it. */
 	readonly shownAt?: number;
+}
+
+/** What a transaction is known by: one of those with the same can become part of the chain. */
+export function transactionKey({ from, nonce }: Pick<PaymentTransaction, 'from' | 'nonce'>): string {
+	return `${from}/${nonce}`;
 }
 
 /** What a payment is known by: content that differs in trailing zeros has the same root and is another file. */
@@ -56,7 +63,7 @@ export function noLongerWanted(payment: Payment): SettingRecord {
 }
 
 export function transactionSetting(transaction: PaymentTransaction): SettingRecord {
-	const { nonce, raw, hashes, mostForGas, payments, shownAt } = transaction;
+	const { raw, hashes, mostForGas, payments, shownAt } = transaction;
 	const writer = new ByteWriter(raw.length + payments.length * 180 + 256)
 		.u8(VERSION)
 		.u64(shownAt ?? NOT_SHOWN)
@@ -68,11 +75,11 @@ export function transactionSetting(transaction: PaymentTransaction): SettingReco
 		writer.fixed(bytesOfHex(root), HASH_BYTES).u64(lengthBytes);
 		writeNodes(writer, nodes);
 	}
-	return { key: `transaction/${nonce}`, value: writer.toBytes() };
+	return { key: `transaction/${transactionKey(transaction)}`, value: writer.toBytes() };
 }
 
-export function forgottenTransaction({ nonce }: PaymentTransaction): SettingRecord {
-	return { key: `transaction/${nonce}`, value: GONE };
+export function forgottenTransaction(transaction: PaymentTransaction): SettingRecord {
+	return { key: `transaction/${transactionKey(transaction)}`, value: GONE };
 }
 
 /** The payment that a setting says is wanted; undefined when it says something else. Errors: FORMAT_UNKNOWN. */
@@ -88,8 +95,8 @@ export function readWanted(key: string, value: Uint8Array): Payment | undefined 
 
 /** The same of a transaction. */
 export function readTransaction(key: string, value: Uint8Array): PaymentTransaction | undefined {
-	const nonce = TRANSACTION.exec(key)?.[1];
-	if (nonce === undefined) return undefined;
+	const [, from, nonce] = TRANSACTION.exec(key) ?? [];
+	if (from === undefined) return undefined;
 	const reader = readerOf(value, 'a transaction');
 	const shownAt = reader.u64('block');
 	const mostForGas = reader.u128('gas price');
@@ -102,6 +109,7 @@ export function readTransaction(key: string, value: Uint8Array): PaymentTransact
 	}));
 	reader.end();
 	return {
+		from,
 		nonce: Number(nonce),
 		raw,
 		hashes,

@@ -55,7 +55,8 @@ export class PaymentSigner {
 				: { type: 'eip1559', ...call, maxFeePerGas: most, maxPriorityFeePerGas: tip < most ? tip : most },
 		);
 		const hashes = [...earlier, hexToBytes(keccak256(raw))];
-		return { transaction: { nonce, raw: hexToBytes(raw), hashes, mostForGas: most, payments }, fee: value };
+		const from = account.address.toLowerCase();
+		return { transaction: { from, nonce, raw: hexToBytes(raw), hashes, mostForGas: most, payments }, fee: value };
 	}
 
 	/** The same prices, or the most that may be paid. Errors: DearError when that is too little. */

@@ -21,6 +21,7 @@ import {
 	type PaymentTransaction,
 	readTransaction,
 	readWanted,
+	transactionKey,
 	transactionSetting,
 	wantedSetting,
 } from './payment-records.js';
@@ -41,25 +42,31 @@ type Write = (settings: readonly SettingRecord[]) => Promise<void>;
 export class Payments {
 	readonly #journal: Pick<Journal, 'recordUpload' | 'putSettings' | 'settings'>;
 	readonly #wanted = new Map<string, Payment>();
-	readonly #transactions = new Map<number, PaymentTransaction>();
+	/** By account and nonce. */
+	readonly #transactions = new Map<string, PaymentTransaction>();
 	readonly #waiting = new Map<string, Deferred<PlacedSubmission>>();
 	readonly #lately = new Map<string, PlacedSubmission>();
 	/** The change under way: they come one after the other. */
 	#turn: Promise<unknown> = Promise.resolve();
-	#onChange: () => void = () => undefined;
+	/** Absent: nobody pays here now. */
+	#onChange: (() => void) | undefined;
 
 	constructor(journal: Pick<Journal, 'recordUpload' | 'putSettings' | 'settings'>) {
 		this.#journal = journal;
 	}
 
-	/** Takes up what is durable. Call it after the replay. `onChange` is called when there is something new to pay for, or less. Errors: FORMAT_UNKNOWN. */
-	begin(onChange: () => void): void {
+	/** `onChange` is called when there is something new to pay for, or less. */
+	set changed(onChange: () => void) {
 		this.#onChange = onChange;
+	}
+
+	/** Takes up what is durable. Call it after the replay. Errors: FORMAT_UNKNOWN. */
+	begin(): void {
 		for (const [key, value] of this.#journal.settings()) {
 			const payment = readWanted(key, value);
 			if (payment) this.#wanted.set(paymentKey(payment), payment);
 			const transaction = readTransaction(key, value);
-			if (transaction) this.#transactions.set(transaction.nonce, transaction);
+			if (transaction) this.#transactions.set(transactionKey(transaction), transaction);
 		}
 	}
 
@@ -73,9 +80,9 @@ export class Payments {
 		return this.#all().filter(({ shownAt }) => shownAt === undefined);
 	}
 
-	/** The highest nonce that is remembered. */
-	get lastNonce(): number | undefined {
-		return this.#all().at(-1)?.nonce;
+	/** The highest nonce of an account that is remembered. */
+	lastNonce(from: string): number | undefined {
+		return this.#all().findLast((transaction) => transaction.from === from)?.nonce;
 	}
 
 	/** Whether a submission of that root is still to be paid for, or to be shown. */
@@ -112,7 +119,7 @@ export class Payments {
 			// Whoever asked may have gone.
 			waiting.promise.catch(() => undefined);
 			this.#waiting.set(key, waiting);
-			this.#onChange();
+			this.#onChange?.();
 			return { placed: waiting.promise };
 		});
 	}
@@ -120,26 +127,29 @@ export class Payments {
 	/** A transaction was signed for payments that were wanted, or in the place of one with the same nonce. Resolves when it is durable, and may be sent. */
 	async signed(transaction: PaymentTransaction): Promise<void> {
 		await this.#alone(async () => {
-			const { payments, nonce } = transaction;
+			const { payments } = transaction;
 			await this.#put([transactionSetting(transaction), ...payments.map(noLongerWanted)]);
 			for (const payment of payments) this.#wanted.delete(paymentKey(payment));
-			this.#transactions.set(nonce, transaction);
+			this.#transactions.set(transactionKey(transaction), transaction);
 		});
 	}
 
 	/** A transaction can no longer become part of the chain: what it paid for is wanted again. */
-	async died({ nonce }: PaymentTransaction): Promise<void> {
+	async died(dead: PaymentTransaction): Promise<void> {
 		await this.#alone(async () => {
-			const transaction = this.#transactions.get(nonce);
+			const key = transactionKey(dead);
+			const transaction = this.#transactions.get(key);
 			if (!transaction || transaction.shownAt !== undefined) return;
 			await this.#put([forgottenTransaction(transaction), ...transaction.payments.map(wantedSetting)]);
-			this.#transactions.delete(nonce);
+			this.#transactions.delete(key);
 			for (const payment of transaction.payments) this.#wanted.set(paymentKey(payment), payment);
 		});
 	}
 
-	/** Writes what the chain shows, with what follows from it for payments. `write` writes both as one. */
-	async shown(submissions: readonly ShownSubmission[], write: Write): Promise<void> {
+	/** Writes what the chain shows, with what follows from it for payments. `write` writes both as one. `read` is called where it matters. */
+	async shown(read: () => readonly ShownSubmission[], write: Write): Promise<void> {
+		const isIdle = this.#wanted.size === 0 && this.#transactions.size === 0;
+		const submissions = isIdle && this.#onChange === undefined ? [] : read();
 		if (submissions.length === 0) return await write([]);
 		await this.#alone(async () => {
 			const block = submissions.at(-1)?.placed.blockNumber ?? 0;
@@ -153,7 +163,7 @@ export class Payments {
 				this.#remember(key, placed);
 			}
 			// There may be room for a further transaction, or nothing left to do.
-			if (settings.length > 0) this.#onChange();
+			if (settings.length > 0) this.#onChange?.();
 		});
 	}
 
@@ -165,8 +175,8 @@ export class Payments {
 				.map(({ shownAt: _, ...transaction }) => transaction);
 			await write(back.map(transactionSetting));
 			this.#lately.clear();
-			for (const transaction of back) this.#transactions.set(transaction.nonce, transaction);
-			if (back.length > 0) this.#onChange();
+			for (const transaction of back) this.#transactions.set(transactionKey(transaction), transaction);
+			if (back.length > 0) this.#onChange?.();
 		});
 	}
 
@@ -191,17 +201,17 @@ export class Payments {
 				const isOwn = transaction.hashes.some((hash) => Buffer.compare(hash, txHash) === 0);
 				// What somebody else has paid for need not be paid again, should this transaction die.
 				const payments = isOwn ? transaction.payments : transaction.payments.filter((each) => paymentKey(each) !== key);
-				if (isOwn) transactions.set(transaction.nonce, { ...transaction, shownAt: placed.blockNumber });
+				if (isOwn) transactions.set(transactionKey(transaction), { ...transaction, shownAt: placed.blockNumber });
 				else if (payments.length < transaction.payments.length)
-					transactions.set(transaction.nonce, { ...transaction, payments });
+					transactions.set(transactionKey(transaction), { ...transaction, payments });
 			}
 		}
-		for (const transaction of transactions.values()) {
-			const { nonce, shownAt = block } = transaction;
+		for (const [key, transaction] of transactions) {
+			const { shownAt = block } = transaction;
 			if (shownAt < block - REMEMBERED_BLOCKS) {
 				settings.push(forgottenTransaction(transaction));
-				transactions.delete(nonce);
-			} else if (transaction !== this.#transactions.get(nonce)) settings.push(transactionSetting(transaction));
+				transactions.delete(key);
+			} else if (transaction !== this.#transactions.get(key)) settings.push(transactionSetting(transaction));
 		}
 		const after = (): void => {
 			replace(this.#wanted, wanted);
@@ -216,7 +226,7 @@ export class Payments {
 			.filter(({ shownAt }) => shownAt !== undefined)
 			.slice(0, Math.max(0, this.#transactions.size - LIMITS.paymentTransactions));
 		await this.#journal.putSettings([...spare.map(forgottenTransaction), ...settings]);
-		for (const { nonce } of spare) this.#transactions.delete(nonce);
+		for (const transaction of spare) this.#transactions.delete(transactionKey(transaction));
 	}
 
 	#all(): PaymentTransaction[] {

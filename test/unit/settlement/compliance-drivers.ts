@@ -6,6 +6,7 @@ import { createGenesis } from '../../../src/settlement/embedded/genesis.js';
 import { ChainSync } from '../../../src/settlement/evm/chain-sync.js';
 import { Endpoints } from '../../../src/settlement/evm/endpoints.js';
 import { EvmSettlement } from '../../../src/settlement/evm/evm-settlement.js';
+import { Payments } from '../../../src/settlement/evm/payments.js';
 import { ViemReader } from '../../../src/settlement/evm/viem-reader.js';
 import type { JournalDriver } from '../../../src/settlement/journal.js';
 import type { SettlementEvent, Submission } from '../../../src/settlement/settlement.js';
@@ -91,7 +92,7 @@ export const startEvm: StartDriver = async (stores) => {
 			const common = { hashing, follower, nowMs, pricePerSector };
 			const options = { ...common, flowAddress: bytesOfHex(flowAddress), startBlock: 1 };
 			const makeSettlement: TestStoreOptions['makeSettlement'] = (journal, historyOf) =>
-				recording(new EvmSettlement({ ...options, journal, historyOf }), events);
+				recording(new EvmSettlement({ ...options, journal, historyOf, payments: new Payments(journal) }), events);
 			const store = await stores.open({ clock: systemClock, rebuild, makeSettlement }, dataDir);
 			return { store, events };
 		},

@@ -4,10 +4,10 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { fileRoot } from '../../../../src/native/addon.js';
-import { ChainError, type ChainReader, RangeTooLargeError } from '../../../../src/settlement/evm/chain-reader.js';
+import { ChainError, RangeTooLargeError } from '../../../../src/settlement/evm/chain-reader.js';
 import { hexOf, type DataRoot, type TxSeq } from '../../../../src/units.js';
 import { startChain, type TestChain } from '../../../support/chain.js';
-import { caughtUp, openChainStore, until, type ChainStore } from '../../../support/chain-store.js';
+import { bentReader, caughtUp, openChainStore, until, type ChainStore } from '../../../support/chain-store.js';
 import { Prng } from '../../../support/prng.js';
 import { put, readBack, useTestStores } from '../../../support/test-store.js';
 
@@ -22,23 +22,6 @@ async function webPage(): Promise<{ readonly server: Server; readonly url: strin
 	});
 	await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
 	return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
-}
-
-/** A reader with some of its answers bent. */
-function bent(reader: ChainReader, bends: Partial<ChainReader>): ChainReader {
-	const names = [
-		'chainId',
-		'head',
-		'block',
-		'submissions',
-		'submissionCount',
-		'flowRootAfter',
-		'opinions',
-		'expect',
-		'close',
-	] as const;
-	const plain = Object.fromEntries(names.map((name) => [name, reader[name].bind(reader)]));
-	return { ...plain, ...bends } as unknown as ChainReader;
 }
 
 describe('a chain of forty submissions', () => {
@@ -72,7 +55,7 @@ describe('a chain of forty submissions', () => {
 			const sizes: number[] = [];
 			const store = await openChainStore(stores, chain, {
 				wrapReader: (reader) =>
-					bent(reader, {
+					bentReader(reader, {
 						async submissions(from, to) {
 							sizes.push(to + 1 - from);
 							if (to - from >= 5) throw refused;
@@ -107,7 +90,7 @@ describe('a chain of forty submissions', () => {
 		const store = await openChainStore(stores, chain, {
 			pageBlocks: 10,
 			wrapReader: (reader) =>
-				bent(reader, {
+				bentReader(reader, {
 					async submissions(from, to) {
 						const found = await reader.submissions(from, to);
 						// An endpoint that lags behind its head, for a while.
@@ -149,7 +132,7 @@ describe('a chain of forty submissions', () => {
 		let isOdd = false;
 		const store = await openChainStore(stores, chain, {
 			wrapReader: (reader) =>
-				bent(reader, {
+				bentReader(reader, {
 					async block(number) {
 						const block = await reader.block(number);
 						return block && isOdd ? { ...block, hash: new Uint8Array(32).fill(3) } : block;
@@ -172,7 +155,7 @@ describe('a chain of forty submissions', () => {
 		const store = await openChainStore(stores, chain, {
 			pageBlocks: 1000,
 			wrapReader: (reader) =>
-				bent(reader, {
+				bentReader(reader, {
 					async submissions(from, to) {
 						const found = await reader.submissions(from, to);
 						return isLagging ? found.filter(({ txSeq }) => txSeq < BLOCKS) : found;
@@ -193,7 +176,7 @@ describe('a chain of forty submissions', () => {
 
 	it('ends to be followed when its flow root is another one; reads go on', async () => {
 		const store = await openChainStore(stores, chain, {
-			wrapReader: (reader) => bent(reader, { flowRootAfter: async () => new Uint8Array(32).fill(1) }),
+			wrapReader: (reader) => bentReader(reader, { flowRootAfter: async () => new Uint8Array(32).fill(1) }),
 		});
 		await until('trouble', () => store.sync.trouble?.isFinal === true);
 		assert.equal(store.sync.trouble?.code, 'CHAIN_MISMATCH');
@@ -212,7 +195,7 @@ it('a flow root that is asked for while the chain takes blocks back is no reason
 	const changed = new Promise<void>((resolve) => (goOn = resolve));
 	const store = await openChainStore(stores, own, {
 		wrapReader: (reader) =>
-			bent(reader, {
+			bentReader(reader, {
 				async flowRootAfter(txSeq: number) {
 					isAsked = true;
 					await changed;

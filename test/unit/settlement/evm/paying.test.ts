@@ -11,7 +11,7 @@ import { chargedSectors, submitCall } from '../../../../src/settlement/evm/submi
 import type { DataRoot, TxSeq } from '../../../../src/units.js';
 import { hexOf } from '../../../../src/units.js';
 import { startChain, type TestChain } from '../../../support/chain.js';
-import { type ChainStore, openChainStore, until } from '../../../support/chain-store.js';
+import { bentReader, type ChainStore, openChainStore, until } from '../../../support/chain-store.js';
 import { Prng } from '../../../support/prng.js';
 import { readBack } from '../../../support/test-store.js';
 import { useTestStores } from '../../../support/test-store.js';
@@ -230,6 +230,85 @@ describe('a node with a key', () => {
 		store = await openChainStore(stores, chain, { key }, dataDir);
 		await chain.mine(1);
 		assert.deepEqual([await transactions(), store.sent], [1, []]);
+		await store.close();
+	});
+
+	it('whose key is taken away and comes back, or is another one, pays for nothing twice', async () => {
+		const [first, second] = [await funded(), await funded()];
+		const before = await chain.submissions();
+		const content = prng.bytes(30_000);
+		const closed = new Gate();
+		let store = await openChainStore(stores, chain, { key: first.key, wrapPaying: closed.bend });
+		const { dataDir } = store;
+		const reopen = async (options: Parameters<typeof openChainStore>[2]): Promise<void> => {
+			await store.close();
+			store = await openChainStore(stores, chain, options, dataDir);
+		};
+		await store.upload(content, 'n');
+		await until('a signed transaction', () => closed.tried > 0);
+		// Another account sends what the first one has signed, and signs nothing for it.
+		await reopen({ key: second.key });
+		const pending = () => chain.client.getTransactionCount({ address: first.address, blockTag: 'pending' });
+		await until('the transaction', async () => (await pending()) === 1);
+		// It is mined while nobody pays.
+		await reopen({});
+		await mining('the file', () => isFile(store, content));
+		await reopen({ key: first.key });
+		await chain.mine(3);
+		await until('the head', async () => {
+			const head = Number(await chain.client.getBlockNumber({ cacheTime: 0 }));
+			return store.settlement.flow().blockNumber === head;
+		});
+		// What is wanted and not signed is met by somebody else meanwhile.
+		const other = prng.bytes(40_000);
+		let isDear = true;
+		const wrapPaying = bent((plain) => ({
+			gasPrices: () => (isDear ? Promise.resolve({ most: 9n, tip: 1n, base: 8n }) : plain.gasPrices()),
+		}));
+		await reopen({ key: first.key, wrapPaying, mostForGas: 7n });
+		await store.upload(other, 'other');
+		await until('the trouble', () => store.payTroubles.length > 0);
+		await reopen({});
+		await chain.submit([other]);
+		await until('the other file', () => isFile(store, other));
+		isDear = false;
+		await reopen({ key: first.key, wrapPaying });
+		await store.upload(prng.bytes(100), 'a third');
+		await mining('the third', async () => (await chain.submissions()) - before === 3);
+		await assertFile(store, content, 'n');
+		await assertFile(store, other, 'other');
+		assert.equal(await pending(), 2);
+		assert.equal(await chain.client.getTransactionCount({ address: second.address }), 0);
+		await store.close();
+	});
+
+	it('waits until it knows what the chain shows already', async () => {
+		const { key, address } = await funded();
+		const content = prng.bytes(1000);
+		await chain.submit([content]);
+		await chain.mine(60);
+		let goOn = (): void => undefined;
+		const open = new Promise<void>((resolve) => (goOn = resolve));
+		const store = await openChainStore(stores, chain, {
+			key,
+			pageBlocks: 5,
+			wrapReader: (reader) =>
+				bentReader(reader, {
+					async submissions(from, to) {
+						await open;
+						return reader.submissions(from, to);
+					},
+				}),
+		});
+		const { awaited } = await store.upload(content, 'n');
+		await until('the trouble', () =>
+			store.payTroubles.some((trouble) => /^CHAIN_BEHIND .*still to be read/.test(trouble ?? '')),
+		);
+		goOn();
+		await until('the file', () => isFile(store, content));
+		await awaited?.placed;
+		await assertFile(store, content, 'n');
+		assert.equal(await chain.client.getTransactionCount({ address, blockTag: 'pending' }), 0);
 		await store.close();
 	});
 

@@ -45,6 +45,7 @@ test('a payment that is wanted', () => {
 test('a transaction, shown or not, with as many submissions as it may have', () => {
 	for (const shownAt of [undefined, 0, 123_456_789]) {
 		const transaction: PaymentTransaction = {
+			from: `0x${'ab'.repeat(20)}`,
 			nonce: 7,
 			raw: prng.bytes(20_000),
 			hashes: [prng.bytes(32), prng.bytes(32)],
@@ -66,6 +67,7 @@ test('a transaction, shown or not, with as many submissions as it may have', () 
 test('everything that may be under way fits among the settings', () => {
 	const wanted = wantedSetting(payment(4));
 	const transaction = transactionSetting({
+		from: `0x${'ab'.repeat(20)}`,
 		nonce: 2 ** 40,
 		// The call names four subtrees of each submission in words of 32 bytes, with its offsets.
 		raw: new Uint8Array(400 + LIMITS.paymentBatch * 32 * 17),
