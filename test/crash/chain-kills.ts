@@ -185,6 +185,8 @@ class ChainKillRun {
 
 	/** Everything that was answered for is there in the end; only what was not is sent again. */
 	async #finish(): Promise<void> {
+		// Until then it may show what the chain has taken back.
+		await this.#synced();
 		for (const [root, { content, isAnswered }] of this.#uploads) {
 			if (!isAnswered) continue;
 			await this.#until(`the file ${root}`, () => this.#isFinal(root));
