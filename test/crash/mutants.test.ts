@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { DAMAGE_MUTANTS } from './damage-mutants.js';
 import { MutantSite } from './mutant-site.js';
 import { LOG_MUTANTS } from './mutants.js';
+import { PAYMENT_MUTANTS } from './payment-mutants.js';
 import { RESUMABLE_MUTANTS } from './resumable-mutants.js';
 import { SHARD_MUTANTS } from './shard-mutants.js';
 import { UPKEEP_MUTANTS } from './upkeep-mutants.js';
@@ -15,7 +16,8 @@ describe('a guard notices when this rule is taken out:', () => {
 	});
 	after(() => site.remove());
 
-	for (const mutant of [...LOG_MUTANTS, ...UPKEEP_MUTANTS, ...DAMAGE_MUTANTS, ...RESUMABLE_MUTANTS, ...SHARD_MUTANTS]) {
+	const mutants = [LOG_MUTANTS, UPKEEP_MUTANTS, DAMAGE_MUTANTS, RESUMABLE_MUTANTS, SHARD_MUTANTS, PAYMENT_MUTANTS];
+	for (const mutant of mutants.flat()) {
 		it(mutant.rule, async (t) => {
 			const failure = await site.failureOf(mutant);
 			assert.ok(failure !== undefined, `"${mutant.guard}" of ${mutant.test} passes without this rule`);

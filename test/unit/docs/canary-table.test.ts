@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { CANARIES } from '../../crash/canaries.js';
 import { DAMAGE_MUTANTS } from '../../crash/damage-mutants.js';
 import { LOG_MUTANTS } from '../../crash/mutants.js';
+import { PAYMENT_MUTANTS } from '../../crash/payment-mutants.js';
 import { RESUMABLE_MUTANTS } from '../../crash/resumable-mutants.js';
 import { SHARD_MUTANTS } from '../../crash/shard-mutants.js';
 import { UPKEEP_MUTANTS } from '../../crash/upkeep-mutants.js';
@@ -38,9 +39,14 @@ const rulesOf = (canary: string): string[] =>
 
 test('each rule of the table has a canary, and each canary is in the table', () => {
 	assert.deepEqual(rulesOf('wrapped'), CANARIES.map(({ rule }) => `${rule} (crash suite)`).sort());
-	const takenOut = [...LOG_MUTANTS, ...UPKEEP_MUTANTS, ...DAMAGE_MUTANTS, ...RESUMABLE_MUTANTS, ...SHARD_MUTANTS].map(
-		({ rule, test: path }) => `${rule} (\`${basename(path, '.js')}\`)`,
-	);
+	const takenOut = [
+		...LOG_MUTANTS,
+		...UPKEEP_MUTANTS,
+		...DAMAGE_MUTANTS,
+		...RESUMABLE_MUTANTS,
+		...SHARD_MUTANTS,
+		...PAYMENT_MUTANTS,
+	].map(({ rule, test: path }) => `${rule} (\`${basename(path, '.js')}\`)`);
 	assert.deepEqual(rulesOf('taken out'), takenOut.sort());
 	const within = tableRows().filter(({ canary }) => canary === 'within');
 	assert.ok(within.length > 0);
