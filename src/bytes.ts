@@ -41,6 +41,11 @@ export class ByteWriter {
 		return this;
 	}
 
+	/** Undefined: 2^64 - 1. */
+	u64OrNone(value: number | undefined): this {
+		return value === undefined ? this.u32(HALF - 1).u32(HALF - 1) : this.u64(value);
+	}
+
 	u128(value: bigint): this {
 		return this.u64(value & 0xffff_ffff_ffff_ffffn).u64(value >> 64n);
 	}
@@ -143,7 +148,7 @@ export class ByteReader {
 		return this.#exact(this.u32(field), this.u32(field), field);
 	}
 
-	/** The same; undefined for 2^64 - 1. */
+	/** The same; undefined for 2^64 - 1, as `u64OrNone` writes it. */
 	safeU64OrNone(field: string): number | undefined {
 		const [low, high] = [this.u32(field), this.u32(field)];
 		return low === HALF - 1 && high === HALF - 1 ? undefined : this.#exact(low, high, field);

@@ -15,6 +15,8 @@ export const SEGMENT_SECTORS = 1024;
 export const SEGMENT_BLOCKS = SEGMENT_BYTES / BLOCK_BYTES;
 /** Bytes of a Keccak-256 digest. */
 export const HASH_BYTES = 32;
+/** The largest number of 64 bits. */
+export const MAX_U64 = 2n ** 64n - 1n;
 
 declare const brand: unique symbol;
 type Branded<T, B extends string> = T & { readonly [brand]: B };

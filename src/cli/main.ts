@@ -1,6 +1,6 @@
 /** `perigee <verb>`: the command line. Each verb's code is loaded when it is called, so that the quick ones start quickly. */
 import { Argument, Command, CommanderError, Option } from 'commander';
-import { OFFICIAL_FLAGS } from '../config/official/keys.js';
+import { OFFICIAL_FLAGS } from '../config/official/flags.js';
 import { packageVersion } from '../config/version.js';
 import type { BenchVerbOptions } from './bench.js';
 import type { Shell } from './completion.js';

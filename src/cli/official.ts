@@ -1,5 +1,5 @@
 /** The official command line, and what an official configuration means here, in lines that are read. */
-import { OFFICIAL_FLAGS } from '../config/official/keys.js';
+import { OFFICIAL_FLAGS } from '../config/official/flags.js';
 import type { OfficialLine } from '../config/official/read.js';
 import { printable } from './output.js';
 

@@ -3,6 +3,7 @@ import { link, lstat, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { FileHandle } from 'node:fs/promises';
 import { CliError } from './exit-codes.js';
+import { syncDirectory } from './sync-directory.js';
 
 export class PartFiles {
 	readonly #parts = new Set<string>();
@@ -63,12 +64,7 @@ async function putInPlace(part: string, target: string, force: boolean): Promise
 			await rename(part, target);
 		}
 	}
-	const directory = await open(dirname(target), 'r');
-	try {
-		await directory.sync();
-	} finally {
-		await directory.close();
-	}
+	await syncDirectory(dirname(target));
 }
 
 async function isThere(path: string): Promise<boolean> {

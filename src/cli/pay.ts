@@ -1,12 +1,12 @@
 /** `perigee upload --rpc …`: pays for files whose submissions the node awaits, and waits until it has them. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Hex } from 'viem';
+import { type Hex, parseGwei } from 'viem';
 import { RequestError } from '../client/request.js';
 import type { UploadResult } from '../client/upload.js';
 import { LIMITS } from '../limits.js';
 import { payingAccount } from '../node/paying-key.js';
 import { ChainError } from '../settlement/evm/chain-reader.js';
-import { Endpoints } from '../settlement/evm/endpoints.js';
+import { ENDPOINT_TIMEOUT_MS, Endpoints } from '../settlement/evm/endpoints.js';
 import { type PayingAccount, PaymentSigner } from '../settlement/evm/payment-signer.js';
 import { ViemPaying } from '../settlement/evm/viem-paying.js';
 import { bytesOfHex, hexOf, type DataRoot } from '../units.js';
@@ -28,8 +28,6 @@ type Pending = NonNullable<UploadResult['pending']>;
 type Unpaid = UploadResult & { readonly pending: Pending };
 
 const DEFAULT_MOST_GWEI = '500';
-const WEI_PER_GWEI = 1_000_000_000n;
-const ENDPOINT_TIMEOUT_MS = 30_000;
 const LOOK_MS = 500;
 /** How long a transaction may take to get into a block, and then the node to see it. */
 const PATIENCE_MS = 300_000;
@@ -67,7 +65,7 @@ export class ChainPayer {
 			});
 		const isQuiet = output.quiet === true || output.json === true;
 		const tell = (text: string): void => void (isQuiet || process.stderr.write(`perigee: ${text}\n`));
-		return new ChainPayer(account, rpc, BigInt(maxGasPrice) * WEI_PER_GWEI, tell);
+		return new ChainPayer(account, rpc, parseGwei(maxGasPrice), tell);
 	}
 
 	/** The results as they are once the node has their submissions; those that wait for nobody are left as they are. Errors: CliError. */

@@ -3,11 +3,13 @@
  * nothing is paid for twice.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Hex } from 'viem';
 import { CliError } from './exit-codes.js';
+import { makeDirectories } from './make-directories.js';
 import { stateDirectory } from './state-directory.js';
+import { syncDirectory } from './sync-directory.js';
 
 /** A signed transaction. */
 export interface NotedPayment {
@@ -37,7 +39,7 @@ export async function notedPayment(what: PaidFor): Promise<NotedPayment | undefi
 export async function notePayment(what: PaidFor, payment: NotedPayment): Promise<void> {
 	const path = pathOf(what);
 	try {
-		await mkdir(directory(), { recursive: true, mode: 0o700 });
+		await makeDirectories(directory(), 0o700);
 		const file = await open(`${path}.new`, 'w', 0o600);
 		try {
 			await file.writeFile(JSON.stringify(payment));
@@ -46,7 +48,7 @@ export async function notePayment(what: PaidFor, payment: NotedPayment): Promise
 			await file.close();
 		}
 		await rename(`${path}.new`, path);
-		await syncDirectory();
+		await syncDirectory(directory());
 	} catch (error) {
 		const { code, message } = error as NodeJS.ErrnoException;
 		throw new CliError('failure', `${directory()} cannot be written (${code ?? message}): nothing was paid`, {
@@ -57,15 +59,6 @@ export async function notePayment(what: PaidFor, payment: NotedPayment): Promise
 
 export async function forgetPayment(what: PaidFor): Promise<void> {
 	await rm(pathOf(what), { force: true });
-}
-
-async function syncDirectory(): Promise<void> {
-	const file = await open(directory());
-	try {
-		await file.sync();
-	} finally {
-		await file.close();
-	}
 }
 
 function directory(): string {

@@ -8,6 +8,23 @@ export interface Clock {
 	schedule(delayMs: number, callback: () => void): () => void;
 }
 
+/** What a promise answers within so long, on that clock; undefined when it takes longer. Errors: the promise's. */
+export async function within<T>(
+	clock: Pick<Clock, 'schedule'>,
+	mostMs: number,
+	promise: Promise<T>,
+): Promise<T | undefined> {
+	let cancel = (): void => undefined;
+	const over = new Promise<undefined>((resolve) => {
+		cancel = clock.schedule(mostMs, () => resolve(undefined));
+	});
+	try {
+		return await Promise.race([promise, over]);
+	} finally {
+		cancel();
+	}
+}
+
 export const systemClock: Clock = {
 	nowMs: () => Date.now(),
 	monotonicMs: () => performance.now(),

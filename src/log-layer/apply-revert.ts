@@ -3,7 +3,7 @@
  * closed. The bytes and their names stay: content that no submission names any more waits for its root to come again, or expires.
  */
 import type { SettlementEvent } from '../settlement/settlement.js';
-import type { FlowId, TxSeq } from '../units.js';
+import { MAX_U64, type FlowId, type TxSeq } from '../units.js';
 import { STORED_HEIGHTS, type FlowEdge } from './flow-tree.js';
 import type { PendingObjects } from './pending-objects.js';
 import {
@@ -38,7 +38,7 @@ export async function applyRevert(
 	}
 	for (const height of STORED_HEIGHTS) {
 		const from = rowKeys.flowNode(flowId, height, flowLength >> BigInt(height));
-		const to = rowKeys.flowNode(flowId, height, 2n ** 64n - 1n);
+		const to = rowKeys.flowNode(flowId, height, MAX_U64);
 		for await (const rows of turn.scan({ from, to })) for (const { key } of rows) turn.del(Buffer.from(key));
 	}
 	await turn.commit();

@@ -42,8 +42,6 @@ const HAS_LIMIT = 2;
 const HAS_ROOT = 4;
 const IS_STORED = 8;
 const BY_SEGMENT = 16;
-/** Its submission is still to come. */
-const NO_SEQ = 0xffff_ffff_ffff_ffffn;
 
 export function resumableFact(fact: ResumableFact): RecordInput {
 	const { sizeBytes, limitBytes, expectedRoot, bySegment, stored } = fact;
@@ -62,7 +60,8 @@ export function resumableFact(fact: ResumableFact): RecordInput {
 		.u64(sizeBytes ?? 0)
 		.u64(limitBytes ?? 0)
 		.fixed(root === undefined ? NO_ROOT : bytesOfHex(root), HASH_BYTES)
-		.u64(stored ? (stored.txSeq ?? NO_SEQ) : 0)
+		// None: its submission is still to come.
+		.u64OrNone(stored ? stored.txSeq : 0)
 		.text(fact.name)
 		.text(fact.contentType)
 		.text(fact.metadata);

@@ -1,10 +1,10 @@
 /** The settlement of a node that follows a chain: its parameters from the configuration, what it does to metrics and log. */
-import type { Hex } from 'viem';
+import { type Hex, parseGwei } from 'viem';
 import type { Config } from '../config/schema.js';
 import { systemClock } from '../io/clock.js';
 import * as addon from '../native/addon.js';
 import { ChainSync, type ChainSyncObserver } from '../settlement/evm/chain-sync.js';
-import { Endpoints } from '../settlement/evm/endpoints.js';
+import { ENDPOINT_TIMEOUT_MS, Endpoints } from '../settlement/evm/endpoints.js';
 import { EvmSettlement, type EvmSettlementOptions } from '../settlement/evm/evm-settlement.js';
 import { FlowPrice } from '../settlement/evm/flow-price.js';
 import { Payer, type PayerObserver } from '../settlement/evm/payer.js';
@@ -14,13 +14,12 @@ import { Payments } from '../settlement/evm/payments.js';
 import { ViemPaying } from '../settlement/evm/viem-paying.js';
 import { ViemReader } from '../settlement/evm/viem-reader.js';
 import type { Journal } from '../settlement/journal.js';
+import type { SettlementTrouble } from '../settlement/settlement.js';
 import { bytesOfHex } from '../units.js';
 import type { SettlementModules } from './settlement.js';
 
-const ENDPOINT_TIMEOUT_MS = 30_000;
 /** A transaction that no block has taken is looked after so often. */
 const RECHECK_MS = 15_000;
-const WEI_PER_GWEI = 1_000_000_000n;
 
 export interface EvmModules extends SettlementModules {
 	readonly config: Config;
@@ -47,7 +46,7 @@ export function makeEvm(
 		syncObserver(modules, () => follower.head),
 	);
 	const payments = new Payments(journal);
-	const payer = payerOf(modules, payments, chain);
+	const payer = payerOf(modules, address, payments, chain);
 	return new EvmSettlement({
 		journal,
 		hashing: addon,
@@ -63,15 +62,15 @@ export function makeEvm(
 }
 
 /** Undefined without a key. */
-function payerOf(modules: EvmModules, payments: Payments, chain: PayingChain): Payer | undefined {
+function payerOf(modules: EvmModules, flowAddress: Hex, payments: Payments, chain: PayingChain): Payer | undefined {
 	const { account, config } = modules;
 	if (!account) return undefined;
-	const { flowAddress, confirmations, maxGasPriceGwei } = config.chain;
+	const { confirmations, maxGasPriceGwei } = config.chain;
 	const settings = {
-		flowAddress: flowAddress.toLowerCase() as Hex,
+		flowAddress,
 		confirmations,
 		recheckMs: RECHECK_MS,
-		mostForGas: BigInt(maxGasPriceGwei) * WEI_PER_GWEI,
+		mostForGas: parseGwei(String(maxGasPriceGwei)),
 	};
 	return new Payer({ payments, chain, account, clock: systemClock }, settings, payerObserver(modules));
 }
@@ -87,15 +86,10 @@ function syncObserver({ metrics, log }: EvmModules, head: () => number | undefin
 			metrics.chainReverted.inc(submissions);
 			log.warn({ submissions, block }, `the chain took ${submissions} submissions back; block ${block} still counts`);
 		},
-		trouble(trouble) {
-			metrics.chainTrouble.reset();
-			if (trouble === undefined) {
-				log.info('the chain is followed again');
-				return;
-			}
-			metrics.chainTrouble.set({ code: trouble.code }, 1);
-			log[trouble.isFinal ? 'error' : 'warn']({ code: trouble.code }, `the chain is not followed: ${trouble.message}`);
-		},
+		trouble: troubleTeller(metrics.chainTrouble, log, {
+			begins: 'the chain is not followed',
+			ends: 'the chain is followed again',
+		}),
 	};
 }
 
@@ -113,14 +107,27 @@ function payerObserver({ metrics, log }: EvmModules): PayerObserver {
 			metrics.chainTransactions.inc({ outcome: 'died' });
 			log.warn(transaction, `a transaction will not become part of the chain (${reason}): it is paid anew`);
 		},
-		trouble(trouble) {
-			metrics.chainPaymentTrouble.reset();
-			if (trouble === undefined) {
-				log.info('submissions are paid for again');
-				return;
-			}
-			metrics.chainPaymentTrouble.set({ code: trouble.code }, 1);
-			log.warn({ code: trouble.code }, `submissions are not paid for: ${trouble.message}`);
-		},
+		trouble: troubleTeller(metrics.chainPaymentTrouble, log, {
+			begins: 'submissions are not paid for',
+			ends: 'submissions are paid for again',
+		}),
+	};
+}
+
+/** What keeps something from going on, in a gauge by its code and in the log. */
+function troubleTeller(
+	gauge: EvmModules['metrics']['chainTrouble'],
+	log: EvmModules['log'],
+	words: { readonly begins: string; readonly ends: string },
+): (trouble: SettlementTrouble | undefined) => void {
+	return (trouble) => {
+		gauge.reset();
+		if (trouble === undefined) {
+			log.info(words.ends);
+			return;
+		}
+		const { code, message, isFinal } = trouble;
+		gauge.set({ code }, 1);
+		log[isFinal ? 'error' : 'warn']({ code }, `${words.begins}: ${message}`);
 	};
 }

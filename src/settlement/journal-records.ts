@@ -26,8 +26,6 @@ export const LEDGER_ENTRY_BYTES = LIMITS.recordPayloadBytes - 4;
 
 /** Bytes of records that are written without payloads, and of each record's own header (docs/format.md §4). */
 const INLINE_BYTES = BLOCK_BYTES;
-/** In the place of a sequence number that is not known yet. */
-const NO_SEQ = 0xffff_ffff_ffff_ffffn;
 const RECORD_HEADER_BYTES = 4;
 
 /** What a driver writes of its flow; the bytes are the driver's own. */
@@ -107,7 +105,7 @@ export function encodeUpload(record: UploadRecord): BodyRecord {
 	const typeBytes = Buffer.byteLength(record.contentType);
 	const body = new ByteWriter(64 + nameBytes + typeBytes)
 		.u32(record.flowId)
-		.u64(record.txSeq ?? NO_SEQ)
+		.u64OrNone(record.txSeq)
 		.fixed(bytesOfHex(record.root), HASH_BYTES)
 		.u64(record.timeMs)
 		.u16(nameBytes)

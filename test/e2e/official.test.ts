@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
@@ -11,7 +10,7 @@ import { packageFolder } from '../../src/config/package-file.js';
 import { startChain, type TestChain } from '../support/chain.js';
 import { until } from '../support/chain-store.js';
 import { connect, connectFiles, type FilesClient, type Message } from '../support/grpc-server.js';
-import { runCli, spawnCli, temporaryDirectory } from '../support/processes.js';
+import { freePort, runCli, spawnCli, temporaryDirectory } from '../support/processes.js';
 import { ask } from '../support/rest-server.js';
 import { result } from '../support/rpc.js';
 import { segmentsOf } from '../support/segments.js';
@@ -62,14 +61,6 @@ async function makeToken(home: string, name: string, scope: string): Promise<str
 	const ran = await runCli(args, { cwd: home, env: NO_VARIABLES });
 	assert.equal(ran.code, 0, ran.stderr);
 	return `Bearer ${ran.stdout.toString().trim()}`;
-}
-
-async function freePort(): Promise<number> {
-	const server = createServer().listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	const { port } = server.address() as AddressInfo;
-	server.close();
-	return port;
 }
 
 /** The code that an upload without a token ends with. */

@@ -1,16 +1,14 @@
 /** The official TypeScript SDK, unmodified, uploads to a node that follows a real chain and downloads from it. */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Downloader, Indexer, StorageNode } from '@0gfoundation/0g-ts-sdk';
 import { chainEnvironment, startChain, type TestChain } from '../support/chain.js';
 import { Prng } from '../support/prng.js';
-import { type JsonNode, startJsonNode, temporaryDirectory } from '../support/processes.js';
+import { freePort, type JsonNode, startJsonNode, temporaryDirectory } from '../support/processes.js';
 import { result } from '../support/rpc.js';
 import { quietly, SdkUser } from '../support/sdk.js';
 
@@ -18,15 +16,6 @@ const MIB = 2 ** 20;
 const SIZES = [1, 256, 256 * 1024, 256 * 1024 + 1, 5 * MIB + 13, 12 * MIB];
 /** The SDK hashes 4 MB a second. */
 const LARGE = 64 * MIB;
-
-async function freePort(): Promise<number> {
-	const server = createServer().listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	const { port } = server.address() as { port: number };
-	server.close();
-	await once(server, 'close');
-	return port;
-}
 
 describe('the official SDK', () => {
 	let chain: TestChain;

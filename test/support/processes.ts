@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -125,6 +126,16 @@ export async function startNode(t: TestContext, dataDir: string, flags: readonly
 	}
 	const url = /listens on (\S+) /.exec(said)?.[1] ?? '';
 	return { child, url, port: Number(new URL(url).port), dataDir };
+}
+
+/** A port that nobody has just now. */
+export async function freePort(): Promise<number> {
+	const server = createServer().listen(0, '127.0.0.1');
+	await once(server, 'listening');
+	const { port } = server.address() as AddressInfo;
+	server.close();
+	await once(server, 'close');
+	return port;
 }
 
 /** A node that says in JSON where it listens. */

@@ -33,7 +33,7 @@ export async function upload(context: GrpcContext, call: UploadCall): Promise<Up
 			if (receivedBytes === 0) throw new PerigeeError('EMPTY_FILE');
 			return await session.finish();
 		});
-		const [stored = result] = await settled([result], LIMITS.submissionWaitMs, context.clock);
+		const stored = await settled(result, LIMITS.submissionWaitMs, context.clock);
 		const { root, sizeBytes, segments, existed } = stored;
 		const { txSeq, pending } = await submissionOf(stored);
 		const message = { root, size: sizeBytes, segments, existed, ...(txSeq !== undefined && { txSeq }) };

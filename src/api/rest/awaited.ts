@@ -1,7 +1,7 @@
 /** Uploads whose submission is a chain's business: how long an answer waits for it, and what is told of it until it is there. */
 import type { Static } from 'typebox';
 import { PerigeeError } from '../../errors.js';
-import type { Clock } from '../../io/clock.js';
+import { type Clock, within } from '../../io/clock.js';
 import { LIMITS } from '../../limits.js';
 import type { UploadResult } from '../../log-layer/types.js';
 import type { PendingSubmission } from '../../settlement/settlement.js';
@@ -24,22 +24,17 @@ export function waitOf(text: string | undefined): number {
 	);
 }
 
-/** The results as they are once their submissions are there, or when the time is over. Errors: SHUTTING_DOWN. */
+/** An upload as it is once its submission is there, or when the time is over. Errors: SHUTTING_DOWN. */
 export async function settled<T extends Awaiting>(
-	results: readonly T[],
+	result: T,
 	waitMs: number,
 	clock: Pick<Clock, 'schedule'>,
-): Promise<readonly T[]> {
-	if (results.every(({ awaited }) => awaited?.placed === undefined)) return results;
-	let cancel = (): void => undefined;
-	const over = new Promise<undefined>((resolve) => {
-		cancel = clock.schedule(waitMs, () => resolve(undefined));
-	});
-	try {
-		return await Promise.all(results.map((result) => settledOne(result, over)));
-	} finally {
-		cancel();
-	}
+): Promise<T> {
+	const { placed } = result.awaited ?? {};
+	const found = placed && (await within(clock, waitMs, placed));
+	if (!found) return result;
+	const { awaited: _, ...rest } = { ...result, txSeq: found.txSeq };
+	return rest as T;
 }
 
 /** 202: a submission is awaited. 200: all of it was here before. */
@@ -52,14 +47,6 @@ export function statusOfUploads(results: readonly UploadResult[]): 200 | 201 | 2
 export async function submissionOf({ txSeq, awaited }: Awaiting): Promise<{ txSeq?: number; pending?: PendingBody }> {
 	if (!awaited) return txSeq === undefined ? {} : { txSeq };
 	return { pending: pendingBodyOf(await awaited.state()) };
-}
-
-async function settledOne<T extends Awaiting>(result: T, over: Promise<undefined>): Promise<T> {
-	const { placed } = result.awaited ?? {};
-	const found = placed && (await Promise.race([placed, over]));
-	if (!found) return result;
-	const { awaited: _, ...rest } = { ...result, txSeq: found.txSeq };
-	return rest as T;
 }
 
 function pendingBodyOf({ chainId, flowAddress, submission, fee, payment }: PendingSubmission): PendingBody {

@@ -33,7 +33,8 @@ async function handlePost(context: RestContext, request: RestRequest, response: 
 	const form = new Form(context, request, directory);
 	sendContinue(raw, response);
 	const { stored, metadata } = await form.store();
-	const all = await settled(metadata ? [metadata, ...stored] : stored, waitMs, context.clock);
+	const results = metadata ? [metadata, ...stored] : stored;
+	const all = await Promise.all(results.map((result) => settled(result, waitMs, context.clock)));
 	const status = statusOfUploads(all);
 	if (directory && metadata) {
 		const [own = metadata, ...files] = all;

@@ -34,7 +34,7 @@ async function handlePut(context: RestContext, request: RestRequest, response: S
 		if (receivedBytes === 0) throw new PerigeeError('EMPTY_FILE');
 		return await session.finish();
 	});
-	const [stored = result] = await settled([result], waitMs, context.clock);
+	const stored = await settled(result, waitMs, context.clock);
 	const body = await uploadBodyOf(stored);
 	sendJson(response, statusOfUploads([stored]), body, ['Location', `/v1/files/${result.root}`]);
 }

@@ -116,7 +116,7 @@ async function receive(
 		const upload = await session.pause();
 		if (!upload.stored) return upload;
 		metrics.uploads.inc({ outcome: 'stored' });
-		const [stored = upload.stored] = await settled([upload.stored], LIMITS.submissionWaitMs, context.clock);
+		const stored = await settled(upload.stored, LIMITS.submissionWaitMs, context.clock);
 		return { ...upload, stored };
 	} catch (error) {
 		metrics.uploads.inc({ outcome: 'failed' });

@@ -1,9 +1,7 @@
 /** Values of parameters as what they should be. The texts of refusals are those of the reference. */
-import { HASH_BYTES, rootFromBytes, type DataRoot } from '../../units.js';
+import { HASH_BYTES, MAX_U64, rootFromBytes, type DataRoot } from '../../units.js';
 import { JsonObject, LongText, type JsonNode } from './json-reader.js';
 import { type RpcError, unreadableParams } from './rpc-error.js';
-
-const MAX_U64 = 2n ** 64n - 1n;
 
 /** A whole number from 0 to 2^64 - 1. `start`: where the parameter begins, of which the value is a part. */
 export function u64Of(node: JsonNode, start: number): bigint {

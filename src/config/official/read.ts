@@ -3,7 +3,8 @@ import { PerigeeError } from '../../errors.js';
 import { parseListenAddress } from '../listen-address.js';
 import type { EffectiveSetting } from '../refusal.js';
 import { isTable, placeOf, type TomlFile } from '../toml-file.js';
-import { OFFICIAL_FLAGS, OFFICIAL_KEYS, type OfficialKey, SERVES_KEYS } from './keys.js';
+import { OFFICIAL_FLAGS } from './flags.js';
+import { OFFICIAL_KEYS, type OfficialKey, SERVES_KEYS } from './keys.js';
 import { address, addressOrNone } from './types.js';
 
 /** One line of what a file means here. */

@@ -3,7 +3,7 @@
  * its rate or answers with a web page stops nothing; when none answers, the error names each with its reason.
  */
 import { setMaxListeners } from 'node:events';
-import { createPublicClient, http, type PublicClient } from 'viem';
+import { createPublicClient, http, type Hex, type PublicClient } from 'viem';
 import { ChainError, RangeTooLargeError } from './chain-reader.js';
 
 export interface EndpointsOptions {
@@ -24,6 +24,8 @@ interface Endpoint {
 	isOfChain: boolean;
 }
 
+/** How long a node or the command line waits for the answer to one question. */
+export const ENDPOINT_TIMEOUT_MS = 30_000;
 const LEAST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
 /** What endpoints say when a range holds too much. */
@@ -107,6 +109,17 @@ export class Endpoints {
 			}
 		}
 		throw new ChainError(`${method}: ${reasons.join('; ')}`);
+	}
+
+	/** A call of a contract that changes nothing; undefined when it has no such function, or the endpoint not that state. Errors: ChainError. */
+	async view(to: Hex, data: string, at = 'latest'): Promise<Hex | undefined> {
+		try {
+			const answer = await this.ask<Hex>('eth_call', [{ to, data }, at]);
+			return answer === '0x' ? undefined : answer;
+		} catch (error) {
+			if (isRefusal(error)) return undefined;
+			throw error;
+		}
 	}
 
 	/** Errors: whatever viem says; an Error when the endpoint is of another chain. */

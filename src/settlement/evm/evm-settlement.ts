@@ -8,7 +8,7 @@
 import { PerigeeError } from '../../errors.js';
 import { ByteWriter } from '../../bytes.js';
 import { hexOf, rootFromBytes, type DataRoot, type FlowId } from '../../units.js';
-import { checkSubmission, foldRoots } from '../flow/submission-rules.js';
+import { checkSubmission, foldRoots, sectorsOf } from '../flow/submission-rules.js';
 import type { FlowHashing } from '../flow/hashing.js';
 import type { FlowHistory } from '../flow/flow-history.js';
 import type { Journal, JournalDriver } from '../journal.js';
@@ -30,7 +30,6 @@ import { EvmFlow, type EvmTransition } from './evm-flow.js';
 import type { Payer } from './payer.js';
 import type { Payment } from './payment-records.js';
 import type { Payments, ShownSubmission } from './payments.js';
-import { chargedSectors } from './submit-call.js';
 import { decodeEvmState, encodeEvmState, initialEvmState, type EvmState } from './evm-state.js';
 
 /** The flow id of a chain; that of the embedded settlement is 0. */
@@ -183,7 +182,7 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		const { chainId, flowAddress } = this.state.genesis;
 		const { pricePerSector, payments, payer } = this.#options;
 		const price = await pricePerSector();
-		const fee = price === undefined ? undefined : price * chargedSectors(submission);
+		const fee = price === undefined ? undefined : price * sectorsOf(submission.nodes);
 		const pending = { chainId, flowAddress, submission, fee };
 		if (!payer) return pending;
 		const transaction = payments.transactionFor(payment)?.hashes.at(-1);

@@ -1,5 +1,5 @@
 /** What the flow asks for a sector, remembered for a while: it is told with every upload that waits for its submission. */
-import type { Clock } from '../../io/clock.js';
+import { type Clock, within } from '../../io/clock.js';
 import type { PayingChain } from './paying-chain.js';
 
 const REMEMBERED_MS = 10_000;
@@ -24,12 +24,6 @@ export class FlowPrice {
 			this.#asked = this.#chain.pricePerSector().catch(() => undefined);
 			this.#askedMs = nowMs;
 		}
-		let cancel = (): void => undefined;
-		const silence = new Promise<undefined>((resolve) => {
-			cancel = this.#clock.schedule(PATIENCE_MS, () => resolve(undefined));
-		});
-		const price = await Promise.race([this.#asked, silence]);
-		cancel();
-		return price;
+		return await within(this.#clock, PATIENCE_MS, this.#asked);
 	}
 }

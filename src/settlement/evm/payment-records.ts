@@ -14,7 +14,6 @@ import type { SettingRecord } from '../journal-records.js';
 import type { SubmissionNode } from '../settlement.js';
 
 const VERSION = 1;
-const NOT_SHOWN = 0xffff_ffff_ffff_ffffn;
 const WANTED = /^payment\/(0x[0-9a-f]{64})\/([0-9]{1,20})$/;
 const TRANSACTION = /^transaction\/(0x[0-9a-f]{40})\/([0-9]{1,15})$/;
 const GONE = new Uint8Array(0);
@@ -66,7 +65,7 @@ export function transactionSetting(transaction: PaymentTransaction): SettingReco
 	const { raw, hashes, mostForGas, payments, shownAt } = transaction;
 	const writer = new ByteWriter(raw.length + payments.length * 180 + 256)
 		.u8(VERSION)
-		.u64(shownAt ?? NOT_SHOWN)
+		.u64OrNone(shownAt)
 		.u128(mostForGas)
 		.u8(hashes.length);
 	for (const hash of hashes) writer.fixed(hash, HASH_BYTES);
@@ -98,7 +97,7 @@ export function readTransaction(key: string, value: Uint8Array): PaymentTransact
 	const [, from, nonce] = TRANSACTION.exec(key) ?? [];
 	if (from === undefined) return undefined;
 	const reader = readerOf(value, 'a transaction');
-	const shownAt = reader.u64('block');
+	const shownAt = reader.safeU64OrNone('block');
 	const mostForGas = reader.u128('gas price');
 	const hashes = Array.from({ length: reader.u8('hash count') }, () => reader.bytes(HASH_BYTES, 'hash'));
 	const raw = reader.bytes(reader.u32('transaction length'), 'transaction');
@@ -115,7 +114,7 @@ export function readTransaction(key: string, value: Uint8Array): PaymentTransact
 		hashes,
 		mostForGas,
 		payments,
-		...(shownAt === NOT_SHOWN ? {} : { shownAt: Number(shownAt) }),
+		...(shownAt === undefined ? {} : { shownAt }),
 	};
 }
 

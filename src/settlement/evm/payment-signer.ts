@@ -1,9 +1,10 @@
 /** Makes the transactions that pay for submissions: the call in the interface that the contract has, its fee and gas, and the signature. */
 import { hexToBytes, keccak256, type Hex, type TransactionSerializable } from 'viem';
+import { sectorsOf } from '../flow/submission-rules.js';
 import { RefusedError } from './chain-reader.js';
 import type { Payment, PaymentTransaction } from './payment-records.js';
 import type { GasPrices, PayingChain } from './paying-chain.js';
-import { chargedSectors, type FlowGeneration, submitCall } from './submit-call.js';
+import { type FlowGeneration, submitCall } from './submit-call.js';
 
 /** Who pays. */
 export interface PayingAccount {
@@ -45,7 +46,7 @@ export class PaymentSigner {
 	): Promise<{ readonly transaction: PaymentTransaction; readonly fee: bigint }> {
 		const { chain, account, flowAddress } = this.#parts;
 		const { most, tip } = prices;
-		const sectors = payments.reduce((sum, payment) => sum + chargedSectors(payment), 0n);
+		const sectors = payments.reduce((sum, payment) => sum + sectorsOf(payment.nodes), 0n);
 		const value = sectors * (await chain.pricePerSector());
 		const { data, gas } = await this.#call(payments, value);
 		const call = { chainId: Number(chainId), to: flowAddress, data, value, nonce, gas };

@@ -235,11 +235,8 @@ export class Payments {
 
 	#remember(key: string, placed: PlacedSubmission): void {
 		this.#lately.set(key, placed);
-		if (this.#lately.size <= LATELY_SHOWN) return;
-		for (const oldest of this.#lately.keys()) {
-			this.#lately.delete(oldest);
-			return;
-		}
+		const [oldest] = this.#lately.keys();
+		if (this.#lately.size > LATELY_SHOWN && oldest !== undefined) this.#lately.delete(oldest);
 	}
 
 	#alone<T>(run: () => Promise<T>): Promise<T> {

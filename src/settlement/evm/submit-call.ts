@@ -46,11 +46,6 @@ export function submitCall(generation: FlowGeneration, submissions: readonly Pai
 		: encodeFunctionData({ abi: CURRENT, functionName: 'submit', args: [{ data: only, submitter }] });
 }
 
-/** Sectors that a submission is charged for. */
-export function chargedSectors({ nodes }: Pick<PaidSubmission, 'nodes'>): bigint {
-	return nodes.reduce((sum, { height }) => sum + (1n << BigInt(height)), 0n);
-}
-
 function dataOf({ lengthBytes, tags, nodes }: PaidSubmission) {
 	return {
 		length: lengthBytes,

@@ -1,6 +1,7 @@
 /** The Submit event of the flow contract (spec log-layer §3.1) as endpoints answer it. */
 import { decodeAbiParameters, hexToBytes, type Hex } from 'viem';
 import { MAX_NODES } from '../flow/submission-rules.js';
+import { MAX_U64 } from '../../units.js';
 import { ChainError, type FoundSubmission } from './chain-reader.js';
 
 export const SUBMIT_TOPIC = '0x167ce04d2aa1981994d3a31695da0d785373335b1078cec239a1a3a2c7675555';
@@ -38,7 +39,6 @@ const DATA = [
 	},
 ] as const;
 
-const MAX_U64 = 2n ** 64n - 1n;
 const ADDRESS_AT = 12;
 
 /** `timeMs`: used where the endpoint tells no time. Errors: ChainError when it is no such event. */

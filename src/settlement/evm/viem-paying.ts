@@ -33,9 +33,9 @@ export class ViemPaying implements PayingChain {
 	}
 
 	async pricePerSector(): Promise<bigint> {
-		const market = await this.#view(this.#flowAddress, MARKET_CALL);
+		const market = await this.#endpoints.view(this.#flowAddress, MARKET_CALL);
 		if (market === undefined) return 0n;
-		const price = await this.#view(`0x${market.slice(-40)}`, PRICE_CALL);
+		const price = await this.#endpoints.view(`0x${market.slice(-40)}`, PRICE_CALL);
 		return price === undefined ? 0n : BigInt(price);
 	}
 
@@ -74,16 +74,5 @@ export class ViemPaying implements PayingChain {
 	async receipt(transaction: Hex): Promise<Receipt | undefined> {
 		const receipt = await this.#endpoints.ask<RpcReceipt | null>('eth_getTransactionReceipt', [transaction]);
 		return receipt ? { succeeded: BigInt(receipt.status) === 1n, blockNumber: Number(receipt.blockNumber) } : undefined;
-	}
-
-	/** A call that changes nothing; undefined where the contract has no such function. */
-	async #view(to: Hex, data: Hex): Promise<Hex | undefined> {
-		try {
-			const answer = await this.#endpoints.ask<Hex>('eth_call', [{ to, data }, 'latest']);
-			return answer === '0x' ? undefined : answer;
-		} catch (error) {
-			if (isRefusal(error)) return undefined;
-			throw error;
-		}
 	}
 }

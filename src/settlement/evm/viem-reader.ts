@@ -1,7 +1,7 @@
 /** Asks the endpoints of a chain what following it needs. */
 import { hexToBytes, numberToHex, type Hex } from 'viem';
 import { ChainError, type ChainReader, type FoundSubmission, type LinkedBlock } from './chain-reader.js';
-import { type Endpoints, isRefusal } from './endpoints.js';
+import type { Endpoints } from './endpoints.js';
 import { submissionOfLog, SUBMIT_TOPIC, type RpcLog } from './submit-event.js';
 
 export interface ViemReaderOptions {
@@ -86,27 +86,17 @@ export class ViemReader implements ChainReader {
 	}
 
 	async submissionCount(at: number): Promise<number | undefined> {
-		const answer = await this.#call(COUNT_CALL, numberToHex(at));
+		const answer = await this.#endpoints.view(this.#options.flowAddress, COUNT_CALL, numberToHex(at));
 		return answer === undefined ? undefined : Number(BigInt(answer));
 	}
 
 	async flowRootAfter(txSeq: number): Promise<Uint8Array | undefined> {
-		const answer = await this.#call(`${ROOT_CALL}${txSeq.toString(16).padStart(64, '0')}`, 'latest');
+		const call = `${ROOT_CALL}${txSeq.toString(16).padStart(64, '0')}`;
+		const answer = await this.#endpoints.view(this.#options.flowAddress, call);
 		return answer === undefined || NO_ROOT.test(answer) ? undefined : hexToBytes(answer);
 	}
 
 	close(): void {
 		this.#endpoints.close();
-	}
-
-	/** A call of the contract; undefined when it has no such function, or the endpoint not that state. */
-	async #call(data: string, at: string): Promise<Hex | undefined> {
-		try {
-			const answer = await this.#endpoints.ask<Hex>('eth_call', [{ to: this.#options.flowAddress, data }, at]);
-			return answer === '0x' ? undefined : answer;
-		} catch (error) {
-			if (isRefusal(error)) return undefined;
-			throw error;
-		}
 	}
 }

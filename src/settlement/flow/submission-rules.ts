@@ -71,8 +71,8 @@ function checkNodes(nodes: readonly SubmissionNode[]): void {
 	}
 }
 
-/** Sectors that a submission takes without alignment. */
-function sectorsOf(nodes: readonly SubmissionNode[]): bigint {
+/** Sectors that a submission takes without alignment, which are those that it is charged for. */
+export function sectorsOf(nodes: readonly SubmissionNode[]): bigint {
 	return nodes.reduce((sum, node) => sum + (1n << BigInt(node.height)), 0n);
 }
 

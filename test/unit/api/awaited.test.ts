@@ -4,7 +4,7 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import type { Hex } from 'viem';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { fileRoot } from '../../../src/native/addon.js';
-import { chargedSectors } from '../../../src/settlement/evm/submit-call.js';
+import { sectorsOf } from '../../../src/settlement/flow/submission-rules.js';
 import { hexOf } from '../../../src/units.js';
 import { startChain, type TestChain } from '../../support/chain.js';
 import { type ChainStore, openChainStore, until } from '../../support/chain-store.js';
@@ -64,7 +64,7 @@ function unpaid(content: Uint8Array): object {
 			tags: '0x',
 			nodes: nodes.map(({ root, height }) => ({ root: hexOf(root), height })),
 		},
-		fee: String(chargedSectors({ nodes }) * chain.price),
+		fee: String(sectorsOf(nodes) * chain.price),
 	};
 }
 

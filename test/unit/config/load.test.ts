@@ -1,30 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { resolve } from 'node:path';
+import { test } from 'node:test';
 import { Check } from 'typebox/value';
 import { loadConfig } from '../../../src/config/load.js';
 import { CONFIG_SCHEMA, SETTINGS } from '../../../src/config/schema.js';
-import { PerigeeError } from '../../../src/errors.js';
-
-function fileWith(t: TestContext, text: string): string {
-	const directory = mkdtempSync(join(tmpdir(), 'perigee-config-'));
-	t.after(() => rmSync(directory, { recursive: true }));
-	const path = join(directory, 'perigee.toml');
-	writeFileSync(path, text);
-	return path;
-}
-
-function messageOf(run: () => unknown): string {
-	try {
-		run();
-	} catch (error) {
-		assert.ok(error instanceof PerigeeError && error.code === 'CONFIG_INVALID', String(error));
-		return error.message;
-	}
-	throw new Error('nothing was refused');
-}
+import { configFile, messageOf } from '../../support/config-files.js';
 
 test('without any source the defaults hold, and they fit the schema', () => {
 	const config = loadConfig();
@@ -35,7 +15,7 @@ test('without any source the defaults hold, and they fit the schema', () => {
 });
 
 test('flags win over the environment, the environment over the file, the file over defaults', (t) => {
-	const file = fileWith(
+	const file = configFile(
 		t,
 		'http = "127.0.0.1:1"\nadmin = "127.0.0.1:2"\ngrpc = "127.0.0.1:3"\n[log]\nlevel = "warn"\n',
 	);
@@ -88,7 +68,7 @@ test('every setting can be set by its environment variable', () => {
 });
 
 test('data directories are a list in the file, a list of flags, and separated by colons in the environment', (t) => {
-	const file = fileWith(t, '[storage]\ndataDirs = ["/b", "c"]\n');
+	const file = configFile(t, '[storage]\ndataDirs = ["/b", "c"]\n');
 	assert.deepEqual(loadConfig({ file }).storage.dataDirs, ['/b', resolve('c')]);
 	assert.deepEqual(loadConfig({ file, env: { PERIGEE_STORAGE_DATA_DIRS: '/d:/e' } }).storage.dataDirs, ['/d', '/e']);
 	assert.deepEqual(loadConfig({ file, flags: { 'storage.dataDirs': ['/f:g'] } }).storage.dataDirs, ['/f:g']);
@@ -97,17 +77,17 @@ test('data directories are a list in the file, a list of flags, and separated by
 		/named twice/,
 	);
 	assert.match(
-		messageOf(() => loadConfig({ file: fileWith(t, '[storage]\ndataDirs = ["/b", 3]\n') })),
+		messageOf(() => loadConfig({ file: configFile(t, '[storage]\ndataDirs = ["/b", 3]\n') })),
 		/2: storage.dataDirs: 3 is not the path/,
 	);
 	assert.match(
-		messageOf(() => loadConfig({ file: fileWith(t, '[storage]\ndataDirs = "/b"\n') })),
+		messageOf(() => loadConfig({ file: configFile(t, '[storage]\ndataDirs = "/b"\n') })),
 		/is not a list/,
 	);
 });
 
 test('a key that does not exist is told with its line and the nearest one', (t) => {
-	const file = fileWith(
+	const file = configFile(
 		t,
 		'# comment\nhttp = "127.0.0.1:1"\n\n[storage]\nviewCacheBytes = 1_048_576\nmaxFileByte = 5\n',
 	);
@@ -115,17 +95,17 @@ test('a key that does not exist is told with its line and the nearest one', (t) 
 		messageOf(() => loadConfig({ file })),
 		/perigee\.toml:6: no setting is called storage\.maxFileByte; did you mean storage\.maxFileBytes\?$/,
 	);
-	const flat = fileWith(t, 'htpp = "127.0.0.1:1"\n');
+	const flat = configFile(t, 'htpp = "127.0.0.1:1"\n');
 	assert.match(
 		messageOf(() => loadConfig({ file: flat })),
 		/:1: no setting is called htpp; did you mean http\?$/,
 	);
-	const section = fileWith(t, '\n[stroage]\nreserveBytes = 1\n');
+	const section = configFile(t, '\n[stroage]\nreserveBytes = 1\n');
 	assert.match(
 		messageOf(() => loadConfig({ file: section })),
 		/:2: no setting is called stroage; did you mean storage\?$/,
 	);
-	const far = fileWith(t, 'completelyDifferent = 1\n');
+	const far = configFile(t, 'completelyDifferent = 1\n');
 	assert.match(
 		messageOf(() => loadConfig({ file: far })),
 		/completelyDifferent$/,
@@ -146,7 +126,7 @@ test('a wrong value is told with its place and what is allowed', (t) => {
 		['storage.maxFileBytes = -1\n', /:1: storage\.maxFileBytes: -1 is not/],
 	] as const) {
 		assert.match(
-			messageOf(() => loadConfig({ file: fileWith(t, text) })),
+			messageOf(() => loadConfig({ file: configFile(t, text) })),
 			expected,
 			text,
 		);
@@ -163,7 +143,7 @@ test('a wrong value is told with its place and what is allowed', (t) => {
 
 test('broken TOML and files that cannot be read are told with their place', (t) => {
 	assert.match(
-		messageOf(() => loadConfig({ file: fileWith(t, 'http = "a"\nadmin = = 5\n') })),
+		messageOf(() => loadConfig({ file: configFile(t, 'http = "a"\nadmin = = 5\n') })),
 		/perigee\.toml:2:\d+: /,
 	);
 	assert.match(

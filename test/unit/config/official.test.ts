@@ -1,38 +1,20 @@
 /** The configuration of a 0G storage node: every key has its place, what it becomes, and what is refused. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { parse } from 'smol-toml';
 import { explainConfig, type LoadedConfig } from '../../../src/config/load.js';
-import { OFFICIAL_FLAGS, OFFICIAL_KEYS } from '../../../src/config/official/keys.js';
+import { OFFICIAL_FLAGS } from '../../../src/config/official/flags.js';
+import { OFFICIAL_KEYS } from '../../../src/config/official/keys.js';
 import { SETTINGS } from '../../../src/config/schema.js';
-import { PerigeeError } from '../../../src/errors.js';
+import { configFile, messageOf } from '../../support/config-files.js';
 
 const EXAMPLE = join(import.meta.dirname, '..', '..', '..', '..', 'test', 'golden', 'official', 'config.toml');
 const FLOW = `log_contract_address = "0x${'5a'.repeat(20)}"\n`;
 
-function fileWith(t: TestContext, text: string): string {
-	const directory = mkdtempSync(join(tmpdir(), 'perigee-official-'));
-	t.after(() => rmSync(directory, { recursive: true }));
-	const path = join(directory, 'config.toml');
-	writeFileSync(path, text);
-	return path;
-}
-
 function load(t: TestContext, text: string, flags: Readonly<Record<string, string>> = {}): LoadedConfig {
-	return explainConfig({ file: fileWith(t, text), officialFlags: flags });
-}
-
-function messageOf(run: () => unknown): string {
-	try {
-		run();
-	} catch (error) {
-		assert.ok(error instanceof PerigeeError && error.code === 'CONFIG_INVALID', String(error));
-		return error.message;
-	}
-	throw new Error('nothing was refused');
+	return explainConfig({ file: configFile(t, text, 'config.toml'), officialFlags: flags });
 }
 
 /** Dotted keys of a TOML text. */
@@ -116,7 +98,7 @@ describe('an official configuration', () => {
 	});
 
 	it('is behind variables and flags of Perigee, and behind flags of its own', (t) => {
-		const file = fileWith(t, `${FLOW}blockchain_rpc_endpoint = "http://a.example"\n`);
+		const file = configFile(t, `${FLOW}blockchain_rpc_endpoint = "http://a.example"\n`, 'config.toml');
 		const { config, official } = explainConfig({
 			file,
 			flags: { http: '127.0.0.1:1' },

@@ -1,13 +1,12 @@
 /** How a gateway's users name files, and what they learn of those that cannot be served (spec log-layer §8.3). */
 import type { FileStore, StoredFile } from '../../../log-layer/types.js';
-import { type DataRoot, parseDataRoot } from '../../../units.js';
+import { MAX_U64, type DataRoot, parseDataRoot } from '../../../units.js';
 import { fileOfSeq } from '../../rpc/file-info.js';
 import { Reply } from './envelope.js';
 
 /** A sequence number or a root. */
 export type Cid = bigint | DataRoot;
 
-const MAX_U64 = 2n ** 64n - 1n;
 const SHOWN_CHARACTERS = 100;
 
 /** A whole number of 64 bits; undefined when the text is none. */

@@ -7,7 +7,8 @@ import { LIMITS } from '../../../../src/limits.js';
 import { fileRoot } from '../../../../src/native/addon.js';
 import { ChainError, RefusedError } from '../../../../src/settlement/evm/chain-reader.js';
 import type { PayingChain } from '../../../../src/settlement/evm/paying-chain.js';
-import { chargedSectors, submitCall } from '../../../../src/settlement/evm/submit-call.js';
+import { submitCall } from '../../../../src/settlement/evm/submit-call.js';
+import { sectorsOf } from '../../../../src/settlement/flow/submission-rules.js';
 import type { DataRoot, TxSeq } from '../../../../src/units.js';
 import { hexOf } from '../../../../src/units.js';
 import { startChain, type TestChain } from '../../../support/chain.js';
@@ -103,7 +104,7 @@ describe('a node without a key', () => {
 				shown,
 				nodes.map(({ root: node, height }) => [hexOf(node), height]),
 			);
-			assert.equal(pending.fee, chargedSectors({ nodes }) * chain.price);
+			assert.equal(pending.fee, sectorsOf(nodes) * chain.price);
 			assert.equal(hexOf(pending.flowAddress), chain.flowAddress);
 			assert.equal(pending.payment, undefined);
 			assert.equal(await store.files.fileByRoot(root), undefined);
@@ -174,7 +175,7 @@ describe('a node with a key', () => {
 			assert.equal((await same.awaited.placed)?.txSeq, placed.txSeq);
 			const { transactions } = await chain.client.getBlock({ blockNumber: BigInt(placed.blockNumber) });
 			const { value } = await chain.client.getTransaction({ hash: transactions.at(-1) as Hex });
-			assert.equal(value, chargedSectors(placed) * chain.price);
+			assert.equal(value, sectorsOf(placed.nodes) * chain.price);
 		}
 		assert.equal((await chain.submissions()) - before, 2);
 		assert.deepEqual(
