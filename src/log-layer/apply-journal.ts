@@ -1,10 +1,9 @@
 /** Takes what the journal brings into the view: submissions with their place in the flow, the names of uploads, and deletions. */
 import { ViewDamagedError } from '../db/kv-engine.js';
-import { PerigeeError } from '../errors.js';
 import type { JournalItem } from '../settlement/journal.js';
 import type { DeletionRecord, UploadRecord } from '../settlement/journal-records.js';
 import type { PlacedSubmission } from '../settlement/settlement.js';
-import type { FlowId, TxSeq } from '../units.js';
+import type { DataRoot, FlowId, TxSeq } from '../units.js';
 import { applyRevert } from './apply-revert.js';
 import type { FlowEdge } from './flow-tree.js';
 import type { LiveBytes } from './live-bytes.js';
@@ -18,7 +17,6 @@ import {
 	type NamedUpload,
 	rowKeys,
 	type RootRow,
-	type RootSubmissions,
 	type SubmissionRow,
 } from './rows.js';
 import type { ViewTurn } from './view.js';
@@ -45,7 +43,7 @@ export async function applyJournalItems(
 	for (const item of items) {
 		if ('deletion' in item) await applyDeletion(turn, item.deletion, memory);
 		else if ('upload' in item) {
-			if (makers.of(item.upload) !== item.upload) await applyUpload(turn, item.upload, edge);
+			if (!makers.includes(item.upload)) await applyUpload(turn, item.upload);
 		} else if (item.event.kind === 'submission') {
 			const { submission } = item.event;
 			pending.settled(submission.dataRoot);
@@ -59,29 +57,40 @@ export async function applyJournalItems(
 	}
 }
 
-/** The uploads that made submissions of these items: a submission and its upload come in one group, and then become one row at once. */
+/**
+ * The uploads that made submissions of these items: a submission and its upload come in one group, and then become one row at once. An upload that
+ * anything else came before finds its submission in the view.
+ */
 class Makers {
-	readonly #flows = new Map<FlowId, Map<TxSeq, UploadRecord | undefined>>();
+	readonly #uploads = new Map<PlacedSubmission, UploadRecord>();
+	readonly #made: ReadonlySet<UploadRecord>;
 
 	constructor(items: readonly JournalItem[]) {
+		const open = new Map<TxSeq | undefined, PlacedSubmission>();
 		for (const item of items) {
-			if ('deletion' in item) continue;
-			if ('upload' in item) {
-				const { flowId, txSeq } = item.upload;
-				if (txSeq === undefined) continue;
-				const flow = this.#flows.get(flowId);
-				// The first one counts, and only behind its submission.
-				if (flow?.has(txSeq) && flow.get(txSeq) === undefined) flow.set(txSeq, item.upload);
-			} else if (item.event.kind === 'submission') {
-				const { flowId, txSeq } = item.event.submission;
-				const flow = this.#flows.get(flowId) ?? new Map<TxSeq, UploadRecord | undefined>();
-				this.#flows.set(flowId, flow.set(txSeq, undefined));
+			if ('event' in item && item.event.kind === 'submission') {
+				const { submission } = item.event;
+				open.set(submission.txSeq, submission);
+				continue;
 			}
+			const upload = 'upload' in item ? item.upload : undefined;
+			const submission = open.get(upload?.txSeq);
+			if (upload && submission?.flowId === upload.flowId && submission.dataRoot === upload.root) {
+				this.#uploads.set(submission, upload);
+				open.delete(upload.txSeq);
+			} else open.clear();
 		}
+		this.#made = new Set(this.#uploads.values());
 	}
 
-	of({ flowId, txSeq }: { readonly flowId: FlowId; readonly txSeq?: TxSeq }): UploadRecord | undefined {
-		return txSeq === undefined ? undefined : this.#flows.get(flowId)?.get(txSeq);
+	/** The upload that made a submission. */
+	of(submission: PlacedSubmission): UploadRecord | undefined {
+		return this.#uploads.get(submission);
+	}
+
+	/** Whether the upload has made one of them. */
+	includes(upload: UploadRecord): boolean {
+		return this.#made.has(upload);
 	}
 }
 
@@ -96,94 +105,57 @@ function applySubmission(
 		turn.put(rowKeys.flowNode(flowId, subtree.height, subtree.index), subtree.hash);
 	if (edge.lengthSectors !== submission.lengthAfter)
 		throw new ViewDamagedError(`submission ${txSeq} does not follow the flow of the view`);
-	const upload = maker && namedBy(maker);
+	const upload = maker && uploadOf(maker);
 	const key = rowKeys.root(dataRoot);
 	const row = turn.get(key);
 	if (row instanceof Promise) return row.then((found) => putSubmission(turn, key, found, submission, upload));
-	return putSubmission(turn, key, row, submission, upload);
+	putSubmission(turn, key, row, submission, upload);
+	return undefined;
 }
 
-/** Puts the submission's row, and lets the root's row name it. Without an upload of its own it was made by the one that waited for it. */
+/** Puts the submission's row, and lets the root's row name it. */
 function putSubmission(
 	turn: ViewTurn,
 	key: Buffer,
 	row: Uint8Array | undefined,
 	submission: PlacedSubmission,
 	upload: NamedUpload | undefined,
-): Promise<void> | undefined {
+): void {
 	const { flowId, txSeq, dataRoot } = submission;
-	const { waiting, ...current }: RootRow = row ? decodeRootRow(row) : {};
+	turn.put(rowKeys.submission(flowId, txSeq), encodeSubmissionRow(submission, upload));
+	const current: RootRow = row ? decodeRootRow(row) : {};
 	const known = current.submissions;
-	const ownKey = rowKeys.submission(flowId, txSeq);
 	if (!known) {
-		turn.put(ownKey, encodeSubmissionRow(submission, upload ?? waiting));
 		turn.put(key, encodeRootRow({ ...current, submissions: { flowId, firstSeq: txSeq, more: false } }));
-		return undefined;
-	}
-	if (known.flowId !== flowId || known.firstSeq !== txSeq) {
+	} else if (known.flowId !== flowId || known.firstSeq !== txSeq) {
 		turn.put(rowKeys.rootSeq(dataRoot, flowId, txSeq), PRESENT);
-		const submissions = { ...known, more: true, ...(upload ? { newest: upload } : {}) };
-		turn.put(key, encodeRootRow({ ...(upload ? withUpload(current) : current), submissions }));
+		const submissions = { ...known, more: true };
+		turn.put(key, encodeRootRow(upload ? named({ ...current, submissions }, upload) : { ...current, submissions }));
 	}
-	if (!upload) return putAgain(turn, ownKey, submission);
-	turn.put(ownKey, encodeSubmissionRow(submission, upload));
-	return undefined;
 }
 
-/** A submission that was applied before keeps the upload that had waited for it. */
-async function putAgain(turn: ViewTurn, key: Buffer, submission: PlacedSubmission): Promise<void> {
-	const row = await turn.get(key);
-	const before = row && decodeSubmissionRow(submission.flowId, submission.txSeq, row);
-	const upload = before?.dataRoot === submission.dataRoot ? before.upload : undefined;
-	turn.put(key, encodeSubmissionRow(submission, upload));
-}
-
-/** The first upload that names a submission made it; each later one is the newest of its root. */
-async function applyUpload(turn: ViewTurn, upload: UploadRecord, edge: FlowEdge): Promise<void> {
-	const { flowId, txSeq, root } = upload;
-	const named = namedBy(upload);
+/** An upload that names a submission has made it; any other one is the newest of its root, and has a submission or waits for one. */
+async function applyUpload(turn: ViewTurn, record: UploadRecord): Promise<void> {
+	const { flowId, txSeq, root } = record;
+	const upload = uploadOf(record);
 	const key = rowKeys.root(root);
-	if (txSeq === undefined) {
-		const current = await rootRow(turn, key);
-		if (!current.submissions) turn.put(key, encodeRootRow({ ...withUpload(current), waiting: named }));
-		else await nameLater(turn, key, current, current.submissions, named);
-		return;
-	}
-	const submission = await submissionOf(turn, flowId, txSeq, edge);
 	const current = await rootRow(turn, key);
-	const isMaker = !submission.upload || isSame(submission.upload, named);
-	if (isMaker) turn.put(rowKeys.submission(flowId, txSeq), encodeSubmissionRow(submission, named));
-	if (current.submissions && (!isMaker || current.submissions.firstSeq !== txSeq)) {
-		const submissions = { ...current.submissions, newest: named };
-		turn.put(key, encodeRootRow({ ...withUpload(current), submissions }));
-	}
+	const submission = txSeq === undefined ? undefined : await submissionOf(turn, flowId, txSeq, root);
+	const isMaker = submission && (!submission.upload || isSame(submission.upload, upload));
+	if (isMaker) turn.put(rowKeys.submission(flowId, submission.txSeq), encodeSubmissionRow(submission, upload));
+	if (!isMaker || current.submissions?.firstSeq !== txSeq) turn.put(key, encodeRootRow(named(current, upload)));
 }
 
-/** An upload that was to wait for a submission finds one: it came in between, or all of this is applied again. */
-async function nameLater(
+/** The submission at a place. The chain may have taken it back before the upload was written down, and may have another one there. */
+async function submissionOf(
 	turn: ViewTurn,
-	key: Buffer,
-	current: RootRow,
-	submissions: RootSubmissions,
-	named: NamedUpload,
-): Promise<void> {
-	const { flowId, firstSeq } = submissions;
-	const ownKey = rowKeys.submission(flowId, firstSeq);
-	const row = await turn.get(ownKey);
-	if (!row) throw new ViewDamagedError(`a root names submission ${firstSeq}, which the view does not know`);
-	const submission = decodeSubmissionRow(flowId, firstSeq, row);
-	const { upload } = submission;
-	if (!upload) turn.put(ownKey, encodeSubmissionRow(submission, named));
-	else if (named.timeMs > Math.max(upload.timeMs, submissions.newest?.timeMs ?? 0))
-		turn.put(key, encodeRootRow({ ...withUpload(current), submissions: { ...submissions, newest: named } }));
-}
-
-async function submissionOf(turn: ViewTurn, flowId: FlowId, txSeq: TxSeq, edge: FlowEdge): Promise<SubmissionRow> {
+	flowId: FlowId,
+	txSeq: TxSeq,
+	root: DataRoot,
+): Promise<SubmissionRow | undefined> {
 	const row = await turn.get(rowKeys.submission(flowId, txSeq));
-	if (!row && txSeq >= edge.submissions)
-		throw new PerigeeError('FORMAT_UNKNOWN', `the journal names submission ${txSeq} before it was made`);
-	if (!row) throw new ViewDamagedError(`an upload names submission ${txSeq}, which the view does not know`);
-	return decodeSubmissionRow(flowId, txSeq, row);
+	const submission = row && decodeSubmissionRow(flowId, txSeq, row);
+	return submission?.dataRoot === root ? submission : undefined;
 }
 
 /** Whatever the root's row holds up to the deleted object counts no more. */
@@ -211,11 +183,11 @@ async function applyDeletion(
 }
 
 /** The content has come again: should its new object be lost, it is missing and not deleted. Objects up to the deleted one count no more for all that. */
-function withUpload(row: RootRow): RootRow {
-	return row.deletion ? { ...row, deletion: { ...row.deletion, isDeleted: false } } : row;
+function named({ deletion, ...row }: RootRow, newest: NamedUpload): RootRow {
+	return { ...row, ...(deletion && { deletion: { ...deletion, isDeleted: false } }), newest };
 }
 
-function namedBy({ name, contentType, timeMs }: UploadRecord): NamedUpload {
+function uploadOf({ name, contentType, timeMs }: UploadRecord): NamedUpload {
 	return { name, contentType, timeMs };
 }
 

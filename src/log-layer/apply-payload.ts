@@ -284,7 +284,7 @@ async function applyDeleted(
 	if (marker.ended && ended?.objectId === objectId && ended.isDeleted === isDeleted) return;
 	live.moved(key, object?.place, undefined);
 	const rest: RootRow = { ...marker, ...kept };
-	if (!rest.ended && !rest.deletion && !rest.submissions) turn.del(key);
+	if (Object.keys(rest).length === 0) turn.del(key);
 	else turn.put(key, encodeRootRow(rest));
 }
 

@@ -48,7 +48,7 @@ export async function applyRevert(
 /** Takes a submission away from its root. */
 async function unname(
 	turn: ViewTurn,
-	{ flowId, txSeq, dataRoot, upload }: SubmissionRow,
+	{ flowId, txSeq, dataRoot }: SubmissionRow,
 	fromSeq: TxSeq,
 	pending: PendingObjects,
 ): Promise<void> {
@@ -63,8 +63,7 @@ async function unname(
 		turn.put(key, encodeRootRow({ ...row, submissions: { ...submissions, more } }));
 		return;
 	}
-	const waiting = submissions.newest ?? (submissions.firstSeq === txSeq ? upload : row.waiting);
-	turn.put(key, encodeRootRow({ ...row, ...(waiting ? { waiting } : {}) }));
+	turn.put(key, encodeRootRow(row));
 	if (row.object) pending.unnamed(dataRoot, row.object.objectId);
 }
 

@@ -12,7 +12,7 @@ import { openSealedJson, sealJson } from './sealed-json.js';
 
 export const STORE_FORMAT = 1;
 /** Layout of the view's rows (docs/format.md §8). A view of another layout is rebuilt. */
-const VIEW_LAYOUT = 5;
+const VIEW_LAYOUT = 6;
 const NAME = 'view.checkpoint';
 const MAX_BYTES = 64 * 1024 * 1024;
 

@@ -75,6 +75,11 @@ function newestObject(row: RootRow | undefined): ObjectId {
 	return known.reduce((newest, one) => (one && one.objectId > newest ? one.objectId : newest), 0n);
 }
 
+/** Content that differs in trailing zeros has the same root and is another file, and so is what was submitted with tags. */
+function fits(row: SubmissionRow | undefined, root: DataRoot, lengthBytes: bigint): row is SubmissionRow {
+	return row?.dataRoot === root && row.lengthBytes === lengthBytes && row.tags.length === 0;
+}
+
 export class ContentBinding {
 	readonly #parts: ContentBindingParts;
 
@@ -210,20 +215,17 @@ export class ContentBinding {
 		options: UploadOptions,
 	): Promise<{ readonly known: boolean; readonly txSeq?: TxSeq; readonly awaited?: AwaitedSubmission }> {
 		const { name, contentType } = options;
-		const known = row && (await this.#sameSubmission(root, row, BigInt(content.sizeBytes)));
+		const sizeBytes = BigInt(content.sizeBytes);
+		const known = row && (await this.#sameSubmission(root, row, sizeBytes));
 		if (known) {
-			await this.#parts.journal.recordUpload({
-				flowId: known.flowId,
-				txSeq: known.txSeq,
-				root,
-				timeMs: this.#parts.clock.nowMs(),
-				name,
-				contentType,
-			});
-			return { txSeq: known.txSeq, known: true };
+			const { flowId, txSeq } = known;
+			await this.#parts.journal.recordUpload({ flowId, root, timeMs: this.#parts.clock.nowMs(), name, contentType });
+			// The chain may have taken it back meanwhile.
+			const standing = await submissionAt(this.#parts.view, flowId, txSeq);
+			if (fits(standing, root, sizeBytes)) return { txSeq, known: true };
 		}
 		const submission = {
-			lengthBytes: BigInt(content.sizeBytes),
+			lengthBytes: sizeBytes,
 			tags: NO_TAGS,
 			nodes: content.tree.nodes,
 			submitter: this.#parts.submitter,
@@ -232,14 +234,12 @@ export class ContentBinding {
 		return 'state' in submitted ? { awaited: submitted, known: false } : { txSeq: submitted.txSeq, known: false };
 	}
 
-	/** A submission of this root with the same length and no tags: content that differs in trailing zeros has the same root and is another file. */
+	/** A submission of this content. */
 	async #sameSubmission(root: DataRoot, row: RootRow, lengthBytes: bigint): Promise<SubmissionRow | undefined> {
 		const { submissions } = row;
 		if (!submissions) return undefined;
-		const fits = (found: SubmissionRow | undefined): boolean =>
-			found?.lengthBytes === lengthBytes && found.tags.length === 0;
 		const first = await submissionAt(this.#parts.view, submissions.flowId, submissions.firstSeq);
-		if (fits(first)) return first;
+		if (fits(first, root, lengthBytes)) return first;
 		if (!submissions.more) return undefined;
 		const from = rowKeys.rootSeq(root, 0 as FlowId, 0 as TxSeq);
 		const to = rowKeys.rootSeq(root, 0xffff_ffff as FlowId, Number.MAX_SAFE_INTEGER as TxSeq);
@@ -251,7 +251,7 @@ export class ContentBinding {
 					bytes.readUInt32BE(33) as FlowId,
 					Number(bytes.readBigUInt64BE(37)),
 				);
-				if (fits(found)) return found;
+				if (fits(found, root, lengthBytes)) return found;
 			}
 		}
 		return undefined;

@@ -28,7 +28,7 @@ export class FileLookup {
 		const submissions = row?.submissions;
 		if (!row || !submissions) return undefined;
 		const submission = await submissionAt(this.#view, submissions.flowId, submissions.firstSeq);
-		return submission && (await this.#storedFile(submission, row, submissions.newest ?? submission.upload));
+		return submission && (await this.#storedFile(submission, row, row.newest ?? submission.upload));
 	}
 
 	async fileBySeq(txSeq: TxSeq): Promise<StoredFile | undefined> {
@@ -50,7 +50,7 @@ export class FileLookup {
 		const row = await this.#held.rootRow(submission.dataRoot);
 		const submissions = row?.submissions;
 		if (!submissions || submissions.firstSeq !== txSeq || submissions.flowId !== this.#flowId) return undefined;
-		return this.#storedFile(submission, row, submissions.newest ?? submission.upload);
+		return this.#storedFile(submission, row, row.newest ?? submission.upload);
 	}
 
 	async #storedFile(submission: SubmissionRow, row: RootRow, upload: SubmissionRow['upload']): Promise<StoredFile> {

@@ -51,8 +51,8 @@ export async function* heldContents(
 }
 
 /** `first`: the first submission of the root. */
-export function isUploadedHere({ submissions }: RootRow, first: SubmissionRow | undefined): boolean {
-	return submissions?.newest !== undefined || first?.upload !== undefined;
+export function isUploadedHere({ newest }: RootRow, first: SubmissionRow | undefined): boolean {
+	return newest !== undefined || first?.upload !== undefined;
 }
 
 async function sectorsOf(held: HeldContent, object: RootObject): Promise<number> {

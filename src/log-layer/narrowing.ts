@@ -44,11 +44,12 @@ export class Narrowing {
 	narrow(root: DataRoot): Promise<void> {
 		const { view, locks, held, own, log, damage } = this.#parts;
 		return locks.run(root, async () => {
-			const { object, submissions } = (await held.rootRow(root)) ?? {};
+			const row = (await held.rootRow(root)) ?? {};
+			const { object, submissions } = row;
 			if (!object || !submissions) return;
 			// What an operator has put here stays whole.
 			const first = await submissionAt(view, submissions.flowId, submissions.firstSeq);
-			const owned = isUploadedHere({ submissions }, first) ? undefined : await own.ofSubmissions(root, submissions);
+			const owned = isUploadedHere(row, first) ? undefined : await own.ofSubmissions(root, submissions);
 			if (!owned) return;
 			// What is not held any more does not come back.
 			const { kept: before } = await held.holding(object);

@@ -44,8 +44,8 @@ export interface RootRow {
 	readonly deletion?: EndedObject;
 	/** Written by the journal. Absent: no submission names this root. */
 	readonly submissions?: RootSubmissions;
-	/** Written by the journal, never beside `submissions`: the newest upload of this content, which will have made its first submission. */
-	readonly waiting?: NamedUpload;
+	/** Written by the journal: the newest upload of this content, unless it is the one that made its first submission. */
+	readonly newest?: NamedUpload;
 }
 
 /** An upload as it names content. */
@@ -82,13 +82,11 @@ export interface RootSubmissions {
 	readonly firstSeq: TxSeq;
 	/** More of them stand in the table rootSeq. */
 	readonly more: boolean;
-	/** The newest upload of this content, unless it is the one that made firstSeq. */
-	readonly newest?: NamedUpload;
 }
 
 /** (flow id, txSeq) → submission. */
 export interface SubmissionRow extends Omit<PlacedSubmission, 'flowRoot' | 'identity'> {
-	/** The upload that made it, once its record was applied. */
+	/** The upload that made it, where this node orders submissions itself, once its record was applied. */
 	readonly upload?: NamedUpload;
 }
 
@@ -185,15 +183,13 @@ const ROOT_OBJECT = 1;
 const ROOT_PLACE = 2;
 const ROOT_SUBMISSIONS = 4;
 const ROOT_MORE = 8;
-/** Of a root without submissions: the upload that waits for one. */
 const ROOT_NEWEST = 16;
 const ROOT_PRUNED = 32;
 const ROOT_ENDED = 64;
 const ROOT_DELETION = 128;
 
 export function encodeRootRow(row: RootRow): Uint8Array {
-	const { object, ended, deletion, submissions, waiting } = row;
-	const newest = submissions ? submissions.newest : waiting;
+	const { object, ended, deletion, submissions, newest } = row;
 	const flags =
 		(object ? ROOT_OBJECT : 0) |
 		(object?.place ? ROOT_PLACE : 0) |
@@ -230,13 +226,13 @@ export function decodeRootRow(bytes: Uint8Array): RootRow {
 	if (flags & ROOT_ENDED) row.ended = takeEnded(reader);
 	if (flags & ROOT_DELETION) row.deletion = takeEnded(reader);
 	if (flags & ROOT_SUBMISSIONS) {
-		const submissions = {
+		row.submissions = {
 			flowId: reader.safeVarint('flow id') as FlowId,
 			firstSeq: reader.safeVarint('txSeq') as TxSeq,
 			more: (flags & ROOT_MORE) !== 0,
 		};
-		row.submissions = flags & ROOT_NEWEST ? { ...submissions, newest: takeUpload(reader) } : submissions;
-	} else if (flags & ROOT_NEWEST) row.waiting = takeUpload(reader);
+	}
+	if (flags & ROOT_NEWEST) row.newest = takeUpload(reader);
 	return row;
 }
 

@@ -38,7 +38,7 @@ export interface LedgerEntryRecord {
 /** Content that was put into this node under a name. */
 export interface UploadRecord {
 	readonly flowId: FlowId;
-	/** Absent: the settlement does not show its submission yet. */
+	/** Of the submission that it made, in the same group. Absent: it makes none, or others do. */
 	readonly txSeq?: TxSeq;
 	readonly root: DataRoot;
 	/** Milliseconds since 1970. */

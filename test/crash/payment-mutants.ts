@@ -39,9 +39,25 @@ export const PAYMENT_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'an upload that waits for its submission names it',
 		file: 'log-layer/apply-journal.js',
-		find: 'encodeSubmissionRow(submission, upload ?? waiting)',
-		replace: 'encodeSubmissionRow(submission, upload)',
+		find: 'turn.put(key, encodeRootRow(named(current, upload)));',
+		replace: ';',
 		test: PAYING,
 		guard: 'keeps the newest name over a restart',
+	},
+	{
+		rule: 'an upload names its content, whatever has become of the submission that it names',
+		file: 'log-layer/apply-journal.js',
+		find: 'return submission?.dataRoot === root ? submission : undefined;',
+		replace: 'return submission;',
+		test: 'unit/log-layer/journal-order.test.js',
+		guard: 'an upload that names a submission which the chain took back',
+	},
+	{
+		rule: 'a submission that the chain took back before the upload was written down is awaited anew',
+		file: 'log-layer/content-binding.js',
+		find: 'if (fits(standing, root, sizeBytes))',
+		replace: '',
+		test: PAYING,
+		guard: 'pays for content whose submission the chain takes back',
 	},
 ];

@@ -40,7 +40,7 @@ export const SHARD_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'what came over REST stays whole',
 		file: 'log-layer/held-contents.js',
-		find: 'return submissions?.newest !== undefined || first?.upload !== undefined;',
+		find: 'return newest !== undefined || first?.upload !== undefined;',
 		replace: 'return false;',
 		test: PRUNING,
 		guard: 'is near: the shards double',

@@ -34,6 +34,8 @@ export interface ChainStoreOptions extends TestStoreOptions {
 	readonly mostForGas?: bigint;
 	/** Puts something between the node and the chain. */
 	readonly wrapReader?: (reader: ChainReader) => ChainReader;
+	/** Is waited for before the journal takes an upload. */
+	readonly beforeRecord?: () => Promise<void>;
 }
 
 export interface ChainStore extends TestStore {
@@ -106,6 +108,11 @@ export async function openChainStore(
 			clock: systemClock,
 			...options,
 			makeSettlement(journal, historyOf) {
+				const record = journal.recordUpload.bind(journal);
+				journal.recordUpload = async (...args) => {
+					await options.beforeRecord?.();
+					await record(...args);
+				};
 				const payments = new Payments(journal);
 				const payer = payerOf(payments);
 				return new EvmSettlement({

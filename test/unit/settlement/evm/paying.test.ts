@@ -378,6 +378,11 @@ describe('a node with a key', () => {
 		const { awaited } = await store.upload(content, 'n');
 		await until('the transaction', async () => (await awaited?.state())?.payment?.transaction !== undefined);
 		const first = hexOf((await awaited?.state())?.payment?.transaction ?? new Uint8Array(0)) as Hex;
+		// It is told before it is sent.
+		await until(
+			'it on its way',
+			async () => (await chain.client.getTransactionCount({ address, blockTag: 'pending' })) === 1,
+		);
 		const { maxFeePerGas = 0n } = await chain.client.getTransaction({ hash: first });
 		await chain.client.setNextBlockBaseFeePerGas({ baseFeePerGas: maxFeePerGas * 4n });
 		await chain.mine(1);
@@ -409,6 +414,34 @@ describe('a node with a key', () => {
 		assert.equal(store.settlement.flow().submissions, await chain.submissions());
 		await assertFile(store, content, 'n');
 		assert.equal(await chain.client.getTransactionCount({ address }), 1);
+		await store.close();
+	});
+
+	it('pays for content whose submission the chain takes back just before its upload is written down', async () => {
+		const { key } = await funded();
+		const [content, other] = [prng.bytes(5000), prng.bytes(6000)];
+		let beforeRecord = (): Promise<void> => Promise.resolve();
+		let store = await openChainStore(stores, chain, { key, beforeRecord: () => beforeRecord() });
+		const before = await chain.client.snapshot();
+		await chain.submit([content]);
+		await until('the submission', async () => (await store.files.fileByRoot(rootOf(content))) !== undefined);
+		beforeRecord = async () => {
+			beforeRecord = () => Promise.resolve();
+			await chain.client.revert({ id: before });
+			await chain.submit([other]);
+			await until('the other one', async () => (await store.files.fileByRoot(rootOf(other))) !== undefined);
+			assert.equal(await store.files.fileByRoot(rootOf(content)), undefined);
+		};
+		const { awaited } = await store.upload(content, 'second');
+		await mining('the file', () => isFile(store, content));
+		assert.equal((await awaited?.placed)?.dataRoot, rootOf(content));
+		const { dataDir } = store;
+		for (const rebuild of [false, true]) {
+			await assertFile(store, content, 'second');
+			await store.close();
+			store = await openChainStore(stores, chain, { key, rebuild }, dataDir);
+		}
+		await assertFile(store, content, 'second');
 		await store.close();
 	});
 
