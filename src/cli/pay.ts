@@ -8,12 +8,21 @@ import { payingAccount } from '../node/paying-key.js';
 import { ChainError } from '../settlement/evm/chain-reader.js';
 import { ENDPOINT_TIMEOUT_MS, Endpoints } from '../settlement/evm/endpoints.js';
 import { type PayingAccount, PaymentSigner } from '../settlement/evm/payment-signer.js';
+import type { ChainSubmission } from '../settlement/evm/chain-submission.js';
+import { SETTLED_BLOCKS } from '../settlement/evm/payments.js';
 import { ViemPaying } from '../settlement/evm/viem-paying.js';
 import { bytesOfHex, hexOf, type DataRoot } from '../units.js';
 import { CliError } from './exit-codes.js';
 import type { NodeClient } from './node-client.js';
 import type { OutputOptions } from './output.js';
-import { forgetPayment, notedPayment, type NotedPayment, notePayment, type PaidFor } from './payment-notes.js';
+import {
+	forgetPayment,
+	notedPayment,
+	type NotedPayment,
+	notePayment,
+	payingAlone,
+	type PaidFor,
+} from './payment-notes.js';
 
 export interface PayOptions extends OutputOptions {
 	/** --rpc: an endpoint of the chain. */
@@ -79,10 +88,15 @@ export class ChainPayer {
 		try {
 			const chain = new ViemPaying(endpoints, flow as Hex);
 			// One for each content: the same may have been sent under two names.
-			const wanted = [...new Map(unpaid.map((result) => [result.root, result])).values()];
-			const transactions = await this.#send(wanted, chain, BigInt(chainId), flow as Hex);
-			for (const transaction of transactions) await minedOrRefused(chain, transaction);
-			return await Promise.all(results.map(async (result) => (isUnpaid(result) ? known(client, result) : result)));
+			const wanted = [...new Map(unpaid.map((result) => [contentOf(result), result])).values()];
+			const payments = await payingAlone(() => this.#send(wanted, chain, BigInt(chainId), flow as Hex));
+			for (const { hash } of new Set(payments.values())) await minedOrRefused(chain, hash);
+			return await Promise.all(
+				results.map(async (result) => {
+					const payment = isUnpaid(result) ? payments.get(contentOf(result)) : undefined;
+					return payment && isUnpaid(result) ? await known(client, chain, result, payment.hash) : result;
+				}),
+			);
 		} catch (error) {
 			if (!(error instanceof ChainError)) throw error;
 			throw new CliError('refused', `not paid: ${error.message}`, {
@@ -93,21 +107,21 @@ export class ChainPayer {
 		}
 	}
 
-	/** Sends what pays for them, or has been signed for them before. */
+	/** Sends what pays for them, or has been signed for them before: by content. */
 	async #send(
 		unpaid: readonly Unpaid[],
 		chain: ViemPaying,
 		chainId: bigint,
 		flowAddress: Hex,
-	): Promise<readonly NotedPayment[]> {
-		const transactions = new Map<Hex, NotedPayment>();
+	): Promise<ReadonlyMap<string, NotedPayment>> {
+		const payments = new Map<string, NotedPayment>();
 		const unsigned: Unpaid[] = [];
 		for (const result of unpaid) {
 			const noted = await notedPayment(paidFor(result));
-			if (noted && !(await isDead(chain, noted))) transactions.set(noted.hash, noted);
+			if (noted && !(await isDead(chain, noted))) payments.set(contentOf(result), noted);
 			else unsigned.push(result);
 		}
-		for (const { hash, raw } of transactions.values()) {
+		for (const [hash, { raw }] of new Map([...payments.values()].map((payment) => [payment.hash, payment]))) {
 			this.#tell(`going on with transaction ${hash}`);
 			await chain.send(raw).catch(() => undefined);
 		}
@@ -123,9 +137,9 @@ export class ChainPayer {
 			for (const result of batch) await notePayment(paidFor(result), payment);
 			this.#tell(`paying ${fee} wei for ${batch.length} files: transaction ${hash}`);
 			await chain.send(raw);
-			transactions.set(hash, payment);
+			for (const result of batch) payments.set(contentOf(result), payment);
 		}
-		return [...transactions.values()];
+		return payments;
 	}
 }
 
@@ -133,37 +147,65 @@ function isUnpaid(result: UploadResult): result is Unpaid {
 	return result.pending?.state === 'unpaid';
 }
 
-/** It failed, or another transaction has its nonce. */
+/** What is paid for once: the same root with another length is another submission. */
+function contentOf({ root, pending: { submission } }: Unpaid): string {
+	return `${root}/${submission.length}`;
+}
+
+/**
+ * It failed, or another transaction has its nonce. The nonce comes first: a block that comes in between has a receipt then. Blocks count that a
+ * reorganisation does not reach, and that every endpoint behind an address has.
+ */
 async function isDead(chain: ViemPaying, { hash, nonce, from }: NotedPayment): Promise<boolean> {
-	const receipt = await chain.receipt(hash);
-	if (receipt) return !receipt.succeeded;
-	return (await chain.transactionCount(from, await chain.head())) > nonce;
+	const settled = (await chain.head()) - SETTLED_BLOCKS;
+	if (settled < 0 || (await chain.transactionCount(from, settled)) <= nonce) return false;
+	return (await chain.receipt(hash))?.succeeded !== true;
 }
 
 /** Errors: CliError, ChainError. */
-async function minedOrRefused(chain: ViemPaying, { hash }: NotedPayment): Promise<void> {
-	for (const endMs = Date.now() + PATIENCE_MS; ; ) {
+async function minedOrRefused(chain: ViemPaying, hash: Hex): Promise<void> {
+	for (const endMs = Date.now() + PATIENCE_MS; ; await delay(LOOK_MS)) {
 		const receipt = await chain.receipt(hash);
 		if (receipt?.succeeded) return;
-		if (receipt) throw new CliError('refused', `transaction ${hash} failed in block ${receipt.blockNumber}`);
+		if (receipt)
+			throw new CliError('refused', `transaction ${hash} failed in block ${receipt.blockNumber}`, {
+				hint: `The same command pays anew ${SETTLED_BLOCKS} blocks later.`,
+			});
 		if (Date.now() > endMs) throw new CliError('busy', `transaction ${hash} is in no block yet`, { hint: LATER });
-		await delay(LOOK_MS);
 	}
 }
 
-/** The result with the number of its submission. Errors: CliError, those of a request. */
-async function known(client: NodeClient, { pending, ...result }: Unpaid): Promise<UploadResult> {
-	for (const endMs = Date.now() + PATIENCE_MS; ; ) {
-		const info = await client.api.info(result.root).catch((error: unknown) => {
-			if (error instanceof RequestError && error.status === 404) return undefined;
-			throw error;
-		});
-		if (info?.finalized === true) {
-			await forgetPayment(paidFor({ ...result, pending }));
-			return { ...result, txSeq: info.txSeq };
+/** The result with the number of its submission, which may change as long as the chain takes blocks back. Errors: CliError, those of a request. */
+async function known(client: NodeClient, chain: ViemPaying, result: Unpaid, hash: Hex): Promise<UploadResult> {
+	const { pending, ...rest } = result;
+	for (const endMs = Date.now() + PATIENCE_MS; ; await delay(LOOK_MS)) {
+		const receipt = await chain.receipt(hash);
+		const txSeq = receipt?.submissions.find((submission) => isOf(result, submission))?.txSeq;
+		if (txSeq !== undefined && (await isFile(client, result, txSeq))) {
+			await forgetPayment(paidFor(result));
+			return { ...rest, txSeq };
 		}
 		if (Date.now() > endMs) throw new CliError('busy', `the node does not see the submission yet`, { hint: LATER });
-		await delay(LOOK_MS);
+	}
+}
+
+function isOf(result: Unpaid, { lengthBytes, nodes }: ChainSubmission): boolean {
+	const own = paymentOf(result);
+	return (
+		own.lengthBytes === lengthBytes &&
+		own.nodes.length === nodes.length &&
+		own.nodes.every(({ root, height }, at) => height === nodes[at]?.height && hexOf(root) === hexOf(nodes[at].root))
+	);
+}
+
+/** Whether the node has the content whole under that number. */
+async function isFile(client: NodeClient, { root, pending }: Unpaid, txSeq: number): Promise<boolean> {
+	try {
+		const info = await client.api.submission(txSeq);
+		return info.finalized && info.root === root && BigInt(info.size) === BigInt(pending.submission.length);
+	} catch (error) {
+		if (error instanceof RequestError && error.status === 404) return false;
+		throw error;
 	}
 }
 

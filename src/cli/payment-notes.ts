@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { Hex } from 'viem';
 import { CliError } from './exit-codes.js';
 import { makeDirectories } from './make-directories.js';
+import { alone } from './payment-lock.js';
 import { stateDirectory } from './state-directory.js';
 import { syncDirectory } from './sync-directory.js';
 
@@ -35,11 +36,16 @@ export async function notedPayment(what: PaidFor): Promise<NotedPayment | undefi
 	return raw && hash && nonce !== undefined && from ? { raw, hash, nonce, from } : undefined;
 }
 
-/** Durable when it resolves. Errors: failure, as what is not noted might be paid for twice. */
+/** Runs `pay` while no other call of this user does. Errors: busy, failure, those of `pay`. */
+export async function payingAlone<T>(pay: () => Promise<T>): Promise<T> {
+	await makeDirectories(directory(), 0o700).catch((error: unknown) => Promise.reject(cannotWrite(error)));
+	return await alone(directory(), pay);
+}
+
+/** Durable when it resolves. Call it within `payingAlone`. Errors: failure, as what is not noted might be paid for twice. */
 export async function notePayment(what: PaidFor, payment: NotedPayment): Promise<void> {
 	const path = pathOf(what);
 	try {
-		await makeDirectories(directory(), 0o700);
 		const file = await open(`${path}.new`, 'w', 0o600);
 		try {
 			await file.writeFile(JSON.stringify(payment));
@@ -50,11 +56,15 @@ export async function notePayment(what: PaidFor, payment: NotedPayment): Promise
 		await rename(`${path}.new`, path);
 		await syncDirectory(directory());
 	} catch (error) {
-		const { code, message } = error as NodeJS.ErrnoException;
-		throw new CliError('failure', `${directory()} cannot be written (${code ?? message}): nothing was paid`, {
-			hint: 'Payments are noted there, so that none is made twice. XDG_STATE_HOME names another place.',
-		});
+		throw cannotWrite(error);
 	}
+}
+
+function cannotWrite(error: unknown): CliError {
+	const { code, message } = error as NodeJS.ErrnoException;
+	return new CliError('failure', `${directory()} cannot be written (${code ?? message}): nothing was paid`, {
+		hint: 'Payments are noted there, so that none is made twice. XDG_STATE_HOME names another place.',
+	});
 }
 
 export async function forgetPayment(what: PaidFor): Promise<void> {

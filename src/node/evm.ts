@@ -65,13 +65,8 @@ export function makeEvm(
 function payerOf(modules: EvmModules, flowAddress: Hex, payments: Payments, chain: PayingChain): Payer | undefined {
 	const { account, config } = modules;
 	if (!account) return undefined;
-	const { confirmations, maxGasPriceGwei } = config.chain;
-	const settings = {
-		flowAddress,
-		confirmations,
-		recheckMs: RECHECK_MS,
-		mostForGas: parseGwei(String(maxGasPriceGwei)),
-	};
+	const mostForGas = parseGwei(String(config.chain.maxGasPriceGwei));
+	const settings = { flowAddress, recheckMs: RECHECK_MS, mostForGas };
 	return new Payer({ payments, chain, account, clock: systemClock }, settings, payerObserver(modules));
 }
 
@@ -101,11 +96,17 @@ function payerObserver({ metrics, log }: EvmModules): PayerObserver {
 		},
 		sending({ isAgain, fee, ...transaction }) {
 			metrics.chainTransactions.inc({ outcome: isAgain ? 'replaced' : 'sent' });
-			log.info({ ...transaction, fee: String(fee) }, `a transaction is sent${isAgain ? ' again, dearer' : ''}`);
+			log.info(
+				{ ...transaction, fee: String(fee) },
+				isAgain ? 'a transaction is sent in the place of another, dearer' : 'a transaction is sent',
+			);
 		},
-		died(transaction, reason) {
+		died(transaction) {
 			metrics.chainTransactions.inc({ outcome: 'died' });
-			log.warn(transaction, `a transaction will not become part of the chain (${reason}): it is paid anew`);
+			log.warn(
+				transaction,
+				`a transaction has failed, or another one of the account has its nonce: what it was for is paid for anew`,
+			);
 		},
 		trouble: troubleTeller(metrics.chainPaymentTrouble, log, {
 			begins: 'submissions are not paid for',

@@ -2,15 +2,64 @@
 import type { Mutant } from './mutant-site.js';
 
 const PAYING = 'unit/settlement/evm/paying.test.js';
+const TROUBLE = 'unit/settlement/evm/paying-trouble.test.js';
 
 export const PAYMENT_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'a transaction is written down before it is sent',
-		file: 'settlement/evm/payer.js',
-		find: 'await this.#payments.signed(transaction);',
-		replace: '',
+		file: 'settlement/evm/transaction-care.js',
+		find: 'if (!(await payments.signed(transaction, replaced)))',
+		replace: 'if (false)',
 		test: PAYING,
 		guard: 'goes on with the same transaction after a stop',
+	},
+	{
+		rule: 'a transaction is not sent when others were first while it was written down',
+		file: 'settlement/evm/payments.js',
+		find: 'if (!isStill || !isWanted)',
+		replace: 'if (!isStill)',
+		test: 'unit/settlement/evm/payments.test.js',
+		guard: 'a transaction may not be sent when others were first',
+	},
+	{
+		rule: 'a transaction that would pay for what others have submitted is replaced',
+		file: 'settlement/evm/transaction-care.js',
+		find: 'const isTooMuch = submissions > transaction.payments.length;',
+		replace: 'const isTooMuch = false;',
+		test: TROUBLE,
+		guard: 'what somebody else submits while a transaction is on its way',
+	},
+	{
+		rule: 'a transaction is judged by blocks that this node has read',
+		file: 'settlement/evm/transaction-care.js',
+		find: '(await chain.transactionCount(from, settled)) <= nonce',
+		replace: "(await chain.transactionCount(from, 'latest')) <= nonce",
+		test: TROUBLE,
+		guard: 'a transaction that is mined is not taken for dead',
+	},
+	{
+		rule: 'a payment that is refused is set aside',
+		file: 'settlement/evm/payer.js',
+		find: 'this.#refused.refused(first, error.message);',
+		replace: 'throw error;',
+		test: TROUBLE,
+		guard: 'one payment that is refused holds up no other one',
+	},
+	{
+		rule: 'a gap among the nonces is closed',
+		file: 'settlement/evm/transaction-care.js',
+		find: 'if (from === own && nonce === this.#lowestNonce())',
+		replace: 'if (false)',
+		test: TROUBLE,
+		guard: 'a nonce that was counted and is then unknown',
+	},
+	{
+		rule: 'what others had submitted is paid for when the chain takes it back',
+		file: 'settlement/evm/evm-settlement.js',
+		find: 'payments.push({ root, lengthBytes, nodes });',
+		replace: ';',
+		test: TROUBLE,
+		guard: 'an upload that others have submitted is paid for here',
 	},
 	{
 		rule: 'what the chain shows is no longer paid for',
@@ -23,8 +72,8 @@ export const PAYMENT_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'a transaction whose nonce is taken is paid for anew',
 		file: 'settlement/evm/payments.js',
-		find: 'this.#wanted.set(paymentKey(payment), payment);\n        });',
-		replace: ';\n        });',
+		find: 'this.#wanted.set(paymentKey(payment), payment);\n            return true;',
+		replace: ';\n            return true;',
 		test: PAYING,
 		guard: 'pays anew when another transaction of its account has taken the nonce',
 	},

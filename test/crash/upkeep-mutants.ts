@@ -67,8 +67,8 @@ export const UPKEEP_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'content that was sent again is not called deleted while its bytes are missing',
 		file: 'log-layer/apply-journal.js',
-		find: 'return row.deletion ? {',
-		replace: 'return false ? {',
+		find: '...(deletion && { deletion: { ...deletion, isDeleted: false } })',
+		replace: '...(deletion && { deletion })',
 		test: DELETION,
 		guard: 'and sent again is missing, not deleted',
 	},

@@ -108,6 +108,44 @@ describe('paying on a chain', () => {
 		assert.equal(await node.end('SIGTERM'), 0);
 	});
 
+	it('perigee upload --rpc pays for files apart that differ in zeros at their end, and each once, also from two calls at a time', async (t: TestContext) => {
+		const home = temporaryDirectory(t);
+		const node = await start(t, temporaryDirectory(t), {});
+		const { path, address } = await keyFile(t);
+		const content = new Prng(0x7a1).bytes(700);
+		const files = [0, 5].map((zeros) => {
+			const file = join(home, `with ${zeros}`);
+			writeFileSync(file, Buffer.concat([content, Buffer.alloc(zeros)]));
+			return file;
+		});
+		const env = { XDG_STATE_HOME: join(home, 'state') };
+		// A call that was killed while it paid has left its lock.
+		mkdirSync(join(home, 'state', 'perigee', 'payments'), { recursive: true });
+		writeFileSync(join(home, 'state', 'perigee', 'payments', 'lock'), '4194304');
+		const before = await chain.submissions();
+		const payFor = async (file: string): Promise<number> => {
+			const args = ['upload', '--node', node.url, file, '--rpc', chain.url, '--key-file', path, '--json'];
+			const paid = await runCli(args, { env });
+			assert.equal(paid.code, 0, paid.stderr);
+			return (JSON.parse(paid.stdout.toString()) as { readonly txSeq: number }).txSeq;
+		};
+		const [first, second] = files as [string, string];
+		const txSeqs = [await payFor(first)];
+		const both = await Promise.all([payFor(second), payFor(second)]);
+		assert.equal(new Set([...txSeqs, ...both]).size, 2);
+		for (const [file, txSeq] of [
+			[first, txSeqs[0]],
+			[second, both[0]],
+		] as const) {
+			assert.equal(await payFor(file), txSeq);
+			const info = (await ask(node, `/v1/submissions/${txSeq}/info`)).json;
+			assert.deepEqual([info['size'], info['finalized']], [file === first ? 700 : 705, true]);
+		}
+		assert.equal((await chain.submissions()) - before, 2);
+		assert.equal(await chain.client.getTransactionCount({ address }), 2);
+		assert.equal(await node.end('SIGTERM'), 0);
+	});
+
 	it('perigee upload --rpc that was interrupted goes on with the same transaction', async (t: TestContext) => {
 		clearInterval(mining);
 		const home = temporaryDirectory(t);

@@ -85,7 +85,6 @@ export async function openChainStore(
 			parts,
 			{
 				flowAddress: chain.flowAddress,
-				confirmations: options.confirmations ?? 0,
 				recheckMs: 50,
 				mostForGas: options.mostForGas ?? 0n,
 			},

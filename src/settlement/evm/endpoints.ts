@@ -37,6 +37,8 @@ const NO_STATE =
 /** What a contract or the rules of the chain refuse, which is not the endpoint's fault. */
 const REFUSED =
 	/revert|insufficient funds|nonce too low|already known|underpriced|already imported|gas required exceeds/i;
+/** Methods that not all endpoints have: one that does not answer may be well for all that. */
+const OPTIONAL: ReadonlySet<string> = new Set(['eth_maxPriorityFeePerGas']);
 /** Methods that may be refused so. */
 const REFUSABLE: ReadonlySet<string> = new Set([
 	'eth_call',
@@ -101,7 +103,8 @@ export class Endpoints {
 				const reason = reasonOf(error);
 				if (method === 'eth_getLogs' && TOO_LARGE.test(reason)) throw new RangeTooLargeError(reason);
 				reasons.push(`${hostOf(endpoint.url)}: ${reason}`);
-				if (REFUSABLE.has(method) && (NO_STATE.test(reason) || REFUSED.test(reason))) continue;
+				if (OPTIONAL.has(method) || (REFUSABLE.has(method) && (NO_STATE.test(reason) || REFUSED.test(reason))))
+					continue;
 				endpoint.isOfChain = false;
 				const pauseMs = Math.min(LONGEST_PAUSE_MS, LEAST_PAUSE_MS * 2 ** endpoint.failures);
 				endpoint.failures = Math.min(endpoint.failures + 1, 10);
@@ -111,13 +114,14 @@ export class Endpoints {
 		throw new ChainError(`${method}: ${reasons.join('; ')}`);
 	}
 
-	/** A call of a contract that changes nothing; undefined when it has no such function, or the endpoint not that state. Errors: ChainError. */
+	/** A call of a contract that changes nothing; undefined when it has no such function, or no endpoint has that state. Errors: ChainError. */
 	async view(to: Hex, data: string, at = 'latest'): Promise<Hex | undefined> {
 		try {
 			const answer = await this.ask<Hex>('eth_call', [{ to, data }, at]);
 			return answer === '0x' ? undefined : answer;
 		} catch (error) {
-			if (isRefusal(error)) return undefined;
+			// All endpoints have the newest state, or are behind.
+			if (isRefusal(error) && !(at === 'latest' && NO_STATE.test(error.message))) return undefined;
 			throw error;
 		}
 	}

@@ -9,6 +9,7 @@ import { PerigeeError } from '../../errors.js';
 import { ByteWriter } from '../../bytes.js';
 import { hexOf, rootFromBytes, type DataRoot, type FlowId } from '../../units.js';
 import { checkSubmission, foldRoots, sectorsOf } from '../flow/submission-rules.js';
+import { LIMITS } from '../../limits.js';
 import type { FlowHashing } from '../flow/hashing.js';
 import type { FlowHistory } from '../flow/flow-history.js';
 import type { Journal, JournalDriver } from '../journal.js';
@@ -116,7 +117,11 @@ export class EvmSettlement implements Settlement, JournalDriver {
 			);
 		payments.begin();
 		follower.start(this);
-		payer?.start(genesis.chainId, () => follower.behind());
+		payer?.start({
+			chainId: genesis.chainId,
+			behind: () => follower.behind(),
+			block: () => this.state.block.number,
+		});
 	}
 
 	get submitter(): Uint8Array | undefined {
@@ -186,7 +191,7 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		const pending = { chainId, flowAddress, submission, fee };
 		if (!payer) return pending;
 		const transaction = payments.transactionFor(payment)?.hashes.at(-1);
-		const trouble = payer.trouble?.message;
+		const trouble = payer.troubleOf(payment);
 		return {
 			...pending,
 			payment: { ...(transaction && { transaction }), ...(trouble !== undefined && { trouble }) },
@@ -220,7 +225,21 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		const frontier = await this.history.frontier(submissions, flowLength);
 		const transition = this.#flow.revert(this.state, { submissions, flowLength, frontier }, upTo);
 		const write = (settings: readonly SettingRecord[]) => this.#commit(transition, settings);
-		await this.#options.payments.reverted(upTo.number, write);
+		const lost = await this.#uploadedHere(submissions, this.state.submissions);
+		await this.#options.payments.reverted(upTo.number, lost, write);
+	}
+
+	/** What this node would have paid for, had nobody else: uploads whose submissions are among those from `from` to `to`. */
+	async #uploadedHere(from: number, to: number): Promise<readonly Payment[]> {
+		const payments: Payment[] = [];
+		if (!this.#options.payer) return payments;
+		for (let txSeq = from; txSeq < to && payments.length < LIMITS.payments; txSeq++) {
+			const found = await this.history.submission(txSeq);
+			if (found?.tags.length !== 0 || !(await this.history.isUploadedHere(found.dataRoot))) continue;
+			const { dataRoot: root, lengthBytes, nodes } = found;
+			payments.push({ root, lengthBytes, nodes });
+		}
+		return payments;
 	}
 
 	async close(): Promise<void> {

@@ -1,49 +1,52 @@
 /**
- * Pays for submissions: gathers what is wanted into transactions, sends them, and looks after them until the chain shows them. One that no block takes
- * is sent again, dearer where gas has become dearer; one that can never be taken any more is paid for anew.
+ * Pays for submissions: gathers what is wanted into transactions, and looks after them until the chain shows them (transaction-care.ts).
  *
- * It never stops without saying why: `trouble` tells what it waits for, and goes on by itself when that is over.
+ * It never stops without saying why: `trouble` tells what it waits for, and goes on by itself when that is over. One payment that the chain refuses
+ * holds up no other one.
  */
 import { hexToBytes, type Hex } from 'viem';
 import { deferred, type Deferred } from '../../deferred.js';
 import type { Clock } from '../../io/clock.js';
 import { LIMITS } from '../../limits.js';
-import { hexOf } from '../../units.js';
 import type { SettlementTrouble } from '../settlement.js';
 import { ChainError, RefusedError } from './chain-reader.js';
-import { type PaymentTransaction, transactionKey } from './payment-records.js';
+import type { Payment } from './payment-records.js';
 import { DearError, type PayingAccount, PaymentSigner } from './payment-signer.js';
-import type { PayingChain } from './paying-chain.js';
+import type { GasPrices, PayingChain } from './paying-chain.js';
 import type { Payments } from './payments.js';
+import { RefusedPayments } from './refused-payments.js';
+import { NonceGapError, TransactionCare, type TransactionObserver } from './transaction-care.js';
 
 export interface PayerSettings {
 	/** 0x and 40 digits. */
 	readonly flowAddress: Hex;
-	/** Blocks behind the newest one that do not count yet. */
-	readonly confirmations: number;
 	/** A transaction that no block has taken is looked after so often. */
 	readonly recheckMs: number;
 	/** Wei that a unit of gas may cost at most; 0: anything. */
 	readonly mostForGas: bigint;
 }
 
-export interface PayerObserver {
+/** What the node knows of the chain. */
+export interface FollowedChain {
+	readonly chainId: bigint;
+	/** Why the node does not know all that the chain shows; undefined when it does. */
+	behind(): string | undefined;
+	/** The last block that it has read. */
+	block(): number;
+}
+
+export interface PayerObserver extends TransactionObserver {
 	/** Submissions that are in no transaction yet, and transactions that the chain does not show yet. */
 	standing(wanted: number, sent: number): void;
-	/** A transaction is durable, and is sent now. `isAgain`: in the place of one with the same nonce. `fee` in wei. */
-	sending(transaction: { hash: string; nonce: number; submissions: number; fee: bigint; isAgain: boolean }): void;
-	/** A transaction can no longer become part of the chain; what it was for is paid for anew. */
-	died(transaction: { hash: string; nonce: number }, reason: string): void;
 	/** A new reason not to go on; undefined: it goes on again. */
 	trouble(trouble: SettlementTrouble | undefined): void;
 }
 
-/** Endpoints take a transaction in the place of another only when it pays so much more. */
-const REPLACEMENT_PERCENT = 125n;
-const MOST_REPLACEMENTS = 32;
 const LONGEST_PAUSE_MS = 60_000;
 /** Until the node is looked at again that has not caught up. */
 const BEHIND_MS = 1000;
+/** When so many payments in a row are refused, it is not for their own sake. */
+const MOST_REFUSALS = 8;
 
 export class Payer {
 	readonly #payments: Payments;
@@ -53,10 +56,9 @@ export class Payer {
 	readonly #settings: PayerSettings;
 	readonly #observer: PayerObserver;
 	readonly #signer: PaymentSigner;
-	/** When each transaction under way was looked after. */
-	readonly #lookedAfterMs = new Map<string, number>();
-	#chainId = 0n;
-	#behind: () => string | undefined = () => undefined;
+	readonly #care: TransactionCare;
+	readonly #refused: RefusedPayments;
+	#followed!: FollowedChain;
 	#trouble: SettlementTrouble | undefined;
 	#isClosing = false;
 	#wake: Deferred<void> | undefined;
@@ -81,8 +83,11 @@ export class Payer {
 		this.#clock = parts.clock;
 		this.#settings = settings;
 		this.#observer = observer;
-		const { flowAddress, mostForGas } = settings;
+		const { flowAddress, mostForGas, recheckMs } = settings;
 		this.#signer = new PaymentSigner({ ...parts, flowAddress, mostForGas });
+		const own = parts.account.address.toLowerCase();
+		this.#care = new TransactionCare({ ...parts, signer: this.#signer, own, recheckMs, observer });
+		this.#refused = new RefusedPayments(parts.clock, recheckMs);
 	}
 
 	/** 20 bytes. */
@@ -90,19 +95,20 @@ export class Payer {
 		return hexToBytes(this.#account.address);
 	}
 
-	get #own(): string {
-		return this.#account.address.toLowerCase();
-	}
-
 	/** What keeps it from paying. */
 	get trouble(): SettlementTrouble | undefined {
 		return this.#trouble;
 	}
 
-	/** Goes on with what is durable. `behind`: why the node does not know all that the chain shows; undefined when it does. */
-	start(chainId: bigint, behind: () => string | undefined): void {
-		this.#chainId = chainId;
-		this.#behind = behind;
+	/** What keeps it from paying for one submission. */
+	troubleOf(payment: Payment): string | undefined {
+		const own = this.#refused.reasonOf(payment);
+		return own ?? (this.#trouble?.message === this.#refused.anyReason ? undefined : this.#trouble?.message);
+	}
+
+	/** Goes on with what is durable. */
+	start(followed: FollowedChain): void {
+		this.#followed = followed;
 		this.#payments.changed = () => this.#woken();
 		this.#running = this.#run();
 	}
@@ -119,9 +125,7 @@ export class Payer {
 		for (let failures = 0; !this.#isClosing; ) {
 			let pauseMs = this.#settings.recheckMs;
 			try {
-				await this.#lookAfter();
-				const isMore = await this.#payNext();
-				this.#tell(undefined);
+				const isMore = await this.#step();
 				failures = 0;
 				if (isMore) continue;
 			} catch (error) {
@@ -141,86 +145,66 @@ export class Payer {
 		}
 	}
 
-	/** Pays for as much as goes into one transaction. True: there is more to do at once. */
-	async #payNext(): Promise<boolean> {
-		const payments = this.#payments.wanted.slice(0, LIMITS.paymentBatch);
-		if (payments.length === 0 || this.#payments.underway.length >= LIMITS.paymentTransactions) return false;
-		// What is not known yet may have been submitted by others long ago.
-		const behind = this.#behind();
+	/** True: there is more to do at once. */
+	async #step(): Promise<boolean> {
+		const { wanted, underway } = this.#payments;
+		if (wanted.length + underway.length === 0) {
+			this.#tell(undefined);
+			return false;
+		}
+		// What is not known yet may have been submitted long ago, by others or by a transaction that is under way.
+		const behind = this.#followed.behind();
 		if (behind !== undefined) throw new BehindError(`it waits until the chain is followed: ${behind}`);
+		const { chainId } = this.#followed;
+		const block = this.#followed.block();
+		const trouble = await this.#care.lookAfter({ chainId, block });
+		const isMore = await this.#payNext(this.#refused.without(this.#payments.payable(block)));
+		if (isMore) return true;
+		const reason = this.#refused.anyReason;
+		this.#tell(trouble ? troubleOf(trouble) : reason === undefined ? undefined : troubleOf(new RefusedError(reason)));
+		return false;
+	}
+
+	/** Pays for as much as goes into one transaction. True: there is more to do at once. Errors: ChainError, DearError, those of the journal. */
+	async #payNext(payable: readonly Payment[]): Promise<boolean> {
+		if (payable.length === 0 || this.#payments.underway.length >= LIMITS.paymentTransactions) return false;
 		const prices = this.#signer.bounded(await this.#chain.gasPrices());
+		const signed = await this.#signed(payable, prices);
+		if (!signed) return false;
+		const { transaction, fee } = signed;
+		this.#refused.taken(transaction.payments);
+		const isSent = await this.#care.send(transaction, fee);
+		return !isSent || payable.length > transaction.payments.length;
+	}
+
+	/**
+	 * A transaction for the first of them that the chain takes. What is refused is tried in halves, and a single one is set aside. Undefined: all are.
+	 * Errors: RefusedError when many are in a row, and as of `#payNext`.
+	 */
+	async #signed(
+		payable: readonly Payment[],
+		prices: GasPrices,
+	): Promise<Awaited<ReturnType<PaymentSigner['sign']>> | undefined> {
 		const waiting = await this.#chain.transactionCount(this.#account.address, 'pending');
-		const nonce = Math.max(waiting, (this.#payments.lastNonce(this.#own) ?? -1) + 1);
-		const signed = await this.#signer.sign(payments, { chainId: this.#chainId, nonce, prices });
-		// Somebody else may have submitted the same meanwhile.
-		if (!payments.every((payment) => this.#payments.isWanted(payment))) return true;
-		await this.#send(signed.transaction, signed.fee, false);
-		return this.#payments.wanted.length > 0;
-	}
-
-	/** Looks after transactions that no block has taken for a while. */
-	async #lookAfter(): Promise<void> {
-		const underway = this.#payments.underway;
-		const nowMs = this.#clock.monotonicMs();
-		const keys = new Set(underway.map(transactionKey));
-		for (const key of this.#lookedAfterMs.keys()) if (!keys.has(key)) this.#lookedAfterMs.delete(key);
-		for (const transaction of underway) {
-			const key = transactionKey(transaction);
-			const dueMs = (this.#lookedAfterMs.get(key) ?? Number.NEGATIVE_INFINITY) + this.#settings.recheckMs;
-			if (nowMs < dueMs) continue;
-			await this.#lookAt(transaction);
-			this.#lookedAfterMs.set(key, nowMs);
+		const nonce = Math.max(waiting, (this.#payments.lastNonce(this.#account.address.toLowerCase()) ?? -1) + 1);
+		const place = { chainId: this.#followed.chainId, nonce, prices };
+		let count: number = LIMITS.paymentBatch;
+		for (let from = 0, refusals = 0; from < payable.length && !this.#isClosing; ) {
+			const batch = payable.slice(from, from + count);
+			const [first] = batch;
+			try {
+				return await this.#signer.sign(batch, place);
+			} catch (error) {
+				if (!(error instanceof RefusedError) || !first) throw error;
+				count = Math.ceil(batch.length / 2);
+				if (batch.length > 1) continue;
+				this.#refused.refused(first, error.message);
+				if (++refusals >= MOST_REFUSALS) throw error;
+				from++;
+				count = LIMITS.paymentBatch;
+			}
 		}
-	}
-
-	async #lookAt(transaction: PaymentTransaction): Promise<void> {
-		const { from, nonce, payments } = transaction;
-		const counts = Math.max(0, (await this.#chain.head()) - this.#settings.confirmations);
-		for (const hash of transaction.hashes) {
-			const receipt = await this.#chain.receipt(hexOf(hash) as Hex);
-			if (!receipt) continue;
-			// One that succeeded is on its way here by the log.
-			if (!receipt.succeeded && receipt.blockNumber <= counts)
-				await this.#died(transaction, `block ${receipt.blockNumber} has it as failed`);
-			return;
-		}
-		if ((await this.#chain.transactionCount(from as Hex, counts)) > nonce)
-			return await this.#died(transaction, 'another transaction of the account has its nonce');
-		const prices = await this.#chain.gasPrices();
-		const most = (transaction.mostForGas * REPLACEMENT_PERCENT) / 100n;
-		const bound = this.#settings.mostForGas;
-		const needed = prices.tip === undefined ? prices.most : prices.base + prices.tip;
-		const isTooLittle = needed > transaction.mostForGas && transaction.hashes.length < MOST_REPLACEMENTS;
-		// What an account has signed that this node no longer has can only be sent as it is.
-		const mayReplace = isTooLittle && from === this.#own && payments.length > 0 && (bound === 0n || most <= bound);
-		if (!mayReplace) return await this.#resend(transaction);
-		const tip = prices.tip === undefined ? {} : { tip: (prices.tip * REPLACEMENT_PERCENT) / 100n };
-		const dearer = { ...prices, ...tip, most: prices.most > most ? this.#signer.bounded(prices).most : most };
-		const place = { chainId: this.#chainId, nonce, prices: dearer };
-		const { transaction: next, fee } = await this.#signer.sign(payments, place, transaction.hashes);
-		await this.#send(next, fee, true);
-	}
-
-	async #died(transaction: PaymentTransaction, reason: string): Promise<void> {
-		this.#observer.died({ hash: lastHash(transaction), nonce: transaction.nonce }, reason);
-		await this.#payments.died(transaction);
-	}
-
-	async #send(transaction: PaymentTransaction, fee: bigint, isAgain: boolean): Promise<void> {
-		const { nonce, payments } = transaction;
-		await this.#payments.signed(transaction);
-		this.#observer.sending({ hash: lastHash(transaction), nonce, submissions: payments.length, fee, isAgain });
-		this.#lookedAfterMs.set(transactionKey(transaction), this.#clock.monotonicMs());
-		await this.#resend(transaction);
-	}
-
-	/** What is refused may be in a block already, or is found out when it is looked at again. */
-	async #resend({ raw }: PaymentTransaction): Promise<void> {
-		try {
-			await this.#chain.send(hexOf(raw) as Hex);
-		} catch (error) {
-			if (!(error instanceof RefusedError) || /insufficient funds/i.test(error.message)) throw error;
-		}
+		return undefined;
 	}
 
 	#tell(trouble: SettlementTrouble | undefined): void {
@@ -249,21 +233,15 @@ export class Payer {
 /** The node does not know all that the chain shows. */
 class BehindError extends Error {}
 
-function lastHash({ hashes }: PaymentTransaction): string {
-	return hexOf(hashes.at(-1) ?? new Uint8Array(0));
-}
+const TROUBLE_CODES: readonly (readonly [new (...args: never[]) => Error, string])[] = [
+	[BehindError, 'CHAIN_BEHIND'],
+	[DearError, 'GAS_TOO_DEAR'],
+	[NonceGapError, 'NONCE_GAP'],
+	[RefusedError, 'PAYMENT_REFUSED'],
+	[ChainError, 'CHAIN_UNREACHABLE'],
+];
 
 function troubleOf(error: unknown): SettlementTrouble {
-	const { message } = error as Error;
-	const code =
-		error instanceof BehindError
-			? 'CHAIN_BEHIND'
-			: error instanceof DearError
-				? 'GAS_TOO_DEAR'
-				: error instanceof RefusedError
-					? 'PAYMENT_REFUSED'
-					: error instanceof ChainError
-						? 'CHAIN_UNREACHABLE'
-						: 'PAYMENT_NOT_STORED';
-	return { code, message, isFinal: false };
+	const code = TROUBLE_CODES.find(([kind]) => error instanceof kind)?.[1] ?? 'PAYMENT_NOT_STORED';
+	return { code, message: (error as Error).message, isFinal: false };
 }

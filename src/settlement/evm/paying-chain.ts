@@ -20,25 +20,17 @@ export interface ContractCall {
 	readonly value: bigint;
 }
 
-/** What became of a transaction. */
-export interface Receipt {
-	readonly succeeded: boolean;
-	readonly blockNumber: number;
-}
-
 /** Errors of all: ChainError. */
 export interface PayingChain {
-	/** Number of the newest block. */
-	head(): Promise<number>;
 	/** Wei that the flow asks for a sector; 0 where it has no market. */
 	pricePerSector(): Promise<bigint>;
 	gasPrices(): Promise<GasPrices>;
-	/** Transactions of an account up to a block, or with those that wait. */
-	transactionCount(address: Hex, at: number | 'pending'): Promise<number>;
+	/** Transactions of an account up to a block, or the newest one, or with those that wait. */
+	transactionCount(address: Hex, at: number | 'latest' | 'pending'): Promise<number>;
+	/** Wei that an account has, without what waits. */
+	balance(address: Hex): Promise<bigint>;
 	/** Gas that a call would take. Errors: RefusedError when it would fail. */
 	estimateGas(call: ContractCall): Promise<bigint>;
 	/** Hands a signed transaction to every endpoint; one that takes it, or has it, is enough. Errors: RefusedError. */
 	send(raw: Hex): Promise<void>;
-	/** Undefined: it is in no block that the endpoint knows. */
-	receipt(transaction: Hex): Promise<Receipt | undefined>;
 }

@@ -2,8 +2,9 @@
  * What is durable of payments, as settings of the journal (docs/format.md §6):
  *
  *     payment/<data root>/<bytes>  version u8 = 1, nodes: wanted, and in no transaction yet
- *     transaction/<from>/<nonce>   version u8 = 1, shown at block u64 (2^64 - 1: not shown), most for a unit of gas u128, hashes u8, n × 32, the
- *                                  signed transaction (bytes u32, bytes), submissions u8, n × (data root 32, bytes u64, nodes)
+ *     transaction/<from>/<nonce>   version u8 = 2, shown at block u64 (2^64 - 1: not shown), most for a unit of gas u128, hashes u8, n × 32, the
+ *                                  signed transaction (bytes u32, bytes), submissions that it makes u8, those of them that are still to be
+ *                                  made u8, n × (data root 32, bytes u64, nodes)
  *
  * Tags of what this node submits are always empty.
  */
@@ -13,7 +14,8 @@ import { readNodes, writeNodes } from '../flow/nodes.js';
 import type { SettingRecord } from '../journal-records.js';
 import type { SubmissionNode } from '../settlement.js';
 
-const VERSION = 1;
+const WANTED_VERSION = 1;
+const TRANSACTION_VERSION = 2;
 const WANTED = /^payment\/(0x[0-9a-f]{64})\/([0-9]{1,20})$/;
 const TRANSACTION = /^transaction\/(0x[0-9a-f]{40})\/([0-9]{1,15})$/;
 const GONE = new Uint8Array(0);
@@ -25,7 +27,7 @@ export interface Payment {
 	readonly nodes: readonly SubmissionNode[];
 }
 
-/** A transaction that pays for submissions: signed, and maybe sent. */
+/** A transaction that pays for submissions, or for none and only has its nonce used: signed, and maybe sent. */
 export interface PaymentTransaction {
 	/** Who pays: 0x and 40 digits, lower case. */
 	readonly from: string;
@@ -36,6 +38,9 @@ export interface PaymentTransaction {
 	readonly hashes: readonly Uint8Array[];
 	/** Wei that `raw` pays at most for a unit of gas. */
 	readonly mostForGas: bigint;
+	/** Submissions that `raw` makes. */
+	readonly submissions: number;
+	/** Of those the ones that nobody else has made before. */
 	readonly payments: readonly Payment[];
 	/** Block in which the chain has shown it. */
 	readonly shownAt?: number;
@@ -52,7 +57,7 @@ export function paymentKey({ root, lengthBytes }: Pick<Payment, 'root' | 'length
 }
 
 export function wantedSetting(payment: Payment): SettingRecord {
-	const writer = new ByteWriter(140).u8(VERSION);
+	const writer = new ByteWriter(140).u8(WANTED_VERSION);
 	writeNodes(writer, payment.nodes);
 	return { key: `payment/${paymentKey(payment)}`, value: writer.toBytes() };
 }
@@ -62,14 +67,14 @@ export function noLongerWanted(payment: Payment): SettingRecord {
 }
 
 export function transactionSetting(transaction: PaymentTransaction): SettingRecord {
-	const { raw, hashes, mostForGas, payments, shownAt } = transaction;
+	const { raw, hashes, mostForGas, submissions, payments, shownAt } = transaction;
 	const writer = new ByteWriter(raw.length + payments.length * 180 + 256)
-		.u8(VERSION)
+		.u8(TRANSACTION_VERSION)
 		.u64OrNone(shownAt)
 		.u128(mostForGas)
 		.u8(hashes.length);
 	for (const hash of hashes) writer.fixed(hash, HASH_BYTES);
-	writer.u32(raw.length).raw(raw).u8(payments.length);
+	writer.u32(raw.length).raw(raw).u8(submissions).u8(payments.length);
 	for (const { root, lengthBytes, nodes } of payments) {
 		writer.fixed(bytesOfHex(root), HASH_BYTES).u64(lengthBytes);
 		writeNodes(writer, nodes);
@@ -86,7 +91,7 @@ export function readWanted(key: string, value: Uint8Array): Payment | undefined 
 	const [, digits, lengthBytes] = WANTED.exec(key) ?? [];
 	const root = digits === undefined ? undefined : parseDataRoot(digits);
 	if (root === undefined || lengthBytes === undefined) return undefined;
-	const reader = readerOf(value, 'a payment');
+	const reader = readerOf(value, 'a payment', WANTED_VERSION);
 	const nodes = readNodes(reader);
 	reader.end();
 	return { root, lengthBytes: BigInt(lengthBytes), nodes };
@@ -96,11 +101,12 @@ export function readWanted(key: string, value: Uint8Array): Payment | undefined 
 export function readTransaction(key: string, value: Uint8Array): PaymentTransaction | undefined {
 	const [, from, nonce] = TRANSACTION.exec(key) ?? [];
 	if (from === undefined) return undefined;
-	const reader = readerOf(value, 'a transaction');
+	const reader = readerOf(value, 'a transaction', TRANSACTION_VERSION);
 	const shownAt = reader.safeU64OrNone('block');
 	const mostForGas = reader.u128('gas price');
 	const hashes = Array.from({ length: reader.u8('hash count') }, () => reader.bytes(HASH_BYTES, 'hash'));
 	const raw = reader.bytes(reader.u32('transaction length'), 'transaction');
+	const submissions = reader.u8('submissions');
 	const payments = Array.from({ length: reader.u8('submission count') }, () => ({
 		root: rootFromBytes(reader.bytes(HASH_BYTES, 'root')),
 		lengthBytes: reader.u64('length'),
@@ -113,14 +119,15 @@ export function readTransaction(key: string, value: Uint8Array): PaymentTransact
 		raw,
 		hashes,
 		mostForGas,
+		submissions,
 		payments,
 		...(shownAt === undefined ? {} : { shownAt }),
 	};
 }
 
-function readerOf(value: Uint8Array, what: string): ByteReader {
+function readerOf(value: Uint8Array, what: string, known: number): ByteReader {
 	const reader = new ByteReader(value, what);
 	const version = reader.u8('version');
-	if (version !== VERSION) reader.fail(`its version is ${version}, this program knows ${VERSION}`);
+	if (version !== known) reader.fail(`its version is ${version}, this program knows ${known}`);
 	return reader;
 }

@@ -26,6 +26,8 @@ import {
 	wantedSetting,
 } from './payment-records.js';
 
+/** Reorganisations are not so deep: how far behind what was read the nonces of an account are believed. */
+export const SETTLED_BLOCKS = 12;
 /** After so many blocks a transaction that the chain has shown is forgotten. */
 const REMEMBERED_BLOCKS = 64;
 /** Submissions that were shown lately: an upload may have looked for its own just before. */
@@ -44,6 +46,8 @@ export class Payments {
 	readonly #wanted = new Map<string, Payment>();
 	/** By account and nonce. */
 	readonly #transactions = new Map<string, PaymentTransaction>();
+	/** Block from which on something is paid for: others had submitted it, and their transactions may come again by themselves. */
+	readonly #notBefore = new Map<string, number>();
 	readonly #waiting = new Map<string, Deferred<PlacedSubmission>>();
 	readonly #lately = new Map<string, PlacedSubmission>();
 	/** The change under way: they come one after the other. */
@@ -75,6 +79,11 @@ export class Payments {
 		return [...this.#wanted.values()];
 	}
 
+	/** Those of them that are paid for at a block. */
+	payable(block: number): readonly Payment[] {
+		return this.wanted.filter((payment) => (this.#notBefore.get(paymentKey(payment)) ?? 0) <= block);
+	}
+
 	/** Those that the chain does not show, by nonce. */
 	get underway(): readonly PaymentTransaction[] {
 		return this.#all().filter(({ shownAt }) => shownAt === undefined);
@@ -89,10 +98,6 @@ export class Payments {
 	includes(root: DataRoot): boolean {
 		const isOf = (payment: Payment): boolean => payment.root === root;
 		return [...this.#wanted.values()].some(isOf) || this.underway.some(({ payments }) => payments.some(isOf));
-	}
-
-	isWanted(payment: Payment): boolean {
-		return this.#wanted.has(paymentKey(payment));
 	}
 
 	/** The transaction that pays for it, if the chain does not show it yet. */
@@ -115,6 +120,8 @@ export class Payments {
 			await this.#journal.recordUpload(upload, isNew ? [wantedSetting(payment)] : []);
 			if (shown) return { placed: Promise.resolve(shown) };
 			if (isNew) this.#wanted.set(key, payment);
+			// Whoever uploads it now waits for it.
+			this.#notBefore.delete(key);
 			const waiting = this.#waiting.get(key) ?? deferred<PlacedSubmission>();
 			// Whoever asked may have gone.
 			waiting.promise.catch(() => undefined);
@@ -124,25 +131,34 @@ export class Payments {
 		});
 	}
 
-	/** A transaction was signed for payments that were wanted, or in the place of one with the same nonce. Resolves when it is durable, and may be sent. */
-	async signed(transaction: PaymentTransaction): Promise<void> {
-		await this.#alone(async () => {
+	/**
+	 * A transaction was signed for payments that were wanted, or in the place of `replaced`. Resolves when it is durable, and may be sent. False: somebody
+	 * else has submitted something of it meanwhile, or the chain shows what it replaces; it must not be sent.
+	 */
+	async signed(transaction: PaymentTransaction, replaced?: PaymentTransaction): Promise<boolean> {
+		return await this.#alone(async () => {
 			const { payments } = transaction;
+			const key = transactionKey(transaction);
+			const isStill = this.#transactions.get(key) === replaced && replaced?.shownAt === undefined;
+			const isWanted = replaced !== undefined || payments.every((payment) => this.#wanted.has(paymentKey(payment)));
+			if (!isStill || !isWanted) return false;
 			await this.#put([transactionSetting(transaction), ...payments.map(noLongerWanted)]);
-			for (const payment of payments) this.#wanted.delete(paymentKey(payment));
-			this.#transactions.set(transactionKey(transaction), transaction);
+			for (const payment of payments) this.#unwant(payment);
+			this.#transactions.set(key, transaction);
+			return true;
 		});
 	}
 
-	/** A transaction can no longer become part of the chain: what it paid for is wanted again. */
-	async died(dead: PaymentTransaction): Promise<void> {
-		await this.#alone(async () => {
+	/** A transaction can no longer become part of the chain: what it paid for is wanted again. False: the chain shows it after all. */
+	async died(dead: PaymentTransaction): Promise<boolean> {
+		return await this.#alone(async () => {
 			const key = transactionKey(dead);
 			const transaction = this.#transactions.get(key);
-			if (!transaction || transaction.shownAt !== undefined) return;
+			if (!transaction || transaction.shownAt !== undefined) return false;
 			await this.#put([forgottenTransaction(transaction), ...transaction.payments.map(wantedSetting)]);
 			this.#transactions.delete(key);
 			for (const payment of transaction.payments) this.#wanted.set(paymentKey(payment), payment);
+			return true;
 		});
 	}
 
@@ -167,16 +183,26 @@ export class Payments {
 		});
 	}
 
-	/** Writes that the chain has taken back what lies behind a block, with what follows from it for payments. */
-	async reverted(block: number, write: Write): Promise<void> {
+	/**
+	 * Writes that the chain has taken back what lies behind a block, with what follows from it for payments. `lost`: what somebody has uploaded here, and
+	 * has no submission any more.
+	 */
+	async reverted(block: number, lost: readonly Payment[], write: Write): Promise<void> {
 		await this.#alone(async () => {
 			const back = this.#all()
 				.filter(({ shownAt = 0 }) => shownAt > block)
 				.map(({ shownAt: _, ...transaction }) => transaction);
-			await write(back.map(transactionSetting));
+			const paidFor = new Set([...this.underway, ...back].flatMap(({ payments }) => payments.map(paymentKey)));
+			const room = LIMITS.payments - this.#wanted.size;
+			const wanted = lost.filter((payment) => !paidFor.has(paymentKey(payment))).slice(0, Math.max(0, room));
+			await write([...back.map(transactionSetting), ...wanted.map(wantedSetting)]);
 			this.#lately.clear();
 			for (const transaction of back) this.#transactions.set(transactionKey(transaction), transaction);
-			if (back.length > 0) this.#onChange?.();
+			for (const payment of wanted) {
+				this.#wanted.set(paymentKey(payment), payment);
+				this.#notBefore.set(paymentKey(payment), block + SETTLED_BLOCKS);
+			}
+			if (back.length + wanted.length > 0) this.#onChange?.();
 		});
 	}
 
@@ -214,10 +240,15 @@ export class Payments {
 			} else if (transaction !== this.#transactions.get(key)) settings.push(transactionSetting(transaction));
 		}
 		const after = (): void => {
-			replace(this.#wanted, wanted);
+			for (const [key, payment] of this.#wanted) if (!wanted.has(key)) this.#unwant(payment);
 			replace(this.#transactions, transactions);
 		};
 		return [settings, after];
+	}
+
+	#unwant(payment: Payment): void {
+		this.#wanted.delete(paymentKey(payment));
+		this.#notBefore.delete(paymentKey(payment));
 	}
 
 	/** Writes settings; transactions of the past make room. */

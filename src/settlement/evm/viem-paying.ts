@@ -2,7 +2,9 @@
 import { numberToHex, type Hex } from 'viem';
 import { ChainError, RefusedError } from './chain-reader.js';
 import { type Endpoints, isRefusal, reasonOf } from './endpoints.js';
-import type { ContractCall, GasPrices, PayingChain, Receipt } from './paying-chain.js';
+import type { ChainSubmission } from './chain-submission.js';
+import type { ContractCall, GasPrices, PayingChain } from './paying-chain.js';
+import { type RpcLog, submissionOfLog, SUBMIT_TOPIC } from './submit-event.js';
 
 const MARKET_CALL = '0x80f55605';
 const PRICE_CALL = '0x61ec5082';
@@ -16,6 +18,15 @@ interface RpcHead {
 interface RpcReceipt {
 	readonly status: Hex;
 	readonly blockNumber: Hex;
+	readonly logs: readonly (RpcLog & { readonly address: Hex })[];
+}
+
+/** What became of a transaction. */
+export interface Receipt {
+	readonly succeeded: boolean;
+	readonly blockNumber: number;
+	/** That it has made; their times are not told. */
+	readonly submissions: readonly ChainSubmission[];
 }
 
 export class ViemPaying implements PayingChain {
@@ -28,6 +39,7 @@ export class ViemPaying implements PayingChain {
 		this.#flowAddress = flowAddress;
 	}
 
+	/** Number of the newest block. */
 	async head(): Promise<number> {
 		return Number(await this.#endpoints.ask<Hex>('eth_blockNumber', []));
 	}
@@ -49,9 +61,13 @@ export class ViemPaying implements PayingChain {
 		return { most: 2n * base + tip, tip, base };
 	}
 
-	async transactionCount(address: Hex, at: number | 'pending'): Promise<number> {
-		const block = at === 'pending' ? at : numberToHex(at);
+	async transactionCount(address: Hex, at: number | 'latest' | 'pending'): Promise<number> {
+		const block = typeof at === 'number' ? numberToHex(at) : at;
 		return Number(await this.#endpoints.ask<Hex>('eth_getTransactionCount', [address, block]));
+	}
+
+	async balance(address: Hex): Promise<bigint> {
+		return BigInt(await this.#endpoints.ask<Hex>('eth_getBalance', [address, 'pending']));
 	}
 
 	async estimateGas({ from, to, data, value }: ContractCall): Promise<bigint> {
@@ -71,8 +87,16 @@ export class ViemPaying implements PayingChain {
 		throw isRefusal(new ChainError(message)) ? new RefusedError(message) : new ChainError(message);
 	}
 
+	/** Undefined: it is in no block that the endpoint knows. */
 	async receipt(transaction: Hex): Promise<Receipt | undefined> {
 		const receipt = await this.#endpoints.ask<RpcReceipt | null>('eth_getTransactionReceipt', [transaction]);
-		return receipt ? { succeeded: BigInt(receipt.status) === 1n, blockNumber: Number(receipt.blockNumber) } : undefined;
+		if (!receipt) return undefined;
+		const isOwn = ({ address, topics }: RpcReceipt['logs'][number]): boolean =>
+			address.toLowerCase() === this.#flowAddress.toLowerCase() && topics[0] === SUBMIT_TOPIC;
+		return {
+			succeeded: BigInt(receipt.status) === 1n,
+			blockNumber: Number(receipt.blockNumber),
+			submissions: receipt.logs.filter(isOwn).map((log) => submissionOfLog(log, 0)),
+		};
 	}
 }

@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
-import { after, before, describe, it } from 'node:test';
+import { text } from 'node:stream/consumers';
+import { after, before, describe, it, type TestContext } from 'node:test';
 import { fileRoot } from '../../../../src/native/addon.js';
 import { ChainError, RangeTooLargeError } from '../../../../src/settlement/evm/chain-reader.js';
+import { Endpoints } from '../../../../src/settlement/evm/endpoints.js';
+import { ViemPaying } from '../../../../src/settlement/evm/viem-paying.js';
 import { hexOf, type DataRoot, type TxSeq } from '../../../../src/units.js';
 import { startChain, type TestChain } from '../../../support/chain.js';
 import { bentReader, caughtUp, openChainStore, until, type ChainStore } from '../../../support/chain-store.js';
@@ -265,5 +268,44 @@ describe('content of a node that follows a chain', () => {
 			assert.ok(Buffer.from(await readBack(store, { txSeq: (first + 1) as TxSeq })).equals(content));
 		}
 		await store.close();
+	});
+});
+
+describe('what paying asks of endpoints', () => {
+	/** Answers as the chain does, but for some methods. */
+	async function endpointOf(t: TestContext, answers: Readonly<Record<string, object>>): Promise<string> {
+		const server = createServer((request, response) => {
+			void text(request).then((body) => {
+				const { id, method } = JSON.parse(body) as { readonly id: number; readonly method: string };
+				const answer = answers[method] ?? { error: { code: -32_000, message: 'nobody expects it' } };
+				response.end(JSON.stringify({ jsonrpc: '2.0', id, ...answer }));
+			});
+		});
+		await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+		t.after(() => server.close());
+		return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+	}
+
+	function payingOver(urls: readonly string[]): ViemPaying {
+		const endpoints = new Endpoints({ urls, timeoutMs: 5000, nowMs: () => Date.now() });
+		return new ViemPaying(endpoints, `0x${'11'.repeat(20)}`);
+	}
+
+	it('a method that not all of them have is done without, and the endpoint is asked on', async (t) => {
+		const missing = { error: { code: -32_601, message: 'the method eth_maxPriorityFeePerGas does not exist' } };
+		const own = { eth_getBlockByNumber: { result: { baseFeePerGas: '0x64' } }, eth_gasPrice: { result: '0x6e' } };
+		const first = await endpointOf(t, { ...own, eth_maxPriorityFeePerGas: missing });
+		const second = await endpointOf(t, { eth_gasPrice: { result: '0xffff' }, eth_maxPriorityFeePerGas: missing });
+		const chain = payingOver([first, second]);
+		for (let times = 0; times < 3; times++)
+			assert.deepEqual(await chain.gasPrices(), { most: 210n, tip: 10n, base: 100n });
+	});
+
+	it('an endpoint that lacks the newest block does not make submissions free', async (t) => {
+		const behind = { error: { code: -32_000, message: 'header not found' } };
+		const chain = payingOver([await endpointOf(t, { eth_call: behind })]);
+		await assert.rejects(chain.pricePerSector(), /header not found/);
+		const none = payingOver([await endpointOf(t, { eth_call: { error: { code: 3, message: 'execution reverted' } } })]);
+		assert.equal(await none.pricePerSector(), 0n);
 	});
 });

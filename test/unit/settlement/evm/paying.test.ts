@@ -2,19 +2,26 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createWalletClient, type Hex, http, parseGwei } from 'viem';
-import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
+import { privateKeyToAccount } from 'viem/accounts';
 import { LIMITS } from '../../../../src/limits.js';
 import { fileRoot } from '../../../../src/native/addon.js';
-import { ChainError, RefusedError } from '../../../../src/settlement/evm/chain-reader.js';
-import type { PayingChain } from '../../../../src/settlement/evm/paying-chain.js';
+import { RefusedError } from '../../../../src/settlement/evm/chain-reader.js';
 import { submitCall } from '../../../../src/settlement/evm/submit-call.js';
 import { sectorsOf } from '../../../../src/settlement/flow/submission-rules.js';
-import type { DataRoot, TxSeq } from '../../../../src/units.js';
 import { hexOf } from '../../../../src/units.js';
 import { startChain, type TestChain } from '../../../support/chain.js';
-import { bentReader, type ChainStore, openChainStore, until } from '../../../support/chain-store.js';
+import { bentReader, openChainStore, until } from '../../../support/chain-store.js';
+import {
+	assertFile,
+	bent,
+	fundedAccount,
+	Gate,
+	isFile,
+	type Mining,
+	miningUntil,
+	rootOf,
+} from '../../../support/paying.js';
 import { Prng } from '../../../support/prng.js';
-import { readBack } from '../../../support/test-store.js';
 import { useTestStores } from '../../../support/test-store.js';
 
 const stores = useTestStores();
@@ -29,65 +36,8 @@ after(async () => {
 	await chain.stop();
 });
 
-/** An account of its own for a test. */
-async function funded(wei = 10n ** 18n): Promise<{ readonly key: Hex; readonly address: Hex }> {
-	const key = generatePrivateKey();
-	const { address } = privateKeyToAccount(key);
-	await chain.client.setBalance({ address, value: wei });
-	return { key, address };
-}
-
-/** Mines until something holds. */
-async function mining(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-	await until(what, async () => {
-		if (await holds()) return true;
-		await chain.mine(1);
-		return false;
-	});
-}
-
-function rootOf(content: Uint8Array): DataRoot {
-	return hexOf(fileRoot(content).root) as DataRoot;
-}
-
-async function isFile(store: ChainStore, content: Uint8Array): Promise<boolean> {
-	return (await store.files.fileByRoot(rootOf(content)))?.finalized === true;
-}
-
-async function assertFile(store: ChainStore, content: Uint8Array, name: string): Promise<TxSeq> {
-	const file = await store.files.fileByRoot(rootOf(content));
-	assert.ok(file);
-	assert.deepEqual([file.finalized, file.name], [true, name]);
-	assert.ok((await readBack(store, file)).equals(content));
-	return file.txSeq;
-}
-
-/** A chain of which some answers are others. */
-function bent(by: (plain: PayingChain) => Partial<PayingChain>): (plain: PayingChain) => PayingChain {
-	return (plain) => ({
-		head: () => plain.head(),
-		pricePerSector: () => plain.pricePerSector(),
-		gasPrices: () => plain.gasPrices(),
-		transactionCount: (...args) => plain.transactionCount(...args),
-		estimateGas: (call) => plain.estimateGas(call),
-		send: (raw) => plain.send(raw),
-		receipt: (transaction) => plain.receipt(transaction),
-		...by(plain),
-	});
-}
-
-/** Lets no transaction through until it is told to. */
-class Gate {
-	isOpen = false;
-	tried = 0;
-	readonly bend = bent((plain) => ({
-		send: async (raw) => {
-			this.tried++;
-			if (!this.isOpen) throw new ChainError('no endpoint takes it');
-			await plain.send(raw);
-		},
-	}));
-}
+const funded = (wei?: bigint) => fundedAccount(chain, wei);
+const mining: Mining = (what, holds) => miningUntil(chain, what, holds);
 
 describe('a node without a key', () => {
 	it('tells the exact submission and its fee, and has the file with its name once somebody has paid', async () => {

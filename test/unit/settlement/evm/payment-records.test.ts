@@ -50,6 +50,7 @@ test('a transaction, shown or not, with as many submissions as it may have', () 
 			raw: prng.bytes(20_000),
 			hashes: [prng.bytes(32), prng.bytes(32)],
 			mostForGas: 2n ** 100n + 5n,
+			submissions: LIMITS.paymentBatch,
 			payments: Array.from({ length: LIMITS.paymentBatch }, () => payment(4)),
 			...(shownAt === undefined ? {} : { shownAt }),
 		};
@@ -73,6 +74,7 @@ test('everything that may be under way fits among the settings', () => {
 		raw: new Uint8Array(400 + LIMITS.paymentBatch * 32 * 17),
 		hashes: Array.from({ length: 33 }, () => new Uint8Array(32)),
 		mostForGas: 1n,
+		submissions: LIMITS.paymentBatch,
 		payments: Array.from({ length: LIMITS.paymentBatch }, () => payment(4)),
 	});
 	const bytesOf = ({ key, value }: { readonly key: string; readonly value: Uint8Array }) => key.length + value.length;
