@@ -385,6 +385,11 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 				{ shard: shardText(shard) },
 				'what is held came near shard.maxSectors: this node has another shard now, and drops the rest',
 			),
+		rewardEnded: (fromSector) =>
+			log.warn(
+				{ fromSector: String(fromSector) },
+				'the chain pays nothing more for what lies before this sector: what 0G clients have uploaded there is dropped',
+			),
 		volumeRefused(volume, error) {
 			metrics.volumeRefusals.inc({ volume: String(volume) });
 			log.warn({ volume, err: error }, 'a volume took no file or no further bytes');

@@ -11,6 +11,8 @@ export const BLOCK_BYTES = 4096;
 export const SEGMENT_BYTES = 262_144;
 /** Sectors of one segment. */
 export const SEGMENT_SECTORS = 1024;
+/** What rewards are counted by: 8 GiB of the flow. */
+export const PRICING_CHUNK_SECTORS = 2n ** 25n;
 /** Blocks of one segment. */
 export const SEGMENT_BLOCKS = SEGMENT_BYTES / BLOCK_BYTES;
 /** Bytes of a Keccak-256 digest. */

@@ -106,11 +106,9 @@ function objectionTo(config: Config): PerigeeError | undefined {
 			['chain.endpoints', 'chain.flowAddress'],
 			'chain.endpoints and chain.flowAddress go together: set both to follow a chain, or none',
 		);
-	if (chain.flowAddress !== '' && !/^0x[0-9a-f]{40}$/i.test(chain.flowAddress))
-		return refusal(
-			['chain.flowAddress'],
-			`chain.flowAddress: "${chain.flowAddress}" is no address: 0x and 40 hexadecimal digits`,
-		);
+	for (const key of ['flowAddress', 'rewardAddress'] as const)
+		if (chain[key] !== '' && !/^0x[0-9a-f]{40}$/i.test(chain[key]))
+			return refusal([`chain.${key}`], `chain.${key}: "${chain[key]}" is no address: 0x and 40 hexadecimal digits`);
 	if ((tls.cert === '') !== (tls.key === ''))
 		return refusal(['tls.cert', 'tls.key'], 'tls.cert and tls.key go together: set both or none');
 	if (new Set([dataDir, ...storage.dataDirs]).size <= storage.dataDirs.length)

@@ -219,6 +219,11 @@ export const CONFIG_SCHEMA = Type.Object(
 					default: '',
 					description: 'Address of the flow contract: 0x and 40 digits. Fixed once a data directory exists.',
 				}),
+				rewardAddress: Type.String({
+					default: '',
+					description:
+						'Address of the reward contract. With shard.maxSectors, what 0G clients have uploaded and the chain pays nothing for any more is dropped (firstRewardableChunk). None: nothing is.',
+				}),
 				startBlock: integer(
 					0,
 					0,

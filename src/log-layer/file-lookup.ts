@@ -8,6 +8,7 @@ import { isDeletedRow, type RootRow, type SubmissionRow } from './rows.js';
 import { keptCount, ownSegments } from './shard.js';
 import { submissionAt } from './submissions.js';
 import type { FileList, ListOptions, StoredFile } from './types.js';
+import type { Unrewarded } from './unrewarded.js';
 import type { View } from './view.js';
 
 export class FileLookup {
@@ -15,12 +16,14 @@ export class FileLookup {
 	readonly #flowId: FlowId;
 	readonly #held: HeldContent;
 	readonly #shard: () => Shard;
+	readonly #unrewarded: Unrewarded;
 
-	constructor(view: View, flowId: FlowId, held: HeldContent, shard: () => Shard) {
+	constructor(view: View, flowId: FlowId, held: HeldContent, shard: () => Shard, unrewarded: Unrewarded) {
 		this.#view = view;
 		this.#flowId = flowId;
 		this.#held = held;
 		this.#shard = shard;
+		this.#unrewarded = unrewarded;
 	}
 
 	async fileByRoot(root: DataRoot): Promise<StoredFile | undefined> {
@@ -57,8 +60,8 @@ export class FileLookup {
 		const geometry = fileGeometry(submission.lengthBytes);
 		const segments = Number(geometry.segments);
 		const heldSegments = row.object ? await this.#held.heldSegments(row.object, segments) : 0;
-		const deleted = isDeletedRow(row);
-		const finalized = heldSegments === segments;
+		const deleted = isDeletedRow(row) || (await this.#unrewarded.includes(submission.dataRoot, row, submission));
+		const finalized = !deleted && heldSegments === segments;
 		return {
 			root: submission.dataRoot,
 			txSeq: submission.txSeq,

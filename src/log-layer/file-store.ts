@@ -42,6 +42,7 @@ import type {
 	UploadOptions,
 	UploadSession,
 } from './types.js';
+import type { Unrewarded } from './unrewarded.js';
 import { Upload, type BoundContent, type ReadyContent, type UploadParts } from './upload.js';
 import { noRoom } from './view.js';
 
@@ -53,6 +54,7 @@ export interface FileStoreParts extends Omit<ContentBindingParts, 'held' | 'read
 	readonly pending: PendingObjects;
 	readonly randomness: Randomness;
 	readonly shard: { readonly current: Shard };
+	readonly unrewarded: Unrewarded;
 	/** Emptied log files that have waited for long for somebody who holds on to them. */
 	readonly overdueFiles: () => number;
 	readonly maxFileBytes: number;
@@ -105,7 +107,7 @@ export class LogFileStore implements FileStore {
 		const lost = isWhole ? undefined : new LostSegments(view, (lane, fileNo) => log.isLost(lane, fileNo));
 		this.held = new HeldContent(view, this.#reader, parts.damage, lost);
 		this.#fileProofs = new FileProofs(view, this.held);
-		this.#lookup = new FileLookup(view, this.#flowId, this.held, () => parts.shard.current);
+		this.#lookup = new FileLookup(view, this.#flowId, this.held, () => parts.shard.current, parts.unrewarded);
 		const own = new OwnSegments(view, this.held, () => parts.shard.current);
 		this.#deletion = new FileDeletion(parts);
 		this.#binding = new ContentBinding({

@@ -1,7 +1,7 @@
 /** A way through all submitted content that is held, by the submissions in their order, each content once. */
 import { LIMITS } from '../limits.js';
 import { fileGeometry } from '../native/addon.js';
-import { SECTOR_BYTES, SEGMENT_SECTORS, type DataRoot, type FlowId, type TxSeq } from '../units.js';
+import { SECTOR_BYTES, SEGMENT_SECTORS, type DataRoot, type FlowId, type SectorIndex, type TxSeq } from '../units.js';
 import type { HeldContent } from './held-content.js';
 import {
 	decodeRootRow,
@@ -16,6 +16,8 @@ import type { View } from './view.js';
 
 export interface HeldContentEntry {
 	readonly root: DataRoot;
+	/** Of its first submission. */
+	readonly startSector: SectorIndex;
 	/** About so many are held: whole segments, but in small files. */
 	readonly heldSectors: number;
 	/** It came over REST once, or over a protocol of this project. */
@@ -44,7 +46,8 @@ export async function* heldContents(
 			const row = value ? decodeRootRow(value) : {};
 			if (!row.object || row.submissions?.firstSeq !== submission.txSeq) continue;
 			const heldSectors = await sectorsOf(held, row.object);
-			entries.push({ root: submission.dataRoot, heldSectors, isUploadedHere: isUploadedHere(row, submission) });
+			const { dataRoot: root, startSector } = submission;
+			entries.push({ root, startSector, heldSectors, isUploadedHere: isUploadedHere(row, submission) });
 		}
 		yield entries;
 	}

@@ -1,19 +1,21 @@
 /**
  * Keeps what is held within `maxSectors` (spec log-layer §2.9): when nine tenths of that are reached, the number of shards doubles, and of what came
  * over the 0G protocol the half goes that the node owns no more. The new shard is durable before anything is dropped. What came over REST counts
- * and stays. Each start of a sharded node looks whether everything was dropped that is not its own: a stop may have come in between.
+ * and stays. What the chain pays nothing for any more goes first. Each start of a sharded node looks whether everything was dropped that is not its
+ * own: a stop may have come in between.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AppendLog } from '../append-log/append-log.js';
 import type { Shard } from '../config/shard-position.js';
 import type { Randomness } from '../io/randomness.js';
 import { LIMITS } from '../limits.js';
-import { SECTOR_BYTES, type DataRoot, type FlowId } from '../units.js';
-import { heldContents } from './held-contents.js';
+import { PRICING_CHUNK_SECTORS, SECTOR_BYTES, type FlowId } from '../units.js';
+import { type HeldContentEntry, heldContents } from './held-contents.js';
 import type { HeldContent } from './held-content.js';
 import type { LiveBytes } from './live-bytes.js';
 import type { Narrowing } from './narrowing.js';
 import type { ShardObserver, ShardSetting } from './shard-setting.js';
+import type { Unrewarded } from './unrewarded.js';
 import type { View } from './view.js';
 
 /** Share of the limit from which on the half is dropped. */
@@ -29,8 +31,11 @@ export interface PruningParts {
 	readonly narrowing: Narrowing;
 	readonly shard: ShardSetting;
 	readonly randomness: Randomness;
+	readonly unrewarded: Unrewarded;
 	/** The submissions there are. */
-	readonly flow: () => { readonly flowId: FlowId; readonly submissions: number };
+	readonly flow: () => { readonly flowId: FlowId; readonly submissions: number; readonly lengthSectors: bigint };
+	/** What lies before that pricing chunk of the flow is not paid for any more; undefined when nobody tells. */
+	readonly firstRewardableChunk: () => Promise<number | undefined>;
 	/** 0: no limit. */
 	readonly maxSectors: number;
 	/** False while part of the log cannot be read. */
@@ -46,6 +51,8 @@ export class Pruning {
 	#isStopped = false;
 	/** What earlier submissions name was looked at with the shard as it is. */
 	#narrowedTo = 0;
+	/** What lies before that sector was looked at, and is not held any more if it is not paid for. */
+	#paidFrom = 0n;
 	/** By the estimate, when it was counted last and was not too much, or nothing could go. */
 	#countedSectors = 0;
 
@@ -78,6 +85,7 @@ export class Pruning {
 		const { shard, log, isComplete } = this.#parts;
 		// While part of the log is missing nothing goes.
 		if (log.failure || !isComplete()) return;
+		await this.#dropUnrewarded();
 		await this.#narrowAll();
 		while (!this.#isStopped && (await this.#isTooMuch())) {
 			await shard.change(this.#half(shard.current));
@@ -86,6 +94,25 @@ export class Pruning {
 			this.#countedSectors = 0;
 			await this.#narrowAll();
 		}
+	}
+
+	/** Only where there is a limit: without one nothing goes by itself. */
+	async #dropUnrewarded(): Promise<void> {
+		const { maxSectors, unrewarded, flow, firstRewardableChunk, observer } = this.#parts;
+		if (maxSectors === 0) return;
+		const told = await firstRewardableChunk();
+		// Of what is not there yet nobody can say that it is over.
+		const reached = Number(flow().lengthSectors / PRICING_CHUNK_SECTORS);
+		if (told !== undefined && (await unrewarded.advance(Math.min(told, reached))))
+			observer.rewardEnded(unrewarded.fromSector);
+		const { fromSector } = unrewarded;
+		if (fromSector === this.#paidFrom) return;
+		await this.#each(0, async ({ root, startSector, isUploadedHere }) => {
+			if (startSector >= fromSector) return false;
+			if (!isUploadedHere) await unrewarded.drop(root);
+			return true;
+		});
+		if (!this.#isStopped) this.#paidFrom = fromSector;
 	}
 
 	/** By chance, so that nodes which fill up together do not all drop the same. */
@@ -105,6 +132,7 @@ export class Pruning {
 		await this.#each(0, async ({ heldSectors, isUploadedHere }) => {
 			sectors += heldSectors;
 			if (!isUploadedHere) ofProtocol += heldSectors;
+			return true;
 		});
 		this.#countedSectors = estimate;
 		return !this.#isStopped && sectors >= full && ofProtocol > 0;
@@ -117,24 +145,17 @@ export class Pruning {
 		const { submissions } = flow();
 		await this.#each(Math.min(this.#narrowedTo, submissions), async ({ root, isUploadedHere }) => {
 			if (!isUploadedHere) await narrowing.narrow(root);
+			return true;
 		});
 		if (!this.#isStopped) this.#narrowedTo = submissions;
 	}
 
-	/** Goes through the content that is held and submitted, until it is stopped. */
-	async #each(
-		from: number,
-		look: (content: {
-			readonly root: DataRoot;
-			readonly heldSectors: number;
-			readonly isUploadedHere: boolean;
-		}) => Promise<void>,
-	): Promise<void> {
+	/** Goes through the content that is held and submitted, in the order of the flow, until it is stopped or `look` answers false. */
+	async #each(from: number, look: (content: HeldContentEntry) => Promise<boolean>): Promise<void> {
 		const { view, held, flow } = this.#parts;
 		for await (const contents of heldContents(view, held, flow, from)) {
 			for (const content of contents) {
-				if (this.#isStopped) return;
-				await look(content);
+				if (this.#isStopped || !(await look(content))) return;
 			}
 			// Others come first.
 			await nextTurn();

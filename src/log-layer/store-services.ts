@@ -26,6 +26,7 @@ import { decodeObjectRow, rowKeys } from './rows.js';
 import { Scrub, SCRUB_DEFAULTS } from './scrub.js';
 import type { ShardSetting } from './shard-setting.js';
 import type { StoreOptions } from './store.js';
+import { Unrewarded } from './unrewarded.js';
 import type { View } from './view.js';
 
 const ADDRESS_BYTES = 20;
@@ -83,6 +84,7 @@ export async function openServices(
 	});
 	const submitter = settlement.submitter ?? keccak256(core.storeId).slice(-ADDRESS_BYTES);
 	const locks = new RootLocks();
+	const unrewarded = new Unrewarded({ log, view, journal, locks, damage });
 	const files = new LogFileStore({
 		...options,
 		log,
@@ -96,6 +98,7 @@ export async function openServices(
 		losses,
 		pending,
 		shard,
+		unrewarded,
 		overdueFiles: () => compaction.overdue().length,
 		submitter,
 	});
@@ -114,12 +117,24 @@ export async function openServices(
 	await files.segmentUploads.load();
 	const onError = (error: unknown): void => options.observer.housekeepingFailed(error);
 	const { segmentUploads, narrowing, held } = files;
-	const flow = (): { flowId: FlowId; submissions: number } => ({
-		flowId: settlement.identity().flowId,
-		submissions: settlement.flow().submissions,
-	});
+	const flow = (): { flowId: FlowId; submissions: number; lengthSectors: bigint } => {
+		const { submissions, lengthSectors } = settlement.flow();
+		return { flowId: settlement.identity().flowId, submissions, lengthSectors };
+	};
 	const maxSectors = options.maxSectors ?? 0;
-	const pruning = new Pruning({ ...options, ...core, log, held, narrowing, flow, maxSectors, isComplete, onError });
+	const pruning = new Pruning({
+		...options,
+		...core,
+		log,
+		held,
+		narrowing,
+		unrewarded,
+		flow,
+		firstRewardableChunk: async () => settlement.firstRewardableChunk?.(),
+		maxSectors,
+		isComplete,
+		onError,
+	});
 	const housekeeping = new Housekeeping({ ...options, segmentUploads, expiry, purge, pruning, onError });
 	const scrub = await Scrub.open({
 		...options,

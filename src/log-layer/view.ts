@@ -132,7 +132,8 @@ export class View {
 
 	/** Rows in the order of the keys, past the cache: for rows that are read once in a while. */
 	async getMany(keys: readonly Buffer[]): Promise<(Uint8Array | undefined)[]> {
-		return this.#guarded(() => getMissing(this.#kv, keys, (name) => this.#onTheWay.find(name)));
+		const known = (name: string) => this.#later.get(name)?.value ?? this.#onTheWay.find(name);
+		return this.#guarded(() => getMissing(this.#kv, keys, known));
 	}
 
 	/** Rows in key order. Waits for those on their way, also for room on a full disk. Errors: as of `get`, and that of a batch that the engine refused. */
@@ -228,6 +229,7 @@ export class View {
 		if (operations.size === 0) return;
 		this.#onTheWay.take(operations);
 		for (const [name, operation] of operations) {
+			this.#later.delete(name);
 			this.#reads.wrote(name);
 			if (isCached(operation.key)) this.#cache.set(name, operation.type === 'put' ? operation.value : null);
 		}
@@ -349,7 +351,8 @@ class Overlay implements ViewTurn {
 	}
 
 	settleLater(): void {
-		for (const { key, value } of this.#parts.later.values()) this.put(key, value);
+		// What this turn has put again already is newer.
+		for (const [name, { key, value }] of this.#parts.later) if (!this.#operations.has(name)) this.put(key, value);
 	}
 
 	del(key: Buffer): void {
@@ -358,7 +361,6 @@ class Overlay implements ViewTurn {
 
 	#set(key: Buffer, operation: KvOperation): void {
 		const name = key.toString('latin1');
-		this.#parts.later.delete(name);
 		this.#expected.delete(name);
 		this.#operations.set(name, operation);
 	}

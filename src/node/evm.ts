@@ -11,6 +11,7 @@ import { Payer, type PayerObserver } from '../settlement/evm/payer.js';
 import type { PayingAccount } from '../settlement/evm/payment-signer.js';
 import type { PayingChain } from '../settlement/evm/paying-chain.js';
 import { Payments } from '../settlement/evm/payments.js';
+import { RewardContract } from '../settlement/evm/reward-contract.js';
 import { ViemPaying } from '../settlement/evm/viem-paying.js';
 import { ViemReader } from '../settlement/evm/viem-reader.js';
 import type { Journal } from '../settlement/journal.js';
@@ -45,6 +46,11 @@ export function makeEvm(
 		{ confirmations, pollMs, pageBlocks },
 		syncObserver(modules, () => follower.head),
 	);
+	const { rewardAddress } = modules.config.chain;
+	const rewards =
+		rewardAddress === ''
+			? undefined
+			: new RewardContract({ endpoints, address: rewardAddress.toLowerCase() as Hex, nowMs });
 	const payments = new Payments(journal);
 	const payer = payerOf(modules, address, payments, chain);
 	return new EvmSettlement({
@@ -58,6 +64,7 @@ export function makeEvm(
 		pricePerSector: () => price.perSector(),
 		payments,
 		...(payer && { payer }),
+		...(rewards && { rewards }),
 	});
 }
 

@@ -172,6 +172,11 @@ export interface Settlement {
 	awaits?(root: DataRoot): boolean;
 	/** Why it does not go on following what it follows; undefined when it does. */
 	trouble?(): SettlementTrouble | undefined;
+	/**
+	 * What lies before that pricing chunk of the flow is not paid for any more; undefined when nobody tells. Absent where nothing is paid for. In units of
+	 * 2^25 sectors.
+	 */
+	firstRewardableChunk?(): Promise<number | undefined>;
 	/** Stops taking submissions and waits for those under way. */
 	close(): Promise<void>;
 }

@@ -1,10 +1,35 @@
 /** Rules of shards, each taken out of a copy of the compiled code (mutant-site.ts): the test that guards it must fail there. */
 import type { Mutant } from './mutant-site.js';
 
+const UNREWARDED = 'unit/log-layer/unrewarded.test.js';
 const PRUNING = 'unit/log-layer/pruning.test.js';
 const RPC = 'unit/api/rpc/shards.test.js';
 
 export const SHARD_MUTANTS: readonly Mutant[] = [
+	{
+		rule: 'what came over REST stays when the chain pays nothing for it any more',
+		file: 'log-layer/unrewarded.js',
+		find: '|| isUploadedHere(row, submission)',
+		replace: '',
+		test: UNREWARDED,
+		guard: 'what lies before the first rewardable chunk goes',
+	},
+	{
+		rule: 'content with a submission that is still paid for stays',
+		file: 'log-layer/unrewarded.js',
+		find: 'if (!row.submissions?.more)',
+		replace: 'if (true)',
+		test: UNREWARDED,
+		guard: 'what lies before the first rewardable chunk goes',
+	},
+	{
+		rule: 'a chain whose time is far from the own one ends no reward',
+		file: 'settlement/evm/reward-contract.js',
+		find: '> FAR_MS)',
+		replace: '> Infinity)',
+		test: UNREWARDED,
+		guard: 'what lies before the first rewardable chunk goes',
+	},
 	{
 		rule: 'segments of other shards are not stored',
 		file: 'log-layer/chunk-pool.js',

@@ -65,6 +65,14 @@ export const UPKEEP_MUTANTS: readonly Mutant[] = [
 		guard: 'whatever the order in which the lanes come',
 	},
 	{
+		rule: 'a row that is put again is found meanwhile',
+		file: 'log-layer/view.js',
+		find: 'this.#later.get(name)?.value ?? this.#onTheWay.find(name)',
+		replace: 'this.#onTheWay.find(name)',
+		test: 'unit/log-layer/view.test.js',
+		guard: 'a row that is to be put again is found by every read',
+	},
+	{
 		rule: 'content that was sent again is not called deleted while its bytes are missing',
 		file: 'log-layer/apply-journal.js',
 		find: '...(deletion && { deletion: { ...deletion, isDeleted: false } })',

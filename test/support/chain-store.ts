@@ -14,6 +14,7 @@ import { FlowPrice } from '../../src/settlement/evm/flow-price.js';
 import { Payer } from '../../src/settlement/evm/payer.js';
 import type { PayingChain } from '../../src/settlement/evm/paying-chain.js';
 import { Payments } from '../../src/settlement/evm/payments.js';
+import { RewardContract } from '../../src/settlement/evm/reward-contract.js';
 import { ViemPaying } from '../../src/settlement/evm/viem-paying.js';
 import { ViemReader } from '../../src/settlement/evm/viem-reader.js';
 import { bytesOfHex } from '../../src/units.js';
@@ -34,6 +35,8 @@ export interface ChainStoreOptions extends TestStoreOptions {
 	readonly mostForGas?: bigint;
 	/** Puts something between the node and the chain. */
 	readonly wrapReader?: (reader: ChainReader) => ChainReader;
+	/** Of a contract that tells from where on the flow is paid for. */
+	readonly rewardAddress?: Hex;
 	/** Is waited for before the journal takes an upload. */
 	readonly beforeRecord?: () => Promise<void>;
 }
@@ -96,6 +99,8 @@ export async function openChainStore(
 			},
 		);
 	};
+	const { rewardAddress } = options;
+	const rewards = rewardAddress && new RewardContract({ endpoints, address: rewardAddress, nowMs });
 	const settings = { confirmations: options.confirmations ?? 0, pollMs: 10, pageBlocks: options.pageBlocks ?? 999 };
 	const sync = new ChainSync(reader, systemClock, settings, {
 		advanced: () => undefined,
@@ -117,6 +122,7 @@ export async function openChainStore(
 				return new EvmSettlement({
 					payments,
 					...(payer && { payer }),
+					...(rewards && { rewards }),
 					journal,
 					hashing: addon,
 					historyOf,

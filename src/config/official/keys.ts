@@ -58,6 +58,11 @@ const RPC: readonly OfficialKey[] = [
 	{ key: 'rpc.listen_address_grpc', type: address, setting: 'grpc', fallback: '0.0.0.0:50051' },
 ];
 
+/** Official files leave the 0x out, or not. */
+function chainAddress(digits: string): string {
+	return /^[0-9a-f]{40}$/i.test(digits) ? `0x${digits}` : digits;
+}
+
 const LOG_SYNC: readonly OfficialKey[] = [
 	{
 		key: 'blockchain_rpc_endpoint',
@@ -66,12 +71,8 @@ const LOG_SYNC: readonly OfficialKey[] = [
 		fallback: 'http://127.0.0.1:8545',
 		as: (url) => [url],
 	},
-	{
-		key: 'log_contract_address',
-		type: text,
-		setting: 'chain.flowAddress',
-		as: (digits) => (/^[0-9a-f]{40}$/i.test(digits) ? `0x${digits}` : digits),
-	},
+	{ key: 'log_contract_address', type: text, setting: 'chain.flowAddress', as: chainAddress },
+	{ key: 'reward_contract_address', type: text, setting: 'chain.rewardAddress', as: chainAddress },
 	{ key: 'log_sync_start_block_number', type: u64, setting: 'chain.startBlock', fallback: 0 },
 	{ key: 'confirmation_block_count', type: u64, setting: 'chain.confirmations', fallback: 3 },
 	{ key: 'log_page_size', type: u64, setting: 'chain.pageBlocks', fallback: 999 },
@@ -93,7 +94,7 @@ const SHARD: readonly OfficialKey[] = [
 const RETRIES = 'an endpoint that fails is asked again after pauses of its own making, for as long as the node runs';
 const LEDGER = 'what the chain takes back is undone by the journal, which keeps all of it';
 const POOL = 'the bounds of uploads by segments are fixed (docs/rpc.md, "Uploads by segments")';
-const NO_PRUNING = 'this node drops what is too much at its own pace, and nothing for its age';
+const NO_PRUNING = 'this node drops what is to go at its own pace, and looks every minute';
 const NO_MINING = 'this node does not mine';
 const NO_PEERS = 'this node takes no part in the network of peers';
 const NO_SYNC = 'files come by uploads alone, not from peers';
@@ -142,7 +143,6 @@ export const OFFICIAL_KEYS: readonly OfficialKey[] = [
 		prune_check_time_s: u64,
 		prune_batch_size: u64,
 		prune_batch_wait_time_ms: u64,
-		reward_contract_address: text,
 	}),
 	...unused(NO_MINING, {
 		mine_contract_address: text,

@@ -31,6 +31,7 @@ import { EvmFlow, type EvmTransition } from './evm-flow.js';
 import type { Payer } from './payer.js';
 import type { Payment } from './payment-records.js';
 import type { Payments, ShownSubmission } from './payments.js';
+import type { RewardContract } from './reward-contract.js';
 import { decodeEvmState, encodeEvmState, initialEvmState, type EvmState } from './evm-state.js';
 
 /** The flow id of a chain; that of the embedded settlement is 0. */
@@ -67,6 +68,8 @@ export interface EvmSettlementOptions {
 	readonly nowMs: () => number;
 	/** Wei that the flow asks for a sector; undefined where no endpoint tells. */
 	readonly pricePerSector: () => Promise<bigint | undefined>;
+	/** Absent: this node asks nobody what is still paid for. */
+	readonly rewards?: Pick<RewardContract, 'firstRewardableChunk'>;
 	/** What this node has to pay for, also what it had to while it had a key. */
 	readonly payments: Payments;
 	/** Absent: this node does not pay. */
@@ -167,6 +170,11 @@ export class EvmSettlement implements Settlement, JournalDriver {
 
 	trouble(): SettlementTrouble | undefined {
 		return this.#options.follower.trouble;
+	}
+
+	async firstRewardableChunk(): Promise<number | undefined> {
+		const { follower, rewards } = this.#options;
+		return follower.behind() === undefined ? await rewards?.firstRewardableChunk() : undefined;
 	}
 
 	async submit(submission: Submission, upload: UploadName = NAMELESS): Promise<AwaitedSubmission> {

@@ -39,6 +39,7 @@ test('every setting can be set by its environment variable', () => {
 		const isOfAddresses = setting.kind === 'origins' || setting.kind === 'urls';
 		const addresses: Readonly<Record<string, string>> = {
 			'chain.flowAddress': `0x${'5a'.repeat(20)}`,
+			'chain.rewardAddress': `0x${'5b'.repeat(20)}`,
 			'api.publicUrl': 'https://node.example/storage',
 			'shard.position': '1/2',
 		};
