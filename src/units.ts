@@ -17,6 +17,8 @@ export const PRICING_CHUNK_SECTORS = 2n ** 25n;
 export const SEGMENT_BLOCKS = SEGMENT_BYTES / BLOCK_BYTES;
 /** Bytes of a Keccak-256 digest. */
 export const HASH_BYTES = 32;
+/** The flow of a store's own ledger: none of its submissions is ever taken back. */
+export const OWN_FLOW = 0 as FlowId;
 /** The largest number of 64 bits. */
 export const MAX_U64 = 2n ** 64n - 1n;
 

@@ -1,9 +1,10 @@
 /** Takes what the journal brings into the view: submissions with their place in the flow, the names of uploads, and deletions. */
 import { ViewDamagedError } from '../db/kv-engine.js';
+import { PerigeeError } from '../errors.js';
 import type { JournalItem } from '../settlement/journal.js';
 import type { DeletionRecord, UploadRecord } from '../settlement/journal-records.js';
 import type { PlacedSubmission } from '../settlement/settlement.js';
-import type { DataRoot, FlowId, TxSeq } from '../units.js';
+import { OWN_FLOW, type TxSeq } from '../units.js';
 import { applyRevert } from './apply-revert.js';
 import type { FlowEdge } from './flow-tree.js';
 import type { LiveBytes } from './live-bytes.js';
@@ -43,7 +44,7 @@ export async function applyJournalItems(
 	for (const item of items) {
 		if ('deletion' in item) await applyDeletion(turn, item.deletion, memory);
 		else if ('upload' in item) {
-			if (!makers.includes(item.upload)) await applyUpload(turn, item.upload);
+			if (!makers.includes(item.upload)) await applyUpload(turn, item.upload, edge);
 		} else if (item.event.kind === 'submission') {
 			const { submission } = item.event;
 			pending.settled(submission.dataRoot);
@@ -134,26 +135,33 @@ function putSubmission(
 	}
 }
 
-/** An upload that names a submission has made it; any other one is the newest of its root, and has a submission or waits for one. */
-async function applyUpload(turn: ViewTurn, record: UploadRecord): Promise<void> {
+/** The first upload that names a submission has made it; any other one is the newest of its root, and has a submission or waits for one. */
+async function applyUpload(turn: ViewTurn, record: UploadRecord, edge: FlowEdge): Promise<void> {
 	const { flowId, txSeq, root } = record;
 	const upload = uploadOf(record);
 	const key = rowKeys.root(root);
 	const current = await rootRow(turn, key);
-	const submission = txSeq === undefined ? undefined : await submissionOf(turn, flowId, txSeq, root);
+	const submission = txSeq === undefined ? undefined : await submissionOf(turn, record, txSeq, edge);
 	const isMaker = submission && (!submission.upload || isSame(submission.upload, upload));
 	if (isMaker) turn.put(rowKeys.submission(flowId, submission.txSeq), encodeSubmissionRow(submission, upload));
 	if (!isMaker || current.submissions?.firstSeq !== txSeq) turn.put(key, encodeRootRow(named(current, upload)));
 }
 
-/** The submission at a place. The chain may have taken it back before the upload was written down, and may have another one there. */
+/**
+ * The submission that an upload names. A chain may have taken it back before the upload was written down, and may have another one there; of the own
+ * flow each one is there, or its entry is lost.
+ */
 async function submissionOf(
 	turn: ViewTurn,
-	flowId: FlowId,
+	{ flowId, root }: UploadRecord,
 	txSeq: TxSeq,
-	root: DataRoot,
+	edge: FlowEdge,
 ): Promise<SubmissionRow | undefined> {
 	const row = await turn.get(rowKeys.submission(flowId, txSeq));
+	if (!row && flowId === OWN_FLOW && txSeq >= edge.submissions)
+		throw new PerigeeError('FORMAT_UNKNOWN', `the journal names submission ${txSeq} before it was made`);
+	if (!row && flowId === OWN_FLOW)
+		throw new ViewDamagedError(`an upload names submission ${txSeq}, which the view does not know`);
 	const submission = row && decodeSubmissionRow(flowId, txSeq, row);
 	return submission?.dataRoot === root ? submission : undefined;
 }

@@ -9,7 +9,7 @@ import type { Clock } from '../io/clock.js';
 import { LIMITS } from '../limits.js';
 import type { Journal } from '../settlement/journal.js';
 import type { AwaitedSubmission, Settlement } from '../settlement/settlement.js';
-import { SEGMENT_BYTES, rootFromBytes, type DataRoot, type FlowId, type TxSeq } from '../units.js';
+import { OWN_FLOW, SEGMENT_BYTES, rootFromBytes, type DataRoot, type FlowId, type TxSeq } from '../units.js';
 import type { CheckedObjects } from './checked-objects.js';
 import type { DamageList } from './damage.js';
 import { spent } from './file-deletion.js';
@@ -219,8 +219,9 @@ export class ContentBinding {
 		const known = row && (await this.#sameSubmission(root, row, sizeBytes));
 		if (known) {
 			const { flowId, txSeq } = known;
-			await this.#parts.journal.recordUpload({ flowId, root, timeMs: this.#parts.clock.nowMs(), name, contentType });
-			// The chain may have taken it back meanwhile.
+			const upload = { flowId, root, timeMs: this.#parts.clock.nowMs(), name, contentType };
+			// A replay that misses the entry of the submission finds out by its name. One of a chain may be taken back meanwhile, and is not named.
+			await this.#parts.journal.recordUpload(flowId === OWN_FLOW ? { ...upload, txSeq } : upload);
 			const standing = await submissionAt(this.#parts.view, flowId, txSeq);
 			if (fits(standing, root, sizeBytes)) return { txSeq, known: true };
 		}

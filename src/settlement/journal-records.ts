@@ -38,7 +38,7 @@ export interface LedgerEntryRecord {
 /** Content that was put into this node under a name. */
 export interface UploadRecord {
 	readonly flowId: FlowId;
-	/** Of the submission that it made, in the same group. Absent: it makes none, or others do. */
+	/** Of the submission that it names, where this node orders submissions itself; the first one has made it, in the same group. */
 	readonly txSeq?: TxSeq;
 	readonly root: DataRoot;
 	/** Milliseconds since 1970. */

@@ -8,7 +8,7 @@
 import { PerigeeError } from '../../errors.js';
 import type { Clock } from '../../io/clock.js';
 import { LIMITS } from '../../limits.js';
-import type { FlowId } from '../../units.js';
+import { OWN_FLOW } from '../../units.js';
 import { ByteWriter } from '../../bytes.js';
 import type { Journal, JournalDriver } from '../journal.js';
 import { checkUploadName, type SettingRecord, type UploadRecord } from '../journal-records.js';
@@ -30,7 +30,6 @@ import { decodeState, encodeState, initialState, type LedgerState } from './ledg
 import { checkSubmission } from '../flow/submission-rules.js';
 
 /** The flow id of the embedded settlement. */
-const EMBEDDED_FLOW = 0 as FlowId;
 
 /** Idle time after which the ledger's blocks are written: 17,520 entries, 18 MB of journal, in a year without a submission. */
 const IDLE_ENTRY_MS = 30 * 60_000;
@@ -78,7 +77,7 @@ interface Taken {
 }
 
 export class EmbeddedSettlement implements Settlement, JournalDriver {
-	readonly flowId = EMBEDDED_FLOW;
+	readonly flowId = OWN_FLOW;
 	readonly #options: EmbeddedSettlementOptions;
 	readonly #ledger: Ledger;
 	/** After the last entry that the journal handed over; undefined: there was none. */
@@ -99,7 +98,7 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 	/** Registers itself with the journal. Restore and replay come next, then `start`. */
 	constructor(options: EmbeddedSettlementOptions) {
 		this.#options = options;
-		this.#ledger = new Ledger(EMBEDDED_FLOW, options.hashing);
+		this.#ledger = new Ledger(OWN_FLOW, options.hashing);
 		options.journal.register(this);
 	}
 
@@ -120,7 +119,7 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 		if (this.#identity) return this.#identity;
 		const genesis = this.#confirmed?.genesis ?? this.#options.genesis;
 		const flowAddress = flowAddressOf(genesis, this.#options.hashing);
-		const identity = { flowId: EMBEDDED_FLOW, driver: 'embedded', chainId: genesis.chainId, flowAddress };
+		const identity = { flowId: OWN_FLOW, driver: 'embedded', chainId: genesis.chainId, flowAddress };
 		if (this.#confirmed) this.#identity = identity;
 		return identity;
 	}
@@ -281,7 +280,7 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 		this.#inFlight = transition;
 		try {
 			await this.#options.journal.append({
-				entry: { flowId: EMBEDDED_FLOW, entry: transition.entry },
+				entry: { flowId: OWN_FLOW, entry: transition.entry },
 				uploads,
 				settings,
 			});
@@ -316,7 +315,7 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 	/** Which chain and flow stand behind the flow id (docs/format.md §6): chain id u64, flow address 20. */
 	#flowSetting(): SettingRecord {
 		const { chainId, flowAddress } = this.identity();
-		return { key: `flow/${EMBEDDED_FLOW}`, value: new ByteWriter(28).u64(chainId).raw(flowAddress).toBytes() };
+		return { key: `flow/${OWN_FLOW}`, value: new ByteWriter(28).u64(chainId).raw(flowAddress).toBytes() };
 	}
 }
 

@@ -16,6 +16,7 @@ import {
 	type DataRoot,
 	type FlowId,
 	type Lsn,
+	OWN_FLOW,
 	rootFromBytes,
 	type SectorIndex,
 	type TxSeq,
@@ -24,7 +25,7 @@ import { LossyKv } from '../../support/lossy-kv.js';
 import { Prng } from '../../support/prng.js';
 import { emptyMemory, quietView } from '../../support/quiet-view.js';
 
-const FLOW = 1 as FlowId;
+const FLOW_OF = { own: OWN_FLOW, chain: 1 as FlowId } as const;
 const LSN = 1n as Lsn;
 const LEAVES = ['a', 'b', 'c'].map((name) => keccak256(Buffer.from(name)));
 const REPLAYS = 6;
@@ -33,6 +34,7 @@ const REPLAYS = 6;
 type Kind = 'own' | 'chain';
 
 interface History {
+	readonly flowId: FlowId;
 	readonly items: readonly JournalItem[];
 	/** Submissions that stand in the end. */
 	readonly standing: readonly PlacedSubmission[];
@@ -43,9 +45,9 @@ interface History {
 }
 
 /** One sector each, so that they stand without gaps. */
-function placedAt(txSeq: number, leaf: Uint8Array): PlacedSubmission {
+function placedAt(flowId: FlowId, txSeq: number, leaf: Uint8Array): PlacedSubmission {
 	return {
-		flowId: FLOW,
+		flowId,
 		txSeq: txSeq as TxSeq,
 		lengthBytes: 256n,
 		tags: new Uint8Array(0),
@@ -62,20 +64,21 @@ function placedAt(txSeq: number, leaf: Uint8Array): PlacedSubmission {
 	};
 }
 
-async function edgeOf(standing: readonly PlacedSubmission[]): Promise<FlowEdge> {
-	const edge = await FlowEdge.at(new LossyKv(), { flowId: FLOW, lengthSectors: 1n, submissions: 0 });
+async function edgeOf(flowId: FlowId, standing: readonly PlacedSubmission[]): Promise<FlowEdge> {
+	const edge = await FlowEdge.at(new LossyKv(), { flowId, lengthSectors: 1n, submissions: 0 });
 	for (const submission of standing) edge.append(submission);
 	return edge;
 }
 
 async function makeHistory(kind: Kind, prng: Prng): Promise<History> {
+	const flowId = FLOW_OF[kind];
 	const items: JournalItem[] = [];
 	const standing: PlacedSubmission[] = [];
 	const newest = new Map<DataRoot, UploadRecord>();
 	const makers: UploadRecord[] = [];
 	const upload = (root: DataRoot): UploadRecord => {
 		const timeMs = items.length;
-		return { flowId: FLOW, root, timeMs, name: `upload ${timeMs}`, contentType: '' };
+		return { flowId, root, timeMs, name: `upload ${timeMs}`, contentType: '' };
 	};
 	const write = (record: UploadRecord): void => {
 		items.push({ lsn: LSN, upload: record });
@@ -86,7 +89,7 @@ async function makeHistory(kind: Kind, prng: Prng): Promise<History> {
 		const leaf = prng.pick(LEAVES);
 		const root = rootFromBytes(leaf);
 		if (what < 5) {
-			const submission = placedAt(standing.length, leaf);
+			const submission = placedAt(flowId, standing.length, leaf);
 			standing.push(submission);
 			items.push({ lsn: LSN, event: { kind: 'submission', submission } });
 			if (kind === 'chain') continue;
@@ -94,28 +97,30 @@ async function makeHistory(kind: Kind, prng: Prng): Promise<History> {
 			makers.push(maker);
 			write(maker);
 		} else if (what < 8) {
+			const known = standing.find(({ dataRoot }) => dataRoot === root);
+			if (kind === 'chain') write(upload(root));
 			// Without a submission it makes one.
-			if (kind === 'chain' || standing.some(({ dataRoot }) => dataRoot === root)) write(upload(root));
+			else if (known) write({ ...upload(root), txSeq: known.txSeq });
 		} else if (kind === 'chain' && standing.length > 0) {
 			const fromSeq = prng.below(standing.length) as TxSeq;
 			standing.length = fromSeq;
-			const { frontier, lengthSectors: flowLength } = await edgeOf(standing);
-			items.push({ lsn: LSN, event: { kind: 'revertedTo', flowId: FLOW, fromSeq, flowLength, frontier } });
+			const { frontier, lengthSectors: flowLength } = await edgeOf(flowId, standing);
+			items.push({ lsn: LSN, event: { kind: 'revertedTo', flowId, fromSeq, flowLength, frontier } });
 		}
 	}
-	return { items, standing, newest, makers };
+	return { flowId, items, standing, newest, makers };
 }
 
 /** Applies all items, in steps of any size; `goesBack`: now and then from an earlier one on again. */
 async function rowsAfter(
-	{ items }: Pick<History, 'items'>,
+	{ flowId, items }: Pick<History, 'flowId' | 'items'>,
 	prng: Prng,
 	goesBack: boolean,
 ): Promise<{ kv: LossyKv; rows: string[] }> {
 	const kv = new LossyKv();
 	const view = quietView(kv);
 	const memory = emptyMemory();
-	let edge = await edgeOf([]);
+	let edge = await edgeOf(flowId, []);
 	let backLeft = goesBack ? 3 : 0;
 	for (let at = 0; at < items.length || backLeft > 0; ) {
 		const step = items.slice(at, at + 1 + prng.below(6));
@@ -124,7 +129,7 @@ async function rowsAfter(
 		if (backLeft === 0 || (at < items.length && !prng.chance(0.2))) continue;
 		backLeft--;
 		at = prng.below(at + 1);
-		edge = await edgeOf(standingAfter(items.slice(0, at)));
+		edge = await edgeOf(flowId, standingAfter(items.slice(0, at)));
 	}
 	await view.landed();
 	const rows: string[] = [];
@@ -151,13 +156,13 @@ async function namedIn(
 	root: DataRoot,
 ): Promise<{ firstSeq: TxSeq | undefined; name: string | undefined }> {
 	const { newest, submissions } = decodeRootRow((await kv.get(rowKeys.root(root))) ?? assert.fail());
-	const first = submissions && (await makerOf(kv, submissions.firstSeq));
+	const first = submissions && (await makerOf(kv, submissions.flowId, submissions.firstSeq));
 	return { firstSeq: submissions?.firstSeq, name: (newest ?? first)?.name };
 }
 
-async function makerOf(kv: LossyKv, txSeq: TxSeq): Promise<SubmissionRow['upload']> {
-	const value = (await kv.get(rowKeys.submission(FLOW, txSeq))) ?? assert.fail();
-	return decodeSubmissionRow(FLOW, txSeq, value).upload;
+async function makerOf(kv: LossyKv, flowId: FlowId, txSeq: TxSeq): Promise<SubmissionRow['upload']> {
+	const value = (await kv.get(rowKeys.submission(flowId, txSeq))) ?? assert.fail();
+	return decodeSubmissionRow(flowId, txSeq, value).upload;
 }
 
 for (const kind of ['own', 'chain'] as const) {
@@ -177,29 +182,30 @@ for (const kind of ['own', 'chain'] as const) {
 			}
 			if (kind === 'own') assert.equal(history.makers.length, history.standing.length);
 			for (const { txSeq, name } of history.makers)
-				assert.equal((await makerOf(kv, txSeq ?? assert.fail()))?.name, name, `seed ${seed}`);
+				assert.equal((await makerOf(kv, history.flowId, txSeq ?? assert.fail()))?.name, name, `seed ${seed}`);
 		}
 		assert.ok(named > 50 && waiting >= (kind === 'chain' ? 50 : 0), `${waiting} waiting, ${named} named`);
 	});
 }
 
 it('an upload that names a submission which the chain took back names its root', async () => {
-	const [leaf, other] = LEAVES.map((root) => placedAt(0, root));
+	const flowId = FLOW_OF.chain;
+	const [leaf, other] = LEAVES.map((root) => placedAt(flowId, 0, root));
 	assert.ok(leaf && other);
-	const upload = { flowId: FLOW, txSeq: 0 as TxSeq, root: leaf.dataRoot, timeMs: 1, name: 'late', contentType: '' };
-	const { frontier } = await edgeOf([]);
+	const upload = { flowId, txSeq: 0 as TxSeq, root: leaf.dataRoot, timeMs: 1, name: 'late', contentType: '' };
+	const { frontier } = await edgeOf(flowId, []);
 	const submitted = { lsn: LSN, event: { kind: 'submission', submission: leaf } } as const;
 	const reverted = {
 		lsn: LSN,
-		event: { kind: 'revertedTo', flowId: FLOW, fromSeq: 0 as TxSeq, flowLength: 1n, frontier },
+		event: { kind: 'revertedTo', flowId, fromSeq: 0 as TxSeq, flowLength: 1n, frontier },
 	} as const;
 	const replaced = { lsn: LSN, event: { kind: 'submission', submission: other } } as const;
 	for (const between of [[reverted], [reverted, replaced]]) {
 		const items = [submitted, ...between, { lsn: LSN, upload }];
 		for (let seed = 1; seed <= 20; seed++) {
-			const { kv } = await rowsAfter({ items }, new Prng(seed), seed > 10);
+			const { kv } = await rowsAfter({ flowId, items }, new Prng(seed), seed > 10);
 			assert.deepEqual(await namedIn(kv, leaf.dataRoot), { firstSeq: undefined, name: 'late' });
-			if (between.length > 1) assert.equal(await makerOf(kv, 0 as TxSeq), undefined);
+			if (between.length > 1) assert.equal(await makerOf(kv, flowId, 0 as TxSeq), undefined);
 		}
 	}
 });

@@ -252,6 +252,7 @@ describe('an upload that is overtaken by the same content', () => {
 			await slow.write(LARGE.slice(0, 600_000));
 			await store.log.flush();
 			const { root } = await put(store, LARGE, { name: 'quick' });
+			await store.checkpoint();
 			const row = await store.kv.get(rowKeys.root(root));
 			const objectId = (row && decodeRootRow(row).object?.objectId) as bigint;
 			if (fate === 'deleted') await store.files.deleteFile(root);
