@@ -70,6 +70,8 @@ export const LIMITS = {
 	grpcSegmentCalls: 64,
 	/** Largest message of a client (fifteen segments with their proofs), and largest chunk of a file in one. */
 	grpcMessageBytes: 4 * 1024 * 1024,
+	/** Buffers of that size that are kept for the next large message. */
+	grpcIdleBuffers: 16,
 	grpcChunkBytes: 1024 * 1024,
 	/** Bytes that a client may send ahead on a stream of which nothing is read. */
 	grpcWindowBytes: 512 * 1024,

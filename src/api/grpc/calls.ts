@@ -7,6 +7,7 @@ import { LIMITS } from '../../limits.js';
 import type { Metrics } from '../../metrics/metrics.js';
 import type { Access } from '../auth/access.js';
 import type { TokenHolder } from '../auth/token-registry.js';
+import { MessageBuffers } from './message-decoder.js';
 import { METHODS, OTHER_METHOD, type MethodRule } from './methods.js';
 import type { StatusName } from './status.js';
 import { WatchedCall } from './watched-call.js';
@@ -24,6 +25,7 @@ export interface CallsOptions {
 export class Calls {
 	readonly clock: Clock;
 	readonly newRequestId: () => string;
+	readonly messageBuffers = new MessageBuffers();
 	/** The stream whose call is being built: grpc-js hides it from interceptors and handlers. */
 	arriving: ServerHttp2Stream | undefined;
 	readonly #metrics: Metrics;

@@ -1,6 +1,7 @@
 /** zgs_grpc.ZgsGrpcService, the gRPC of a 0G storage node (spec log-layer §5): segments with proofs, by the same checks as over JSON-RPC. */
 import { status, type sendUnaryData, type ServerUnaryCall, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { LIMITS } from '../../limits.js';
+import { gather } from '../../native/addon.js';
 import { HASH_BYTES, rootFromBytes } from '../../units.js';
 import { bySeq, upload } from '../rpc/methods/uploads.js';
 import { RpcError } from '../rpc/rpc-error.js';
@@ -35,7 +36,11 @@ export function zgsService(context: GrpcContext): UntypedServiceImplementation {
 		},
 		UploadSegmentsByTxSeq(call: ServerUnaryCall<SegmentsMessage, object>, answer: sendUnaryData<object>) {
 			put(context, call.request).then(
-				() => answer(null, {}),
+				() => {
+					// Whoever was refused may have left somebody who still reads.
+					context.calls.of(call).releaseMessages();
+					answer(null, {});
+				},
 				(error: unknown) => {
 					if (error instanceof BadSegmentError)
 						answer({ code: status.INVALID_ARGUMENT, details: `Invalid segment: ${error.message}` });
@@ -65,7 +70,8 @@ function sentSegment({ root, data, index, proof, fileSize }: SegmentMessage): Se
 		fileSize: BigInt(fileSize),
 		proof: { lemma: proof.lemma.map(hash), path: proof.path },
 		lengthBytes: data.length,
-		copyTo: (into) => into.set(data),
+		// By the engine a copy into shared memory goes byte by byte, unless both sides lie at multiples of eight.
+		copyTo: (into) => void gather(into, [data]),
 	};
 }
 
