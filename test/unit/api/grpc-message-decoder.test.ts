@@ -44,7 +44,8 @@ describe('messages of a call', () => {
 		const [one, other] = [new MessageDecoder(buffers), new MessageDecoder(buffers)];
 		const [held] = one.write(first);
 		const [next] = other.write(second);
-		assert.ok(held?.equals(first) && next?.equals(second));
+		assert.ok(held && next);
+		assert.ok(held.equals(first) && next.equals(second));
 		one.release();
 		one.release();
 		const [again] = new MessageDecoder(buffers).write(second);
