@@ -80,10 +80,18 @@ export const PAYMENT_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'a transaction that the chain took back is under way again',
 		file: 'settlement/evm/payments.js',
-		find: '.filter(({ shownAt = 0 }) => shownAt > block)',
+		find: '.filter(({ shownAt }) => shownAt !== undefined && shownAt.txSeq >= submissions)',
 		replace: '.filter(() => false)',
 		test: PAYING,
 		guard: 'has its transaction on the way again when the chain takes its block back',
+	},
+	{
+		rule: 'a transaction whose submission still counts is not under way again',
+		file: 'settlement/evm/payments.js',
+		find: 'shownAt.txSeq >= submissions',
+		replace: 'shownAt.block > block',
+		test: 'unit/settlement/evm/payments.test.js',
+		guard: 'a transaction whose submission still counts',
 	},
 	{
 		rule: 'an upload that waits for its submission names it',

@@ -234,7 +234,7 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		const transition = this.#flow.revert(this.state, { submissions, flowLength, frontier }, upTo);
 		const write = (settings: readonly SettingRecord[]) => this.#commit(transition, settings);
 		const lost = await this.#uploadedHere(submissions, this.state.submissions);
-		await this.#options.payments.reverted(upTo.number, lost, write);
+		await this.#options.payments.reverted({ submissions, block: upTo.number }, lost, write);
 	}
 
 	/** What this node would have paid for, had nobody else: uploads whose submissions are among those from `from` to `to`. */

@@ -2,9 +2,9 @@
  * What is durable of payments, as settings of the journal (docs/format.md §6):
  *
  *     payment/<data root>/<bytes>  version u8 = 1, nodes: wanted, and in no transaction yet
- *     transaction/<from>/<nonce>   version u8 = 2, shown at block u64 (2^64 - 1: not shown), most for a unit of gas u128, hashes u8, n × 32, the
- *                                  signed transaction (bytes u32, bytes), submissions that it makes u8, those of them that are still to be
- *                                  made u8, n × (data root 32, bytes u64, nodes)
+ *     transaction/<from>/<nonce>   version u8 = 2, shown at block u64 (2^64 - 1: not shown), the number of its first submission u64 (the same),
+ *                                  most for a unit of gas u128, hashes u8, n × 32, the signed transaction (bytes u32, bytes), submissions
+ *                                  that it makes u8, those of them that are still to be made u8, n × (data root 32, bytes u64, nodes)
  *
  * Tags of what this node submits are always empty.
  */
@@ -42,8 +42,8 @@ export interface PaymentTransaction {
 	readonly submissions: number;
 	/** Of those the ones that nobody else has made before. */
 	readonly payments: readonly Payment[];
-	/** Block in which the chain has shown it. */
-	readonly shownAt?: number;
+	/** Where the chain has shown it: its block, and its first submission. */
+	readonly shownAt?: { readonly block: number; readonly txSeq: number };
 }
 
 /** What a transaction is known by: one of those with the same can become part of the chain. */
@@ -70,7 +70,8 @@ export function transactionSetting(transaction: PaymentTransaction): SettingReco
 	const { raw, hashes, mostForGas, submissions, payments, shownAt } = transaction;
 	const writer = new ByteWriter(raw.length + payments.length * 180 + 256)
 		.u8(TRANSACTION_VERSION)
-		.u64OrNone(shownAt)
+		.u64OrNone(shownAt?.block)
+		.u64OrNone(shownAt?.txSeq)
 		.u128(mostForGas)
 		.u8(hashes.length);
 	for (const hash of hashes) writer.fixed(hash, HASH_BYTES);
@@ -102,7 +103,8 @@ export function readTransaction(key: string, value: Uint8Array): PaymentTransact
 	const [, from, nonce] = TRANSACTION.exec(key) ?? [];
 	if (from === undefined) return undefined;
 	const reader = readerOf(value, 'a transaction', TRANSACTION_VERSION);
-	const shownAt = reader.safeU64OrNone('block');
+	const block = reader.safeU64OrNone('block');
+	const txSeq = reader.safeU64OrNone('submission');
 	const mostForGas = reader.u128('gas price');
 	const hashes = Array.from({ length: reader.u8('hash count') }, () => reader.bytes(HASH_BYTES, 'hash'));
 	const raw = reader.bytes(reader.u32('transaction length'), 'transaction');
@@ -121,7 +123,7 @@ export function readTransaction(key: string, value: Uint8Array): PaymentTransact
 		mostForGas,
 		submissions,
 		payments,
-		...(shownAt === undefined ? {} : { shownAt }),
+		...(block === undefined || txSeq === undefined ? {} : { shownAt: { block, txSeq } }),
 	};
 }
 

@@ -184,13 +184,17 @@ export class Payments {
 	}
 
 	/**
-	 * Writes that the chain has taken back what lies behind a block, with what follows from it for payments. `lost`: what somebody has uploaded here, and
-	 * has no submission any more.
+	 * Writes that of what the chain has shown only the first `submissions` still count, and blocks up to `block`, with what follows from it for payments.
+	 * `lost`: what somebody has uploaded here, and has no submission any more. A block may be read again whose submissions count.
 	 */
-	async reverted(block: number, lost: readonly Payment[], write: Write): Promise<void> {
+	async reverted(
+		{ submissions, block }: { readonly submissions: number; readonly block: number },
+		lost: readonly Payment[],
+		write: Write,
+	): Promise<void> {
 		await this.#alone(async () => {
 			const back = this.#all()
-				.filter(({ shownAt = 0 }) => shownAt > block)
+				.filter(({ shownAt }) => shownAt !== undefined && shownAt.txSeq >= submissions)
 				.map(({ shownAt: _, ...transaction }) => transaction);
 			const paidFor = new Set([...this.underway, ...back].flatMap(({ payments }) => payments.map(paymentKey)));
 			const room = LIMITS.payments - this.#wanted.size;
@@ -227,14 +231,15 @@ export class Payments {
 				const isOwn = transaction.hashes.some((hash) => Buffer.compare(hash, txHash) === 0);
 				// What somebody else has paid for need not be paid again, should this transaction die.
 				const payments = isOwn ? transaction.payments : transaction.payments.filter((each) => paymentKey(each) !== key);
-				if (isOwn) transactions.set(transactionKey(transaction), { ...transaction, shownAt: placed.blockNumber });
+				const shownAt = { block: placed.blockNumber, txSeq: placed.txSeq };
+				if (isOwn) transactions.set(transactionKey(transaction), { ...transaction, shownAt });
 				else if (payments.length < transaction.payments.length)
 					transactions.set(transactionKey(transaction), { ...transaction, payments });
 			}
 		}
 		for (const [key, transaction] of transactions) {
-			const { shownAt = block } = transaction;
-			if (shownAt < block - REMEMBERED_BLOCKS) {
+			const { shownAt } = transaction;
+			if (shownAt && shownAt.block < block - REMEMBERED_BLOCKS) {
 				settings.push(forgottenTransaction(transaction));
 				transactions.delete(key);
 			} else if (transaction !== this.#transactions.get(key)) settings.push(transactionSetting(transaction));

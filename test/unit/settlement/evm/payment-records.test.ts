@@ -43,7 +43,7 @@ test('a payment that is wanted', () => {
 });
 
 test('a transaction, shown or not, with as many submissions as it may have', () => {
-	for (const shownAt of [undefined, 0, 123_456_789]) {
+	for (const block of [undefined, 0, 123_456_789]) {
 		const transaction: PaymentTransaction = {
 			from: `0x${'ab'.repeat(20)}`,
 			nonce: 7,
@@ -52,7 +52,7 @@ test('a transaction, shown or not, with as many submissions as it may have', () 
 			mostForGas: 2n ** 100n + 5n,
 			submissions: LIMITS.paymentBatch,
 			payments: Array.from({ length: LIMITS.paymentBatch }, () => payment(4)),
-			...(shownAt === undefined ? {} : { shownAt }),
+			...(block === undefined ? {} : { shownAt: { block, txSeq: block + 1 } }),
 		};
 		const { key, value } = transactionSetting(transaction);
 		assert.ok(value.length <= LIMITS.settingValueBytes);

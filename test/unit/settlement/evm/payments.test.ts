@@ -43,10 +43,15 @@ function transaction(nonce: number, payments: readonly Payment[]): PaymentTransa
 	return { from: FROM, nonce, raw: prng.bytes(100), hashes, mostForGas: 1n, submissions: payments.length, payments };
 }
 
-function shown({ root, nodes }: Payment, blockNumber: number, txHash: Uint8Array = NO_HASH): ShownSubmission {
+function shown(
+	{ root, nodes }: Payment,
+	blockNumber: number,
+	txHash: Uint8Array = NO_HASH,
+	txSeq = 0,
+): ShownSubmission {
 	const placed = {
 		flowId: 1 as FlowId,
-		txSeq: 0 as TxSeq,
+		txSeq: txSeq as TxSeq,
 		lengthBytes: 256n,
 		tags: new Uint8Array(0),
 		nodes,
@@ -154,7 +159,7 @@ it('after a reorganisation transactions are under way again, and what others had
 	const write = (settings: readonly SettingRecord[]) => memory.putSettings(settings);
 	await payments.shown(() => [shown(own, 20, signed.hashes[0]), shown(theirs, 20)], write);
 	assert.deepEqual(payments.underway, []);
-	await payments.reverted(19, [own, theirs], write);
+	await payments.reverted({ submissions: 0, block: 19 }, [own, theirs], write);
 	for (const each of [payments, restarted(memory)]) {
 		assert.equal(each.underway.length, 1);
 		assert.deepEqual(
@@ -166,4 +171,23 @@ it('after a reorganisation transactions are under way again, and what others had
 	assert.equal(payments.payable(19 + SETTLED_BLOCKS).length, 1);
 	await payments.shown(() => [shown(theirs, 21)], write);
 	assert.deepEqual(payments.wanted, []);
+});
+
+it('a transaction whose submission still counts is not under way again, though its block is read anew', async () => {
+	const [first, second] = [payment(), payment()];
+	const { payments, memory } = await begin(first, second);
+	const signed = transaction(0, [first]);
+	await payments.signed(signed);
+	await payments.signed(transaction(1, [second]));
+	const write = (settings: readonly SettingRecord[]) => memory.putSettings(settings);
+	const [, underway] = payments.underway;
+	await payments.shown(() => [shown(first, 20, signed.hashes[0], 7), shown(second, 21, underway?.hashes[0], 8)], write);
+	await payments.reverted({ submissions: 8, block: 19 }, [second], write);
+	for (const each of [payments, restarted(memory)]) {
+		assert.deepEqual(
+			each.underway.map(({ nonce }) => nonce),
+			[1],
+		);
+		assert.deepEqual(each.wanted, []);
+	}
 });
