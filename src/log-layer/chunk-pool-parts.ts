@@ -13,6 +13,7 @@ import type { RootLocks } from './key-locks.js';
 import type { Narrowing } from './narrowing.js';
 import type { ObjectReader } from './object-reader.js';
 import type { OwnSegments } from './own-segments.js';
+import type { Unrewarded } from './unrewarded.js';
 import type { ReadyContent } from './upload.js';
 import type { View } from './view.js';
 
@@ -39,4 +40,5 @@ export interface ChunkPoolParts {
 	readonly shard: { readonly current: Shard };
 	readonly own: OwnSegments;
 	readonly narrowing: Narrowing;
+	readonly unrewarded: Unrewarded;
 }

@@ -26,6 +26,7 @@ import { decodeObjectRow, OBJECT_OPEN, rowKeys } from './rows.js';
 import type { SegmentSet } from './segment-set.js';
 import { isKept, keptCount, type KeptSegments } from './shard.js';
 import { openedInLog } from './segment-stream.js';
+import { submissionAt } from './submissions.js';
 
 export class ChunkPool implements SegmentUploads {
 	readonly #parts: ChunkPoolParts;
@@ -104,7 +105,8 @@ export class ChunkPool implements SegmentUploads {
 			const segments = await this.#counted(file);
 			if (file.puts > 0) continue;
 			if (segments.isComplete) await this.#complete(file);
-			else if (isComplete() && (await this.#isOver(file))) await this.#discard(file);
+			// Somebody may have begun to send more meanwhile.
+			else if (isComplete() && (await this.#isOver(file)) && file.puts === 0) await this.#discard(file);
 		}
 		await this.#cached.sweep();
 	}
@@ -304,14 +306,16 @@ export class ChunkPool implements SegmentUploads {
 	}
 
 	async #isOver(file: PartialFile): Promise<boolean> {
-		const { clock, uploadExpiryMs, damage, held } = this.#parts;
-		const { object, submissions } = (await held.rootRow(file.root)) ?? {};
-		if (file.puts > 0) return false;
+		const { clock, uploadExpiryMs, damage, held, view, unrewarded } = this.#parts;
+		const row = (await held.rootRow(file.root)) ?? {};
+		const { object, submissions } = row;
 		// It came another way.
 		const own = object?.isPruned ? await this.#ownOf(file) : undefined;
 		if (object && own && (await held.holdsAll(object, own))) return true;
 		if (object && !object.isPruned && !damage.of(object.objectId)) return true;
 		if (submissions) {
+			const first = await submissionAt(view, submissions.flowId, submissions.firstSeq);
+			if (first && (await unrewarded.includes(file.root, row, first))) return true;
 			file.submitted(clock.nowMs());
 			return false;
 		}

@@ -120,8 +120,6 @@ export class Payments {
 			await this.#journal.recordUpload(upload, isNew ? [wantedSetting(payment)] : []);
 			if (shown) return { placed: Promise.resolve(shown) };
 			if (isNew) this.#wanted.set(key, payment);
-			// Whoever uploads it now waits for it.
-			this.#notBefore.delete(key);
 			const waiting = this.#waiting.get(key) ?? deferred<PlacedSubmission>();
 			// Whoever asked may have gone.
 			waiting.promise.catch(() => undefined);

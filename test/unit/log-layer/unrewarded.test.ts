@@ -46,7 +46,8 @@ it('what lies before the first rewardable chunk goes, and nothing else', async (
 		prng.bytes(size),
 	);
 	assert.ok(small && large && rest && both && late);
-	await chain.submit([small, large, rest, both]);
+	const partial = prng.bytes(4 * SEGMENT_BYTES);
+	await chain.submit([small, large, rest, both, partial]);
 	// A submission of a whole pricing chunk pushes the others behind it.
 	await chain.submitNodes([
 		{ lengthBytes: PRICING_CHUNK_SECTORS * 256n, nodes: [{ root: prng.bytes(32), height: CHUNK_HEIGHT }] },
@@ -56,6 +57,9 @@ it('what lies before the first rewardable chunk goes, and nothing else', async (
 	const { dataDir } = store;
 	await caughtUp(store, chain);
 	for (const content of [small, large, both, late]) await upload(store, content);
+	const begun = provedSegmentsOf(partial).slice(0, 1);
+	await store.files.segmentUploads.put(begun, SUBMITTED);
+	assert.equal(await store.files.segmentUploads.progress(rootOf(partial), partial.length), 1);
 	await put(store, rest);
 	await store.settle();
 	for (const content of [small, large, rest, both, late])
@@ -71,6 +75,8 @@ it('what lies before the first rewardable chunk goes, and nothing else', async (
 		store.told.filter((text) => text.startsWith('paid from')),
 		[`paid from sector ${PRICING_CHUNK_SECTORS}`],
 	);
+	await store.settle();
+	assert.equal(await store.files.segmentUploads.progress(rootOf(partial), partial.length), 0);
 	const assertDropped = async (): Promise<void> => {
 		for (const [content, txSeq] of [
 			[small, 0],

@@ -167,6 +167,7 @@ it('after a reorganisation transactions are under way again, and what others had
 			[theirs.root],
 		);
 	}
+	await payments.want(theirs, { flowId: 1 as FlowId, root: theirs.root, timeMs: 0, name: '', contentType: '' });
 	assert.equal(payments.payable(19 + SETTLED_BLOCKS - 1).length, 0);
 	assert.equal(payments.payable(19 + SETTLED_BLOCKS).length, 1);
 	await payments.shown(() => [shown(theirs, 21)], write);
