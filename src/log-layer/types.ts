@@ -135,7 +135,7 @@ export interface StoredFile {
 	readonly finalized: boolean;
 	/** So is everything that this node's shard owns of it, perhaps nothing; without shards the same as `finalized`. */
 	readonly isShardHeld: boolean;
-	/** An operator deleted the content here, and nobody has sent it again. */
+	/** An operator deleted the content here, and nobody has sent it again; or the chain pays nothing for it any more (unrewarded.ts). */
 	readonly deleted: boolean;
 	readonly heldSegments: number;
 	readonly submitter: string;

@@ -107,7 +107,10 @@ const FILE = {
 	type: Type.String({ description: 'Media type; empty when the upload named none.' }),
 	uploadedAt: Type.String({ description: 'Time of the upload, ISO 8601, UTC.' }),
 	finalized: Type.Boolean({ description: 'All bytes are held here and none is known to be damaged.' }),
-	deleted: Type.Boolean({ description: 'The content was deleted here and nobody has sent it again.' }),
+	deleted: Type.Boolean({
+		description:
+			'The content was deleted here and nobody has sent it again; or it came over the 0G protocol, and the chain pays nothing for it any more.',
+	}),
 };
 
 export const FILE_INFO = Type.Object(

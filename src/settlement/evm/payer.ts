@@ -95,11 +95,6 @@ export class Payer {
 		return hexToBytes(this.#account.address);
 	}
 
-	/** What keeps it from paying. */
-	get trouble(): SettlementTrouble | undefined {
-		return this.#trouble;
-	}
-
 	/** What keeps it from paying for one submission. */
 	troubleOf(payment: Payment): string | undefined {
 		const own = this.#refused.reasonOf(payment);
