@@ -385,6 +385,11 @@ function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'repl
 				{ shard: shardText(shard) },
 				'what is held came near shard.maxSectors: this node has another shard now, and drops the rest',
 			),
+		limitFilled: (heldSectors) =>
+			log.warn(
+				{ heldSectors },
+				'what was uploaded here over REST fills shard.maxSectors by itself: nothing is dropped, and what comes is taken until the disk is full',
+			),
 		rewardEnded: (fromSector) =>
 			log.warn(
 				{ fromSector: String(fromSector) },

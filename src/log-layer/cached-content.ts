@@ -46,6 +46,11 @@ export class CachedContent {
 		this.#entries.set(root, { bytes, untilMs: this.#parts.clock.nowMs() + LIMITS.cachedSegmentsMs });
 	}
 
+	/** Of an earlier run: it counts, but others may rely on it, so that its end is the business of expiry.ts. */
+	found(root: DataRoot, bytes: number): void {
+		this.#entries.set(root, { bytes, untilMs: Infinity });
+	}
+
 	/** Others rely on the content from now on. */
 	adopt(root: DataRoot): void {
 		this.#entries.delete(root);
@@ -55,10 +60,12 @@ export class CachedContent {
 	async sweep(): Promise<void> {
 		const { held, clock, isComplete, submitted } = this.#parts;
 		for (const [root, { untilMs }] of this.#entries) {
-			if ((await held.rootRow(root))?.submissions) {
+			const { object, submissions } = (await held.rootRow(root)) ?? {};
+			if (submissions) {
 				await submitted(root);
 				this.#entries.delete(root);
-			} else if (isComplete() && clock.nowMs() >= untilMs) await this.#giveUp(root);
+			} else if (!object) this.#entries.delete(root);
+			else if (isComplete() && clock.nowMs() >= untilMs) await this.#giveUp(root);
 		}
 	}
 

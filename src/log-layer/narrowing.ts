@@ -19,7 +19,7 @@ import type { OwnSegments } from './own-segments.js';
 import { laneOf, type ObjectId } from './records.js';
 import { rowKeys, type RootedObject } from './rows.js';
 import type { SegmentRange } from './segment-ranges.js';
-import { isKept, keptCount, keptOfBoth, type KeptSegments } from './shard.js';
+import { isKept, keptCount, keptOfBoth, unlessAll, type KeptSegments } from './shard.js';
 import { siblingsOf } from './stored-proofs.js';
 import { submissionAt } from './submissions.js';
 import type { View } from './view.js';
@@ -35,13 +35,28 @@ export interface NarrowingParts {
 
 export class Narrowing {
 	readonly #parts: NarrowingParts;
+	#failures = 0;
 
 	constructor(parts: NarrowingParts) {
 		this.#parts = parts;
 	}
 
+	/** How often it has failed, since the start: what it failed on is held as it was. */
+	get failures(): number {
+		return this.#failures;
+	}
+
 	/** Leaves of submitted content what the shard owns, unless it came over REST too. Errors: those of the log and the view. */
-	narrow(root: DataRoot): Promise<void> {
+	async narrow(root: DataRoot): Promise<void> {
+		try {
+			await this.#narrow(root);
+		} catch (error) {
+			this.#failures++;
+			throw error;
+		}
+	}
+
+	#narrow(root: DataRoot): Promise<void> {
 		const { view, locks, held, own, log, damage } = this.#parts;
 		return locks.run(root, async () => {
 			const row = (await held.rootRow(root)) ?? {};
@@ -49,7 +64,7 @@ export class Narrowing {
 			if (!object || !submissions) return;
 			// What an operator has put here stays whole.
 			const first = await submissionAt(view, submissions.flowId, submissions.firstSeq);
-			const owned = isUploadedHere(row, first) ? undefined : await own.ofSubmissions(root, submissions);
+			const owned = isUploadedHere(row, first) ? undefined : unlessAll(await own.ofSubmissions(root, submissions));
 			if (!owned) return;
 			// What is not held any more does not come back.
 			const { kept: before } = await held.holding(object);

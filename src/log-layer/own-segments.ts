@@ -20,7 +20,7 @@ export class OwnSegments {
 	}
 
 	/**
-	 * Undefined: all of them. That is also so while nothing is submitted, for where it will lie is not known, and for content that is held here
+	 * Undefined: all of them, without parts. That is also so while nothing is submitted, for where it will lie is not known, and for content that is held here
 	 * whole and damaged: what heals it must not take the rest away.
 	 */
 	async ofRoot(root: DataRoot): Promise<KeptSegments | undefined> {

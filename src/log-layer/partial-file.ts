@@ -6,6 +6,7 @@ import { LIMITS } from '../limits.js';
 import { fileGeometry } from '../native/addon.js';
 import { SEGMENT_BYTES, type DataRoot } from '../units.js';
 import type { DamageList } from './damage.js';
+import { DurableSegments } from './durable-segments.js';
 import type { ObjectId } from './records.js';
 import type { ResumableFact } from './resumable-records.js';
 import { decodeSegmentRow, rowKeys } from './rows.js';
@@ -25,8 +26,10 @@ export class PartialFile {
 	readonly fact: ResumableFact;
 	readonly root: DataRoot;
 	readonly sizeBytes: number;
-	/** When a segment came last, or its submission was last seen. */
+	/** When a segment came last. */
 	lastMs: number;
+	/** When its submission was last seen. */
+	submittedMs = 0;
 	/** What was written of it is in the view. */
 	applied: Promise<unknown> = Promise.resolve();
 	/** It is being closed. */
@@ -36,13 +39,12 @@ export class PartialFile {
 	/** That hold bytes of it. */
 	readonly segments: number;
 	/** Undefined: the view has not been asked. */
-	#held: Promise<SegmentSet> | undefined;
+	#durable: Promise<DurableSegments> | undefined;
 	/** Those that came in this run of the node. */
 	readonly #came: SegmentSet;
 	#puts = 0;
 	#bytes = 0;
 	#isSubmitted = false;
-	#lacksProofs = false;
 
 	private constructor(fact: ResumableFact, root: DataRoot, sizeBytes: number, nowMs: number) {
 		this.fact = fact;
@@ -56,7 +58,7 @@ export class PartialFile {
 	/** Nothing of it is here. */
 	static begun(fact: ResumableFact, root: DataRoot, sizeBytes: number, nowMs: number): PartialFile {
 		const file = new PartialFile(fact, root, sizeBytes, nowMs);
-		file.#held = Promise.resolve(new SegmentSet(file.segments));
+		file.#durable = Promise.resolve(new DurableSegments(file.segments));
 		return file;
 	}
 
@@ -74,11 +76,6 @@ export class PartialFile {
 		return this.#isSubmitted;
 	}
 
-	/** Segments came without proofs that last, when the node owned all of them: without the others they could not be proved. */
-	get lacksProofs(): boolean {
-		return this.#lacksProofs;
-	}
-
 	/** Calls that bring segments now. */
 	get puts(): number {
 		return this.#puts;
@@ -90,12 +87,12 @@ export class PartialFile {
 	}
 
 	/** The durable segments. Errors: those of the view, after which the next call asks again. */
-	counted(sources: SegmentSources): Promise<SegmentSet> {
-		this.#held ??= this.#count(sources).catch((error: unknown) => {
-			this.#held = undefined;
+	durable(sources: SegmentSources): Promise<DurableSegments> {
+		this.#durable ??= this.#count(sources).catch((error: unknown) => {
+			this.#durable = undefined;
 			throw error;
 		});
-		return this.#held;
+		return this.#durable;
 	}
 
 	/** The segment came in this run, or is on its way. */
@@ -115,15 +112,14 @@ export class PartialFile {
 
 	submitted(nowMs: number): void {
 		this.#isSubmitted = true;
-		this.lastMs = nowMs;
+		this.submittedMs = nowMs;
 	}
 
 	/** Segments are on their way; they count as held once that is durable. */
 	async write(segments: readonly number[], bytes: number, ticket: WriteTicket, withProofs: boolean): Promise<void> {
 		this.#bytes += bytes;
-		if (!withProofs) this.#lacksProofs = true;
 		this.applied = ticket.applied.catch(() => undefined);
-		const writing = this.#written(segments, ticket.durable);
+		const writing = this.#written(segments, ticket.durable, withProofs);
 		for (const segment of segments) this.writing.set(segment, writing);
 		try {
 			await writing;
@@ -135,38 +131,54 @@ export class PartialFile {
 		}
 	}
 
-	async #written(segments: readonly number[], durable: Promise<unknown>): Promise<void> {
+	/** Proofs of durable segments are on their way. */
+	async prove(segments: readonly number[], ticket: WriteTicket): Promise<void> {
+		this.applied = ticket.applied.catch(() => undefined);
+		await ticket.durable;
+		const { proved } = (await this.#durable) ?? {};
+		for (const segment of segments) proved?.add(segment);
+	}
+
+	async #written(segments: readonly number[], durable: Promise<unknown>, withProofs: boolean): Promise<void> {
 		await durable;
-		const held = await this.#held;
+		const { held, proved } = (await this.#durable) ?? {};
 		for (const segment of segments) {
 			held?.add(segment);
+			if (withProofs) proved?.add(segment);
 			this.#came.add(segment);
 		}
 	}
 
-	/** Looks at the rows of its segments: those that can be read count. */
-	async #count({ view, log, damage, shard }: SegmentSources): Promise<SegmentSet> {
-		const held = new SegmentSet(this.segments);
-		const withProofs = shard.current.count > 1;
+	/** Looks at the rows of its segments: those that can be read count. What it costs follows from those that are there, however large the file is. */
+	async #count({ view, log, damage, shard }: SegmentSources): Promise<DurableSegments> {
+		const durable = new DurableSegments(this.segments);
+		const { held, proved } = durable;
 		const damaged = damage.of(this.objectId);
-		for await (const { first, rows } of segmentRows(view, this.objectId, 0, this.segments)) {
-			for (const [index, row] of rows.entries()) {
-				const place = row && decodeSegmentRow(row).place;
-				if (!place || damaged?.has(first + index) || log.isLost(place.lane, place.fileNo)) continue;
-				held.add(first + index);
-				this.#bytes += Math.min(SEGMENT_BYTES, place.lengthBytes);
+		for (let from = await this.#next(view, 0); from < this.segments; ) {
+			const to = Math.min(from + LIMITS.kvChunkRows, this.segments);
+			for await (const { first, rows } of segmentRows(view, this.objectId, from, to)) {
+				// A node that owns all segments has stored no proofs.
+				const ofProofs =
+					shard.current.count === 1 ? [] : rows.map((_, at) => rowKeys.segmentProof(this.objectId, first + at));
+				const proofs = await view.getMany(ofProofs);
+				for (const [at, row] of rows.entries()) {
+					const place = row && decodeSegmentRow(row).place;
+					if (!place || damaged?.has(first + at) || log.isLost(place.lane, place.fileNo)) continue;
+					held.add(first + at);
+					if (proofs[at]) proved.add(first + at);
+					this.#bytes += Math.min(SEGMENT_BYTES, place.lengthBytes);
+				}
 			}
-			if (withProofs && !this.#lacksProofs) this.#lacksProofs = !(await haveProofs(view, this.objectId, held, first));
+			from = await this.#next(view, to);
 		}
-		// A node that owned all segments has stored no proofs.
-		if (!withProofs && this.#bytes > 0) this.#lacksProofs = true;
-		return held;
+		return durable;
 	}
-}
 
-/** Whether each segment of the stretch of rows from `first` on that is held has its proof beside it. */
-async function haveProofs(view: View, objectId: ObjectId, held: SegmentSet, first: number): Promise<boolean> {
-	const segments = Array.from({ length: LIMITS.kvChunkRows }, (_, at) => first + at).filter((at) => held.has(at));
-	const proofs = await view.getMany(segments.map((segment) => rowKeys.segmentProof(objectId, segment)));
-	return !proofs.includes(undefined);
+	/** The first segment from there on that has a row; `segments` when none has. */
+	async #next(view: View, from: number): Promise<number> {
+		const range = { from: rowKeys.segment(this.objectId, from), to: rowKeys.segment(this.objectId, this.segments) };
+		for await (const [row] of view.scan({ ...range, limitRows: 1 }))
+			if (row) return Number(Buffer.from(row.key).readBigUInt64BE(9));
+		return this.segments;
+	}
 }

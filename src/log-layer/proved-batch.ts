@@ -99,6 +99,13 @@ export function refusalOf(segment: ProvedSegment, segmentRoot: Uint8Array): Segm
 	return refusal ? new SegmentRefusedError(refusal, segment, segmentRoot) : undefined;
 }
 
+/** Their proofs alone. */
+export function proofsOf(objectId: ObjectId, segments: readonly RightSegment[]): readonly RecordInput[] {
+	return segments.map(({ index: segment, proof }) =>
+		segmentProofFact({ objectId, segment, siblings: siblingsOf(proof) }),
+	);
+}
+
 /** With their proofs where the other segments, which would tell them, do not come. */
 export function recordsOf(
 	objectId: ObjectId,

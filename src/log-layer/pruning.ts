@@ -1,13 +1,14 @@
 /**
  * Keeps what is held within `maxSectors` (spec log-layer §2.9): when nine tenths of that are reached, the number of shards doubles, and of what came
  * over the 0G protocol the half goes that the node owns no more. The new shard is durable before anything is dropped. What came over REST counts
- * and stays. What the chain pays nothing for any more goes first. Each start of a sharded node looks whether everything was dropped that is not its
+ * and stays; where that alone is too much, nothing goes. What the chain pays nothing for any more goes first. Each start of a sharded node looks whether everything was dropped that is not its
  * own: a stop may have come in between.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AppendLog } from '../append-log/append-log.js';
-import type { Shard } from '../config/shard-position.js';
+import { shardText, type Shard } from '../config/shard-position.js';
 import type { Randomness } from '../io/randomness.js';
+import { deferred } from '../deferred.js';
 import { LIMITS } from '../limits.js';
 import { PRICING_CHUNK_SECTORS, SECTOR_BYTES, type FlowId } from '../units.js';
 import { type HeldContentEntry, heldContents } from './held-contents.js';
@@ -34,6 +35,8 @@ export interface PruningParts {
 	readonly unrewarded: Unrewarded;
 	/** The submissions there are. */
 	readonly flow: () => { readonly flowId: FlowId; readonly submissions: number; readonly lengthSectors: bigint };
+	/** How often submissions were taken back. */
+	readonly reverts: () => number;
 	/** What lies before that pricing chunk of the flow is not paid for any more; undefined when nobody tells. */
 	readonly firstRewardableChunk: () => Promise<number | undefined>;
 	/** 0: no limit. */
@@ -49,12 +52,15 @@ export class Pruning {
 	readonly #parts: PruningParts;
 	#running: Promise<void> | undefined;
 	#isStopped = false;
-	/** What earlier submissions name was looked at with the shard as it is. */
+	/** What earlier submissions name was looked at, and nothing has changed since that would make it another. */
 	#narrowedTo = 0;
+	#narrowedWith = '';
 	/** What lies before that sector was looked at, and is not held any more if it is not paid for. */
 	#paidFrom = 0n;
 	/** By the estimate, when it was counted last and was not too much, or nothing could go. */
 	#countedSectors = 0;
+	#isFilled = false;
+	#onStop: () => void = () => undefined;
 
 	constructor(parts: PruningParts) {
 		this.#parts = parts;
@@ -78,6 +84,7 @@ export class Pruning {
 	/** Ends after the content that it is at. */
 	async stop(): Promise<void> {
 		this.#isStopped = true;
+		this.#onStop();
 		await this.#running;
 	}
 
@@ -90,7 +97,6 @@ export class Pruning {
 		while (!this.#isStopped && (await this.#isTooMuch())) {
 			await shard.change(this.#half(shard.current));
 			this.#parts.observer.shardChanged(shard.current);
-			this.#narrowedTo = 0;
 			this.#countedSectors = 0;
 			await this.#narrowAll();
 		}
@@ -100,7 +106,11 @@ export class Pruning {
 	async #dropUnrewarded(): Promise<void> {
 		const { maxSectors, unrewarded, flow, firstRewardableChunk, observer } = this.#parts;
 		if (maxSectors === 0) return;
-		const told = await firstRewardableChunk();
+		// An endpoint that says nothing holds up no stop.
+		const stopped = deferred<undefined>();
+		this.#onStop = () => stopped.resolve(undefined);
+		const told = await Promise.race([firstRewardableChunk(), stopped.promise]);
+		if (this.#isStopped) return;
 		// Of what is not there yet nobody can say that it is over.
 		const reached = Number(flow().lengthSectors / PRICING_CHUNK_SECTORS);
 		if (told !== undefined && (await unrewarded.advance(Math.min(told, reached))))
@@ -123,7 +133,7 @@ export class Pruning {
 
 	/** Whether the limit is near and something can go. The estimate is quick; only when it says so is everything counted. */
 	async #isTooMuch(): Promise<boolean> {
-		const { live, maxSectors, shard } = this.#parts;
+		const { live, maxSectors, shard, observer } = this.#parts;
 		if (maxSectors === 0 || shard.current.count >= LIMITS.shards) return false;
 		const full = FULL_SHARE * maxSectors;
 		const estimate = live.payloadBytes / SECTOR_BYTES;
@@ -134,15 +144,23 @@ export class Pruning {
 			if (!isUploadedHere) ofProtocol += heldSectors;
 			return true;
 		});
+		if (this.#isStopped) return false;
 		this.#countedSectors = estimate;
-		return !this.#isStopped && sectors >= full && ofProtocol > 0;
+		// Half as much, again and again, would still be too much.
+		const isFilled = sectors - ofProtocol >= full;
+		if (isFilled && !this.#isFilled) observer.limitFilled(sectors);
+		this.#isFilled = isFilled;
+		return sectors >= full && !isFilled;
 	}
 
 	/** What came before its submission is held whole: so each new submission is looked at too. */
 	async #narrowAll(): Promise<void> {
-		const { shard, flow, narrowing } = this.#parts;
+		const { shard, flow, narrowing, reverts } = this.#parts;
 		if (shard.current.count === 1) return;
 		const { submissions } = flow();
+		const narrowedWith = [shardText(shard.current), reverts(), narrowing.failures].join(' ');
+		if (narrowedWith !== this.#narrowedWith) this.#narrowedTo = 0;
+		this.#narrowedWith = narrowedWith;
 		await this.#each(Math.min(this.#narrowedTo, submissions), async ({ root, isUploadedHere }) => {
 			if (!isUploadedHere) await narrowing.narrow(root);
 			return true;

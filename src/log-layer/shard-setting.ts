@@ -16,6 +16,8 @@ export interface ShardObserver {
 	shardKept(stored: Shard, wanted: Shard): void;
 	/** The store came near its limit and owns half as much from now on. */
 	shardChanged(shard: Shard): void;
+	/** What was uploaded here over REST fills the limit by itself: nothing that may go would help. */
+	limitFilled(heldSectors: number): void;
 	/** The chain pays nothing more for what lies before this sector of the flow: what came over the 0G protocol and lies there goes. */
 	rewardEnded(fromSector: bigint): void;
 }

@@ -22,11 +22,19 @@ export function ownSegments({ id, count }: Shard, startSector: bigint): KeptSegm
 	return { modulus: count, residues: [(id - start + count) % count] };
 }
 
-/** Of several submissions of one root. Undefined: all, which is also what a root of too many different places gets. */
+/**
+ * Of several submissions of one root, each of which gives the shard a part; together that may be all. Undefined: all, without parts, which is also
+ * what a root of too many different places gets.
+ */
 export function ownSegmentsOfAll(shard: Shard, startSectors: readonly bigint[]): KeptSegments | undefined {
 	const residues = new Set(startSectors.flatMap((start) => ownSegments(shard, start)?.residues ?? []));
-	const isAll = shard.count === 1 || residues.size === shard.count || residues.size > LIMITS.keptResidues;
-	return isAll ? undefined : { modulus: shard.count, residues: [...residues].sort((a, b) => a - b) };
+	if (shard.count === 1 || residues.size > LIMITS.keptResidues) return undefined;
+	return { modulus: shard.count, residues: [...residues].sort((a, b) => a - b) };
+}
+
+/** The same segments; undefined: all. */
+export function unlessAll(kept: KeptSegments | undefined): KeptSegments | undefined {
+	return kept && kept.residues.length < kept.modulus ? kept : undefined;
 }
 
 export function isKept(kept: KeptSegments | undefined, segment: number): boolean {

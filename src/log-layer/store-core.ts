@@ -49,6 +49,7 @@ export class StoreCore {
 	#bytesSince = 0;
 	/** The settlement has taken submissions back since the last checkpoint. */
 	#hasReverted = false;
+	#reverts = 0;
 	/** The replay began with an empty view: it counts each row once. */
 	readonly #isViewEmpty: boolean;
 
@@ -95,7 +96,9 @@ export class StoreCore {
 					applyJournalItems(turn, items, { edge: this.#edge, pending: this.pending, live: this.live }),
 				);
 				// A replay from before it would meet rows of what came later.
-				if (items.some((item) => 'event' in item && item.event.kind === 'revertedTo')) this.#hasReverted = true;
+				if (!items.some((item) => 'event' in item && item.event.kind === 'revertedTo')) return;
+				this.#hasReverted = true;
+				this.#reverts++;
 			},
 		});
 		this.settlement = options.makeSettlement(this.journal, (flowId) => flowHistory(this.view, flowId));
@@ -122,6 +125,11 @@ export class StoreCore {
 		if (!Buffer.from(frontier).equals(core.#edge.frontier))
 			throw new ViewDamagedError('the flow of the view is not that of the checkpoint');
 		return core;
+	}
+
+	/** How often, since the start, submissions were taken back. */
+	get reverts(): number {
+		return this.#reverts;
 	}
 
 	useLog(log: AppendLog): void {

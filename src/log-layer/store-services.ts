@@ -50,6 +50,8 @@ interface Core {
 	readonly purge: Purge;
 	readonly live: LiveBytes;
 	readonly shard: ShardSetting;
+	/** How often submissions were taken back. */
+	readonly reverts: number;
 	/** Up to where each lane is in the view. */
 	readonly applied: Partial<Record<Lane, LanePosition>>;
 }
@@ -130,6 +132,7 @@ export async function openServices(
 		narrowing,
 		unrewarded,
 		flow,
+		reverts: () => core.reverts,
 		firstRewardableChunk: async () => settlement.firstRewardableChunk?.(),
 		maxSectors,
 		isComplete,

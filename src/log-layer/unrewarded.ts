@@ -1,6 +1,7 @@
 /**
- * Content whose submissions all lie in a part of the flow that the chain pays nothing for any more (spec log-layer §2.9): it counts as pruned, and what
- * is held of it goes, unless it came over REST. Up to where that is stands in the journal, and never goes back.
+ * Content whose submissions all begin in a part of the flow that the chain pays nothing for any more (spec log-layer §2.9): it counts as pruned, and
+ * what is held of it goes, unless it came over REST. A file that begins there and ends behind goes whole: its root cannot be had without the part
+ * that pays nothing, and no client asks for half of it. Up to where that is stands in the journal, and never goes back.
  */
 import type { AppendLog } from '../append-log/append-log.js';
 import { ByteReader, ByteWriter } from '../bytes.js';

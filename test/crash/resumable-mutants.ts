@@ -88,7 +88,7 @@ export const RESUMABLE_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		rule: 'segments of an earlier run count',
-		file: 'log-layer/chunk-pool.js',
+		file: 'log-layer/partial-files.js',
 		find: 'this.#add(fact, clock.nowMs());',
 		replace: ';',
 		test: SEGMENTS,

@@ -3,6 +3,7 @@ import type { Mutant } from './mutant-site.js';
 
 const UNREWARDED = 'unit/log-layer/unrewarded.test.js';
 const PRUNING = 'unit/log-layer/pruning.test.js';
+const PARTS = 'unit/log-layer/shard-parts.test.js';
 const RPC = 'unit/api/rpc/shards.test.js';
 
 export const SHARD_MUTANTS: readonly Mutant[] = [
@@ -77,6 +78,70 @@ export const SHARD_MUTANTS: readonly Mutant[] = [
 		replace: ';',
 		test: PRUNING,
 		guard: 'a stop on the way',
+	},
+	{
+		rule: 'each submission of a content is final with its own part',
+		file: 'log-layer/partial-closing.js',
+		find: 'if (!own || parts.length < 2)',
+		replace: 'if (true)',
+		test: PARTS,
+		guard: 'of each submission its own part alone',
+	},
+	{
+		rule: 'a further part of a content takes the earlier ones over',
+		file: 'log-layer/partial-closing.js',
+		find: 'earlier.push(residue);',
+		replace: ';',
+		test: PARTS,
+		guard: 'of each submission its own part alone',
+	},
+	{
+		rule: 'a segment without a proof gets it when it comes again',
+		file: 'log-layer/segment-storing.js',
+		find: 'if (withProofs && held.has(index) && !proved.has(index))',
+		replace: 'if (false)',
+		test: PARTS,
+		guard: 'the shards double while a client is away',
+	},
+	{
+		rule: 'shards do not double where REST alone fills the limit',
+		file: 'log-layer/pruning.js',
+		find: 'return sectors >= full && !isFilled;',
+		replace: 'return sectors >= full && ofProtocol > 0;',
+		test: PARTS,
+		guard: 'files of REST near the limit',
+	},
+	{
+		rule: 'all content is looked at again when the chain has taken submissions back',
+		file: 'log-layer/pruning.js',
+		find: 'if (narrowedWith !== this.#narrowedWith)',
+		replace: 'if (false)',
+		test: PARTS,
+		guard: 'what came whole and is submitted where',
+	},
+	{
+		rule: 'a stop does not wait for the chain',
+		file: 'log-layer/pruning.js',
+		find: 'this.#onStop();',
+		replace: ';',
+		test: UNREWARDED,
+		guard: 'a chain that says nothing holds up no stop',
+	},
+	{
+		rule: 'an old flow root proves nothing when the chain has taken its flow back',
+		file: 'api/rpc/methods/flow.js',
+		find: 'hexOf(proved) !== root',
+		replace: 'false',
+		test: 'unit/api/rpc/uploading.test.js',
+		guard: 'the root of a flow that was taken back',
+	},
+	{
+		rule: 'an upload that nobody goes on with makes room for another one',
+		file: 'log-layer/partial-files.js',
+		find: 'await this.discard(oldest);',
+		replace: "throw new PerigeeError('TOO_MANY_UPLOADS');",
+		test: 'unit/log-layer/chunk-pool-bounds.test.js',
+		guard: 'files under way are bounded',
 	},
 	{
 		rule: 'each start goes on with what a stop has left to drop',

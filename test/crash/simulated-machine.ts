@@ -327,6 +327,7 @@ export function observerOf(told: Told): StoreObserver {
 		filesMissing: (files) => told.missing.push(...files),
 		shardKept: () => undefined,
 		shardChanged: () => undefined,
+		limitFilled: () => undefined,
 		rewardEnded: () => undefined,
 		noteLost: (name) => told.lostNotes.push(name),
 		volumeRefused: () => undefined,

@@ -225,6 +225,7 @@ export function observerInto(told: string[]): StoreObserver {
 		},
 		shardKept: (stored, wanted) => void told.push(`shard ${shardText(stored)}, not ${shardText(wanted)}`),
 		shardChanged: (shard) => void told.push(`shard ${shardText(shard)}`),
+		limitFilled: () => void told.push('limit filled'),
 		rewardEnded: (fromSector) => void told.push(`paid from sector ${fromSector}`),
 		noteLost: (name) => void told.push(`lost ${name}`),
 		volumeMissing: ({ volume }) => void told.push(`volume ${volume} missing`),

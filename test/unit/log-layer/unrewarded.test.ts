@@ -4,7 +4,7 @@ import { after, before, it } from 'node:test';
 import type { Hex } from 'viem';
 import { PRICING_CHUNK_SECTORS, SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
 import { startChain, type TestChain } from '../../support/chain.js';
-import { caughtUp, type ChainStoreOptions, openChainStore, type ChainStore } from '../../support/chain-store.js';
+import { caughtUp, type ChainStoreOptions, openChainStore, type ChainStore, until } from '../../support/chain-store.js';
 import { rootOf } from '../../support/paying.js';
 import { Prng } from '../../support/prng.js';
 import { provedSegmentsOf } from '../../support/segments.js';
@@ -118,4 +118,18 @@ it('what lies before the first rewardable chunk goes, and nothing else', async (
 	assert.equal(store.told.at(-1), `paid from sector ${2n * PRICING_CHUNK_SECTORS}`);
 	assert.equal((await store.files.fileByRoot(rootOf(late)))?.finalized, true);
 	await store.close();
+});
+
+it('a chain that says nothing holds up no stop', async () => {
+	const store = await stores.open({ maxSectors: 2 ** 40 });
+	let isAsked = false;
+	const firstRewardableChunk = (): Promise<undefined> => {
+		isAsked = true;
+		return new Promise(() => undefined);
+	};
+	Object.assign(store.settlement, { firstRewardableChunk });
+	const settling = store.settle();
+	await until('the question', () => isAsked);
+	await store.close();
+	await settling;
 });

@@ -61,12 +61,12 @@ async function put(store: FileStore, { cid, piece }: Question): Promise<Reply> {
 	if (!file) return new Reply(101);
 	if (file.deleted) return new Reply(102);
 	const segment = { ...piece, root: file.root, fileSize: BigInt(file.sizeBytes) };
-	if (!file.finalized) await upload(store, [segment], () => Promise.resolve(file), true);
+	if (!file.isShardHeld) await upload(store, [segment], () => Promise.resolve(file), true);
 	else if (!isProved(file, segment)) return invalid('The proof does not lead from the segment to the data root');
 	return new Reply(0, 'Succeeded to upload segment');
 }
 
-/** Of a file that is here whole nothing is stored, but what is wrong is not called good. Errors: RpcError. */
+/** Of a file of which all is here that is to be here nothing is stored, but what is wrong is not called good. Errors: RpcError. */
 function isProved(file: StoredFile, sent: SentSegment): boolean {
 	refuseOddLength(sent);
 	const { index, proof } = plausibleSegment(sent);

@@ -7,7 +7,7 @@ import type { FlowRoots } from '../flow-roots.js';
 import { ReadyJson, type JsonOut } from '../json-writer.js';
 import type { RpcMethods } from '../method.js';
 import { statusOf } from '../node-status.js';
-import { uncategorised } from '../rpc-error.js';
+import { uncategorised, type RpcError } from '../rpc-error.js';
 
 const SECTORS = BigInt(SEGMENT_SECTORS);
 
@@ -26,7 +26,7 @@ export const FLOW_METHODS: RpcMethods = {
 		const sector = params.u64('sector_index');
 		const root = params.optionalRoot('flow_root');
 		const atSeq = root === undefined ? undefined : seqOfRoot(store, flowRoots, root);
-		return sectorProof(store, sector, atSeq);
+		return sectorProof(store, sector, root, atSeq);
 	},
 
 	async zgs_getHashAtNodeIndex({ store }, params) {
@@ -65,12 +65,24 @@ function seqOfRoot(store: FileStore, flowRoots: FlowRoots, root: DataRoot): TxSe
 	if (hexOf(flow.root) === root) return undefined;
 	const seq = flowRoots.lastSubmission(root);
 	if (seq !== undefined && seq < flow.submissions) return seq;
-	throw uncategorised(`old root unavailable, root=OptionalHash(Some(${root}))`);
+	throw oldRootUnavailable(root);
 }
 
-async function sectorProof(store: FileStore, sector: bigint, atSeq: TxSeq | undefined): Promise<JsonOut> {
+function oldRootUnavailable(root: DataRoot): RpcError {
+	return uncategorised(`old root unavailable, root=OptionalHash(Some(${root}))`);
+}
+
+async function sectorProof(
+	store: FileStore,
+	sector: bigint,
+	root: DataRoot | undefined,
+	atSeq: TxSeq | undefined,
+): Promise<JsonOut> {
 	try {
 		const { lemma, path } = await store.sectorProof(sector as SectorIndex, atSeq);
+		// The chain may have taken back what that root was of.
+		const proved = lemma.at(-1);
+		if (root !== undefined && proved && hexOf(proved) !== root) throw oldRootUnavailable(root);
 		return { lemma: lemma.map(hexOf), path };
 	} catch (error) {
 		if (!(error instanceof PerigeeError && error.code === 'NOT_FOUND')) throw error;

@@ -65,6 +65,13 @@ describe('two shards over JSON-RPC', () => {
 		return error?.data ?? error?.message;
 	}
 
+	/** What POST /file/segment answers. */
+	async function gatewayAnswer({ rest }: Node, segment: JsonSegment): Promise<readonly unknown[]> {
+		const headers = { 'Content-Type': 'application/json' };
+		const answer = await ask(rest, '/file/segment', { method: 'POST', headers, body: JSON.stringify(segment) });
+		return Object.values(answer.json);
+	}
+
 	it('each tells its shard, and the indexer whose only node it is', async () => {
 		for (const node of pair) {
 			const config = { shardId: node.id, numShard: 2 };
@@ -110,6 +117,14 @@ describe('two shards over JSON-RPC', () => {
 				if (proved) served[index] = (served[index] ?? 0) + 1;
 			}
 			assert.equal(await refusal(node, 'zgs_uploadSegment', foreign[0]), 'already uploaded and finalized');
+			for (const segment of [foreign[0], segments[own[0] ?? 0]])
+				assert.deepEqual(await gatewayAnswer(node, segment as JsonSegment), [
+					0,
+					'Success',
+					'Succeeded to upload segment',
+				]);
+			const wrong = { ...(foreign[0] as JsonSegment), data: (foreign[1] as JsonSegment).data };
+			assert.equal((await gatewayAnswer(node, wrong))[0], 1);
 			assert.equal(await result(node.rest, 'indexer_getFileLocations', root), null);
 			const download = await ask(node.rest, `/v1/files/${root}`);
 			assert.deepEqual([download.status, download.json['code']], [404, 'NOT_HELD']);

@@ -203,6 +203,22 @@ describe('uploads by segments', () => {
 		await node.assertHolds(content);
 	});
 
+	it('the root of a flow that was taken back proves nothing any more', async () => {
+		await node.submitted(prng.bytes(300));
+		const [before] = (await result(node.rest, 'zgs_getFlowContext')) as readonly [string, number];
+		await chain.rollBack(1);
+		const content = prng.bytes(301);
+		await chain.submit([content]);
+		await chain.mine(1);
+		await until('the other submission', async () => (await node.info(segmentsOf(content).root)) !== null);
+		const [now] = (await result(node.rest, 'zgs_getFlowContext')) as readonly [string, number];
+		assert.notEqual(now, before);
+		const { error } = await call(node.rest, 'zgs_getSectorProof', [1, before]);
+		const message = `old root unavailable, root=OptionalHash(Some(${before}))`;
+		assert.deepEqual(error, { code: -32000, message });
+		assert.ok(await result(node.rest, 'zgs_getSectorProof', 1, now));
+	});
+
 	describe('what does not fit is refused as by the reference, in its order of checks', () => {
 		const content = new Prng(61).bytes(2 * SEGMENT_BYTES + 700);
 		const { segments } = segmentsOf(content);
