@@ -146,8 +146,9 @@ export const SHARD_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'each start goes on with what a stop has left to drop',
 		file: 'log-layer/pruning.js',
-		find: '    #narrowedTo = 0;',
-		replace: '    #narrowedTo = 2 ** 40;',
+		find: 'if (narrowedWith !== this.#narrowedWith)',
+		replace:
+			"if (this.#narrowedWith === '') this.#narrowedTo = submissions; else if (narrowedWith !== this.#narrowedWith)",
 		test: PRUNING,
 		guard: 'an end of the process at any write',
 	},

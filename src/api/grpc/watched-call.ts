@@ -26,6 +26,8 @@ export class WatchedCall extends ServerInterceptingCall {
 	readonly #startMs = performance.now();
 	readonly #decoder: MessageDecoder | undefined;
 	#isOver = false;
+	/** The client has said that no message comes any more. */
+	#isWhole = false;
 	/** Ends the wait for the rest of the request. */
 	#hasWholeRequest: (() => void) | undefined;
 	/** Undefined: messages are read as fast as grpc-js likes. */
@@ -90,6 +92,7 @@ export class WatchedCall extends ServerInterceptingCall {
 		return new ServerListenerBuilder()
 			.withOnReceiveMetadata((metadata, next) => this.#arrived(metadata, next))
 			.withOnReceiveHalfClose((next) => {
+				this.#isWhole = true;
 				this.#hasWholeRequest?.();
 				next();
 			})
@@ -116,9 +119,9 @@ export class WatchedCall extends ServerInterceptingCall {
 
 	#answered(status: { readonly code?: number | null }): void {
 		this.#over(STATUS_NAMES[status.code ?? 0] ?? 'UNKNOWN');
-		const { stream, requestStream } = this.#options;
-		if (!stream || !requestStream) return;
-		// Who goes on sending after the answer is told to stop.
+		const { stream } = this.#options;
+		if (!stream || this.#isWhole) return;
+		// Who goes on sending after the answer, or says never that it was all, is told to stop: until then its stream holds what came.
 		const hasStopped = this.#calls.clock.schedule(LIMITS.httpLingerMs, () => stream.close(constants.NGHTTP2_NO_ERROR));
 		stream.once('close', hasStopped);
 	}

@@ -234,22 +234,36 @@ test('messages that are none, and those that are too large, are refused', async 
 	assert.ok('answer' in mostBytes);
 });
 
-test('a client that goes on sending after a refusal is told to stop', async (t) => {
-	const clock = new SimulatedClock();
-	const grpc = await startGrpc(t, { clock });
-	const session = connectHttp2(`http://${grpc.target}`);
-	t.after(() => session.destroy());
-	const stream = session.request(headersOf('/perigee.v1.Files/Upload'));
-	stream.write(framed(encodeChunk(Buffer.from('no options'))));
-	const [headers] = (await once(stream, 'response')) as [Record<string, unknown>];
-	assert.equal(headers['perigee-code'], 'BAD_REQUEST');
-	stream.resume();
-	await eventually(() => {
-		clock.advance(LIMITS.httpLingerMs);
-		return stream.destroyed;
-	}, 'the stream is closed');
-	assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR);
-});
+for (const [what, path, begun, code] of [
+	[
+		'goes on sending after a refusal',
+		'/perigee.v1.Files/Upload',
+		encodeChunk(Buffer.from('no options')),
+		'BAD_REQUEST',
+	],
+	['never ends its request', '/perigee.v1.Files/Stat', Buffer.from([0x10, 0x00]), 'REQUEST_TIMEOUT'],
+] as const)
+	test(`a client that ${what} is told to stop`, async (t) => {
+		const clock = new SimulatedClock();
+		const grpc = await startGrpc(t, { clock });
+		const session = connectHttp2(`http://${grpc.target}`);
+		t.after(() => session.destroy());
+		const stream = session.request(headersOf(path));
+		stream.write(framed(begun));
+		let headers: Record<string, unknown> | undefined;
+		stream.once('response', (answer: Record<string, unknown>) => (headers = answer));
+		await eventually(() => {
+			if (code === 'REQUEST_TIMEOUT') clock.advance(LIMITS.grpcRequestMs);
+			return headers !== undefined;
+		}, 'it is answered');
+		assert.equal(headers?.['perigee-code'], code);
+		stream.resume();
+		await eventually(() => {
+			clock.advance(LIMITS.httpLingerMs);
+			return stream.destroyed;
+		}, 'the stream is closed');
+		assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR);
+	});
 
 function headersOf(path: string): Record<string, string> {
 	return { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' };

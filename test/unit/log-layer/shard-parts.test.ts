@@ -166,23 +166,32 @@ describe('one content in several submissions', () => {
 	});
 
 	it('what came whole and is submitted where another submission was taken back is narrowed like any other', async () => {
-		const shard = { id: 0, count: 2 };
-		const content = contentOf(6 * SEGMENT_BYTES);
-		let store = await openChainStore(stores, chain, { shard });
-		await store.files.segmentUploads.put(content.segments, { isSubmitted: false, skipRepeated: true });
-		await store.close();
-		store = await openChainStore(stores, chain, { shard }, store.dataDir);
+		const content = contentOf(SEGMENT_BYTES);
+		const open = (dataDirs: readonly string[] = []): Promise<ChainStore[]> =>
+			Promise.all([0, 1].map((id) => openChainStore(stores, chain, { shard: { id, count: 2 } }, dataDirs[id])));
+		let pair = await open();
+		for (const { files } of pair)
+			await files.segmentUploads.put(content.segments, { isSubmitted: false, skipRepeated: true });
+		for (const store of pair) await store.close();
+		pair = await open(pair.map(({ dataDir }) => dataDir));
 		await chain.submit([prng.bytes(300)]);
-		await caughtUp(store, chain);
-		await store.settle();
+		for (const store of pair) {
+			await caughtUp(store, chain);
+			await store.settle();
+		}
 		await chain.rollBack(1);
 		const txSeq = await chain.submissions();
 		await chain.submit([content.bytes]);
 		await chain.mine(1);
-		await caughtUp(store, chain);
-		await store.settle();
-		assert.equal((await fileOf(store, txSeq)).heldSegments, 3);
-		await assertHeld(store, await fileOf(store, txSeq), content);
-		await store.close();
+		let held = 0;
+		for (const store of pair) {
+			await caughtUp(store, chain);
+			await store.settle();
+			const file = await fileOf(store, txSeq);
+			held += file.heldSegments;
+			await assertHeld(store, file, content);
+			await store.close();
+		}
+		assert.equal(held, 1);
 	});
 });
