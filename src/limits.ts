@@ -202,6 +202,9 @@ export const LIMITS = {
 	resumableMetadataBytes: 4096,
 	/** Hashes of a proof: of a tree with a leaf for each of 2^64 segments there are fewer. */
 	proofItems: 68,
+	/** An endpoint that shows no new block of the chain for so long is compared with the others, and a chain is said to stand still. */
+	chainStaleMs: 10_000,
+	chainStandstillMs: 600_000,
 	/** Files that may be uploaded by segments at once. */
 	partialFiles: 10_000,
 	/** Of what comes by segments before its submission is known: the largest file, files and bytes in all, and how long it is kept. */

@@ -40,12 +40,7 @@ export function makeEvm(
 	const reader = new ViemReader({ endpoints, flowAddress: address, nowMs });
 	const chain = new ViemPaying(endpoints, address);
 	const price = new FlowPrice(chain, systemClock);
-	const follower = new ChainSync(
-		reader,
-		systemClock,
-		{ confirmations, pollMs, pageBlocks },
-		syncObserver(modules, () => follower.head),
-	);
+	const follower = new ChainSync(reader, systemClock, { confirmations, pollMs, pageBlocks }, syncObserver(modules));
 	const { rewardAddress } = modules.config.chain;
 	const rewards =
 		rewardAddress === ''
@@ -77,13 +72,10 @@ function payerOf(modules: EvmModules, flowAddress: Hex, payments: Payments, chai
 	return new Payer({ payments, chain, account, clock: systemClock }, settings, payerObserver(modules));
 }
 
-function syncObserver({ metrics, log }: EvmModules, head: () => number | undefined): ChainSyncObserver {
+function syncObserver({ metrics, log }: EvmModules): ChainSyncObserver {
 	return {
-		advanced(submissions) {
-			const block = head();
-			if (block !== undefined) metrics.chainHead.set(block);
-			metrics.chainSubmissions.inc(submissions);
-		},
+		head: (block) => metrics.chainHead.set(block),
+		advanced: (submissions) => metrics.chainSubmissions.inc(submissions),
 		reverted(submissions, block) {
 			metrics.chainReverted.inc(submissions);
 			log.warn({ submissions, block }, `the chain took ${submissions} submissions back; block ${block} still counts`);

@@ -1,6 +1,7 @@
 /** Every rule that is taken out of the compiled code makes its guard fail. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { CHAIN_MUTANTS } from './chain-mutants.js';
 import { DAMAGE_MUTANTS } from './damage-mutants.js';
 import { MutantSite } from './mutant-site.js';
 import { LOG_MUTANTS } from './mutants.js';
@@ -16,7 +17,15 @@ describe('a guard notices when this rule is taken out:', () => {
 	});
 	after(() => site.remove());
 
-	const mutants = [LOG_MUTANTS, UPKEEP_MUTANTS, DAMAGE_MUTANTS, RESUMABLE_MUTANTS, SHARD_MUTANTS, PAYMENT_MUTANTS];
+	const mutants = [
+		LOG_MUTANTS,
+		UPKEEP_MUTANTS,
+		DAMAGE_MUTANTS,
+		RESUMABLE_MUTANTS,
+		SHARD_MUTANTS,
+		CHAIN_MUTANTS,
+		PAYMENT_MUTANTS,
+	];
 	for (const mutant of mutants.flat()) {
 		it(mutant.rule, async (t) => {
 			const failure = await site.failureOf(mutant);

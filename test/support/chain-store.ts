@@ -103,6 +103,7 @@ export async function openChainStore(
 	const rewards = rewardAddress && new RewardContract({ endpoints, address: rewardAddress, nowMs });
 	const settings = { confirmations: options.confirmations ?? 0, pollMs: 10, pageBlocks: options.pageBlocks ?? 999 };
 	const sync = new ChainSync(reader, systemClock, settings, {
+		head: () => undefined,
 		advanced: () => undefined,
 		reverted: (submissions) => void reverts.push(submissions),
 		trouble: (trouble) => void troubles.push(trouble),
@@ -169,6 +170,11 @@ export function bentReader(reader: ChainReader, bends: Partial<ChainReader>): Ch
 		'submissionCount',
 		'flowRootAfter',
 		'opinions',
+		'flowRootOpinions',
+		'heads',
+		'requireContract',
+		'begin',
+		'distrust',
 		'expect',
 		'close',
 	] as const;

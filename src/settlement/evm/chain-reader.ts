@@ -13,15 +13,24 @@ export interface FoundSubmission extends ChainSubmission {
 
 /** Errors of all: ChainError. */
 export interface ChainReader {
+	/** Errors: also WrongChainError, when the endpoints are of different chains. */
 	chainId(): Promise<bigint>;
 	/** From now on only endpoints of this chain count. */
 	expect(chainId: bigint): void;
+	/** Errors: also WrongChainError, when no contract stands at the address of the flow. */
+	requireContract(): Promise<void>;
+	/** What is asked from now on belongs together; what was asked before has fitted. */
+	begin(): void;
+	/** What was asked since `begin` does not fit: other endpoints are asked first for a while. */
+	distrust(): void;
 	/** What each endpoint that answers has as the hash of a block; undefined: it does not have the block. */
 	opinions(number: number): Promise<readonly (Uint8Array | undefined)[]>;
+	/** What each endpoint that tells has as the contract's flow root after a submission. */
+	flowRootOpinions(txSeq: number): Promise<readonly Uint8Array[]>;
+	/** What each endpoint that answers has as the number of the newest block. */
+	heads(): Promise<readonly number[]>;
 	/** Number of the newest block. */
 	head(): Promise<number>;
-	/** Number of the newest block that will not be taken back; undefined where the chain does not tell. */
-	finalized(): Promise<number | undefined>;
 	/** Undefined: the endpoint does not have it (yet). */
 	block(number: number): Promise<LinkedBlock | undefined>;
 	/** Submissions in the blocks from `from` to `to`, in order. Errors: also RangeTooLargeError. */
@@ -39,9 +48,19 @@ export class ChainError extends Error {
 	override name = 'ChainError';
 }
 
+/** An endpoint has less of the chain than this node, or than another one. */
+export class BehindError extends ChainError {
+	override name = 'BehindError';
+}
+
 /** The endpoint does not answer for so many blocks at once. */
 export class RangeTooLargeError extends ChainError {
 	override name = 'RangeTooLargeError';
+}
+
+/** The chain is another one than the configuration means. */
+export class WrongChainError extends ChainError {
+	override name = 'WrongChainError';
 }
 
 /** The contract, or a rule of the chain, refuses what was asked for. */

@@ -1,7 +1,8 @@
 /**
  * Follows the chain (spec pora-and-contracts §6): page by page while it is far ahead, block by block near its head, where the chain of parent
  * hashes is checked, and back again where the chain has taken blocks back. Nothing that an endpoint says is believed because it said it: sequence
- * numbers must follow each other, logs must belong to their blocks, and the contract's own count and flow roots are compared.
+ * numbers must follow each other, logs must belong to their blocks, and the contract's own count and flow roots are compared. Of an endpoint whose
+ * answers do not fit the others are asked first from then on; where they disagree, most of them count.
  *
  * It never stops without saying why: `trouble` tells what it waits for.
  */
@@ -9,18 +10,22 @@ import { deferred, type Deferred } from '../../deferred.js';
 import type { Clock } from '../../io/clock.js';
 import { hexOf } from '../../units.js';
 import {
+	BehindError,
 	ChainError,
 	RangeTooLargeError,
+	WrongChainError,
 	type ChainReader,
 	type FoundSubmission,
 	type LinkedBlock,
 } from './chain-reader.js';
 import type { ChainBlock } from './chain-submission.js';
 import type { SettlementTrouble } from '../settlement.js';
+import { ChainHead } from './chain-head.js';
 import { ChainMismatchError } from './evm-flow.js';
 import type { ChainFollower, EvmSettlement } from './evm-settlement.js';
 import { beginningOf, isBeginning } from './evm-state.js';
 import { lastCommonPoint } from './fork-point.js';
+import { PageSize } from './page-size.js';
 import { RecentBlocks } from './recent-blocks.js';
 
 export interface ChainSyncSettings {
@@ -35,6 +40,8 @@ export interface ChainSyncSettings {
 export type SyncTrouble = SettlementTrouble;
 
 export interface ChainSyncObserver {
+	/** Number of the chain's newest block, whenever it was asked. */
+	head(block: number): void;
 	/** Blocks were taken, with so many submissions. */
 	advanced(submissions: number): void;
 	/** So many submissions were taken back. */
@@ -49,8 +56,6 @@ const WATCHED_BLOCKS = 32;
 const ROOT_EVERY = 500;
 /** The contract is another one, and not an endpoint in between, when its flow root differs so often in a row. */
 const MISMATCHES = 3;
-/** After so many in a row a page is made smaller, whatever the endpoint says. */
-const PAGE_FAILURES = 3;
 /** Of a block that was not asked for. */
 const NOTHING = new Uint8Array(0);
 const LONGEST_PAUSE_MS = 30_000;
@@ -63,15 +68,23 @@ export class ChainSync implements ChainFollower {
 	readonly #observer: ChainSyncObserver;
 	readonly #recent = new RecentBlocks();
 	#settlement!: EvmSettlement;
-	#pageBlocks: number;
-	/** Of the page that is asked for now. */
-	#pageFailures = 0;
-	#head: number | undefined;
+	readonly #pages: PageSize;
+	readonly #head: ChainHead;
+	#hasContract = false;
 	#trouble: SyncTrouble | undefined;
-	/** Submissions whose flow root was compared. */
+	/** Submissions whose flow root was compared; of those of an earlier run once `isCompared` says so. */
 	#compared = 0;
+	#isCompared = false;
 	/** Times in a row that it was another one, while the chain was that of this node. */
 	#mismatches = 0;
+	/** Times in a row that submissions stood where they cannot. */
+	#misplaced = 0;
+	/** Everything since the last flow root that was right was read again for that. */
+	#hasReadAgain = false;
+	/** No endpoint told how many submissions there are at the last block. */
+	#isUncounted = false;
+	/** Times in a row that the contract had more submissions than the logs showed. */
+	#missing = 0;
 	/** The block from which a page was read again after a gap. */
 	#rereadFrom: number | undefined;
 	#isClosing = false;
@@ -83,7 +96,8 @@ export class ChainSync implements ChainFollower {
 		this.#clock = clock;
 		this.#settings = settings;
 		this.#observer = observer;
-		this.#pageBlocks = settings.pageBlocks;
+		this.#pages = new PageSize(settings.pageBlocks);
+		this.#head = new ChainHead(reader, clock);
 	}
 
 	/** What keeps it from going on. */
@@ -93,13 +107,13 @@ export class ChainSync implements ChainFollower {
 
 	/** Number of the chain's newest block, once it was asked. */
 	get head(): number | undefined {
-		return this.#head;
+		return this.#head.block;
 	}
 
 	behind(): string | undefined {
 		if (this.#trouble?.isFinal) return this.#trouble.message;
-		if (this.#head === undefined) return 'it was not asked yet';
-		const left = this.#head - this.#settings.confirmations - this.#settlement.state.block.number;
+		if (this.#head.block === undefined) return 'it was not asked yet';
+		const left = this.#head.block - this.#settings.confirmations - this.#settlement.state.block.number;
 		return left > WATCHED_BLOCKS ? `${left} blocks are still to be read` : undefined;
 	}
 
@@ -107,9 +121,12 @@ export class ChainSync implements ChainFollower {
 		const untilMs = this.#clock.monotonicMs() + FIRST_ASK_MS;
 		for (;;) {
 			try {
-				return await this.#reader.chainId();
+				const chainId = await this.#reader.chainId();
+				await this.#reader.requireContract();
+				this.#hasContract = true;
+				return chainId;
 			} catch (error) {
-				if (this.#clock.monotonicMs() > untilMs) throw error;
+				if (error instanceof WrongChainError || this.#clock.monotonicMs() > untilMs) throw error;
 				await this.#pause(this.#settings.pollMs);
 			}
 		}
@@ -137,6 +154,7 @@ export class ChainSync implements ChainFollower {
 				failures = 0;
 			} catch (error) {
 				if (this.#isClosing) return;
+				if (error instanceof ChainError && !(error instanceof DifferenceError)) this.#reader.distrust();
 				this.#tell(troubleOf(error));
 				if (this.#trouble?.isFinal) return;
 				pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2 ** Math.min(failures++, 10));
@@ -147,62 +165,80 @@ export class ChainSync implements ChainFollower {
 
 	/** One page, or what stands in its way. True: there is more to do at once. */
 	async #step(): Promise<boolean> {
+		this.#reader.begin();
 		const head = await this.#reader.head();
-		this.#head = head;
+		this.#head.seen(head);
+		this.#observer.head(head);
+		if (!this.#hasContract) await this.#reader.requireContract();
+		this.#hasContract = true;
 		const { block } = this.#settlement.state;
 		if (!(await this.#isOnChain(block, head))) return true;
+		if (!this.#isCompared) await this.#compareRoot(head);
 		const last = head - this.#settings.confirmations;
 		const from = block.number + 1;
 		if (from > last) {
 			if (last < block.number - this.#settings.confirmations - WATCHED_BLOCKS)
 				throw new BehindError(`the endpoint is at block ${head}, this node at ${block.number}`);
+			if (this.#isUncounted && !(await this.#compareCount(block.number, this.#settlement.state.submissions)))
+				return true;
 			await this.#compareRoot(head);
-			this.#tell(undefined);
+			await this.#head.compare();
+			this.#tell(this.#head.standstill());
 			return false;
 		}
 		const isWatched = last - from < WATCHED_BLOCKS;
-		const to = isWatched ? last : Math.min(last - WATCHED_BLOCKS, from + this.#pageBlocks - 1);
+		const to = Math.min(isWatched ? last : last - WATCHED_BLOCKS, from + this.#pages.blocks - 1);
 		await (isWatched ? this.#watch(block, from, to) : this.#catchUp(from, to));
 		if (this.#settlement.state.submissions - this.#compared >= ROOT_EVERY) await this.#compareRoot(head);
 		return true;
 	}
 
+	/** Submissions of a page; undefined: it was too large, and the next one is smaller. */
+	async #submissions(from: number, to: number): Promise<readonly FoundSubmission[] | undefined> {
+		try {
+			const found = await this.#reader.submissions(from, to);
+			this.#pages.taken();
+			return found;
+		} catch (error) {
+			if (!this.#pages.refused(error instanceof RangeTooLargeError)) throw error;
+			return undefined;
+		}
+	}
+
 	/** Far from the head: pages of logs, and the hash of the last block of each. */
 	async #catchUp(from: number, to: number): Promise<void> {
-		let found: readonly FoundSubmission[];
-		try {
-			found = await this.#reader.submissions(from, to);
-		} catch (error) {
-			// Endpoints have many words for a page that is too large: whatever fails again and again is asked for in smaller ones.
-			const isTooLarge = error instanceof RangeTooLargeError || ++this.#pageFailures >= PAGE_FAILURES;
-			if (!isTooLarge || this.#pageBlocks <= 1) throw error;
-			this.#pageBlocks = Math.max(1, Math.floor(this.#pageBlocks / 2));
-			this.#pageFailures = 0;
-			return;
-		}
-		this.#pageFailures = 0;
-		const end = await this.#blockAt(to);
-		await this.#take(found, end);
-		this.#pageBlocks = Math.min(this.#settings.pageBlocks, this.#pageBlocks * 2);
+		const found = await this.#submissions(from, to);
+		if (found) await this.#take(found, await this.#blockAt(to));
 	}
 
 	/** Near the head: every block, linked to the one before it. */
 	async #watch(before: ChainBlock, from: number, to: number): Promise<void> {
 		const blocks = await this.#linkedBlocks(before, from, to);
 		const last = blocks.at(-1);
-		if (!last) return;
-		const found = await this.#reader.submissions(from, last.number);
+		const found = last && (await this.#submissions(from, last.number));
+		if (!last || !found) return;
 		const hashes = new Map(blocks.map(({ number, hash }) => [number, hash]));
 		for (const { blockNumber, blockHash, txSeq } of found) {
 			if (Buffer.compare(hashes.get(blockNumber) ?? NOTHING, blockHash) !== 0)
 				throw new ChainError(`submission ${txSeq} is in another block ${blockNumber} than the endpoint shows`);
 		}
-		const count = await this.#reader.submissionCount(last.number);
 		const expected = Math.max(this.#settlement.state.submissions, (found.at(-1)?.txSeq ?? -1) + 1);
-		if (count !== undefined && count !== expected)
-			throw new ChainError(`the contract has ${count} submissions at block ${last.number}, the logs show ${expected}`);
+		if (!(await this.#compareCount(last.number, expected))) return;
 		await this.#take(found, last);
 		for (const block of blocks) this.#recent.add(block);
+	}
+
+	/** Whether the contract has so many submissions at that block, as far as it is told. False: what is missing is read again. Errors: ChainError. */
+	async #compareCount(at: number, expected: number): Promise<boolean> {
+		const count = await this.#reader.submissionCount(at);
+		this.#isUncounted = count === undefined;
+		if (count === undefined || count === expected) return true;
+		const difference = `the contract has ${count} submissions at block ${at}, the logs show ${expected}`;
+		this.#isUncounted = true;
+		if (count < expected) throw new ChainError(difference);
+		if (++this.#missing < MISMATCHES) throw new GapError(difference);
+		await this.#reread(difference);
+		return false;
 	}
 
 	/** Blocks as far as they are there and follow each other. */
@@ -226,24 +262,42 @@ export class ChainSync implements ChainFollower {
 		const { submissions } = this.#settlement.state;
 		const fresh = found.filter(({ txSeq }) => txSeq >= submissions);
 		const gap = fresh.findIndex(({ txSeq }, index) => txSeq !== submissions + index);
-		if (gap >= 0) return await this.#reread(submissions + gap, fresh[gap]?.txSeq ?? 0);
-		await this.#settlement.extend(fresh, upTo);
+		if (gap >= 0) return this.#reread(`submission ${fresh[gap]?.txSeq} is there and ${submissions + gap} is not`);
+		await this.#extend(fresh, upTo);
+		this.#missing = 0;
 		this.#rereadFrom = undefined;
 		this.#observer.advanced(fresh.length);
 		this.#tell(undefined);
 	}
 
+	/** Submissions that stand elsewhere than they can are the chain's own only where they are shown so again and again. */
+	async #extend(fresh: readonly FoundSubmission[], upTo: ChainBlock): Promise<void> {
+		try {
+			await this.#settlement.extend(fresh, upTo);
+			this.#misplaced = 0;
+		} catch (error) {
+			if (!(error instanceof ChainMismatchError) || ++this.#misplaced >= MISMATCHES) throw error;
+			throw new ChainError(error.message, { cause: error });
+		}
+	}
+
 	/** Endpoints that lag, or are several behind one address, leave logs out: it goes back to where the last submission was. */
-	async #reread(missing: number, seen: number): Promise<void> {
-		const { submissions, genesis } = this.#settlement.state;
-		const last = submissions === 0 ? undefined : await this.#settlement.history.submission(submissions - 1);
-		const number = last ? last.blockNumber : genesis.startBlock - 1;
+	async #reread(why: string): Promise<void> {
+		const number = await this.#goBackTo(this.#settlement.state.submissions);
 		const isAgain = this.#rereadFrom === number;
 		this.#rereadFrom = number;
-		await this.#settlement.revert(submissions, await this.#blockOrBeginning(number));
+		if (isAgain) throw new GapError(`${why}; read again from block ${number}`);
+	}
+
+	/** Keeps so many submissions, and reads on in the block of the last one. Resolves with its number. */
+	async #goBackTo(submissions: number): Promise<number> {
+		const { history, state } = this.#settlement;
+		const last = submissions === 0 ? undefined : await history.submission(submissions - 1);
+		const number = last ? last.blockNumber : state.genesis.startBlock;
+		await this.#settlement.revert(submissions, await this.#blockOrBeginning(number - 1));
 		this.#recent.clear();
-		if (isAgain)
-			throw new GapError(`submission ${seen} is there and ${missing} is not; read again from block ${number}`);
+		this.#compared = Math.min(this.#compared, submissions);
+		return number;
 	}
 
 	/** Whether the last block is on the chain still. False: it went back to one that is. */
@@ -274,17 +328,30 @@ export class ChainSync implements ChainFollower {
 	async #compareRoot(head: number): Promise<void> {
 		const { submissions, flowRoot, block } = this.#settlement.state;
 		// A chain that is about to take blocks back has another flow for as long as it is shorter.
-		if (submissions === this.#compared || submissions === 0 || head < block.number) return;
+		if (submissions === 0) this.#isCompared = true;
+		if ((submissions === this.#compared && this.#isCompared) || head < block.number) return;
 		const root = await this.#reader.flowRootAfter(submissions - 1);
 		if (root && Buffer.compare(root, flowRoot) !== 0) {
 			const difference = `after submission ${submissions - 1} the contract's flow root is ${hexOf(root)}, here it is ${hexOf(flowRoot)}`;
+			const opinions = await this.#reader.flowRootOpinions(submissions - 1);
+			const same = opinions.filter((opinion) => Buffer.compare(opinion, flowRoot) === 0).length;
+			if (same > 0 && 2 * same >= opinions.length)
+				throw new ChainError(`${difference}, as ${same} of ${opinions.length} endpoints have it`);
 			const now = await this.#blockAt(block.number);
 			const isSameChain = Buffer.compare(now.hash, block.hash) === 0;
 			// Endpoints may also be of two minds for a moment.
 			this.#mismatches = isSameChain ? this.#mismatches + 1 : 0;
-			throw this.#mismatches < MISMATCHES ? new ChainError(difference) : new ChainMismatchError(difference);
+			if (this.#mismatches < MISMATCHES) throw new DifferenceError(difference);
+			if (this.#hasReadAgain || !this.#isCompared) throw new ChainMismatchError(difference);
+			// An endpoint may have shown other submissions than the chain has.
+			this.#hasReadAgain = true;
+			this.#mismatches = 0;
+			const number = await this.#goBackTo(this.#compared);
+			throw new ChainError(`${difference}; read again from block ${number}`);
 		}
 		this.#mismatches = 0;
+		this.#hasReadAgain = false;
+		this.#isCompared = true;
 		this.#compared = submissions;
 	}
 
@@ -317,8 +384,8 @@ export class ChainSync implements ChainFollower {
 	}
 }
 
-/** An endpoint that has less than this node. */
-class BehindError extends ChainError {}
+/** Most endpoints say otherwise than this node, so that the one that was asked is not to blame. */
+class DifferenceError extends ChainError {}
 
 /** A submission that no answer shows. */
 class GapError extends ChainError {}

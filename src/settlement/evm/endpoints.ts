@@ -1,6 +1,7 @@
 /**
- * The endpoints of a chain, asked with viem. An endpoint that fails is left for a while and the next one is asked, so that one that is down, limits
- * its rate or answers with a web page stops nothing; when none answers, the error names each with its reason.
+ * The endpoints of a chain, asked with viem. An endpoint that fails, or answers what cannot be meant, is left for a while and the next one is asked, so
+ * that one that is down, limits its rate or answers with a web page stops nothing; when none answers, the error names each with its reason. Whose
+ * answers do not fit what others say is asked last for a while (`distrust`).
  */
 import { setMaxListeners } from 'node:events';
 import { createPublicClient, http, type Hex, type PublicClient } from 'viem';
@@ -14,20 +15,35 @@ export interface EndpointsOptions {
 	readonly nowMs: () => number;
 }
 
-interface Endpoint {
+export interface Endpoint {
 	readonly url: string;
 	readonly client: PublicClient;
 	/** Until when it is not asked first. */
 	avoidedUntilMs: number;
 	failures: number;
+	/** The same because of what it said; right answers alone do not end that. */
+	distrustedUntilMs: number;
+	distrusts: number;
 	/** It was found to be of the chain that is expected; asked again after each failure. */
 	isOfChain: boolean;
+}
+
+/** How the answer to a question is taken. */
+export interface Asking<T> {
+	/**
+	 * What the answer means; undefined: this endpoint has no such thing, and others may have it. What it throws counts as a failure of the endpoint.
+	 */
+	readonly read: (answer: unknown) => T | undefined;
+	/** Takes the endpoint whose answer counts. */
+	readonly used?: Set<Endpoint>;
 }
 
 /** How long a node or the command line waits for the answer to one question. */
 export const ENDPOINT_TIMEOUT_MS = 30_000;
 const LEAST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
+const LEAST_DISTRUST_MS = 5_000;
+const LONGEST_DISTRUST_MS = 600_000;
 /** What endpoints say when a range holds too much. */
 const TOO_LARGE =
 	/exceeds the max limit of|too large with more than|query returned more than|block range|range (?:is )?too (?:large|wide)|limit exceeded|response size|exceeded the size limit|too many (?:results|logs)/i;
@@ -67,6 +83,8 @@ export class Endpoints {
 			client: createPublicClient({ transport: http(url, { retryCount: 0, timeout: timeoutMs }) }),
 			avoidedUntilMs: 0,
 			failures: 0,
+			distrustedUntilMs: 0,
+			distrusts: 0,
 			isOfChain: false,
 		}));
 	}
@@ -86,23 +104,56 @@ export class Endpoints {
 		return await Promise.allSettled(this.#endpoints.map((endpoint) => this.#askOne<T>(endpoint, method, params)));
 	}
 
-	/** Asks one endpoint after the other. Errors: ChainError, RangeTooLargeError. */
+	get count(): number {
+		return this.#endpoints.length;
+	}
+
+	/** What these have said does not fit: others are asked first for a while, longer each time. Without others that changes nothing. */
+	distrust(used: ReadonlySet<Endpoint>): void {
+		for (const endpoint of used) {
+			const pauseMs = Math.min(LONGEST_DISTRUST_MS, LEAST_DISTRUST_MS * 2 ** endpoint.distrusts);
+			endpoint.distrusts = Math.min(endpoint.distrusts + 1, 10);
+			endpoint.distrustedUntilMs = this.#nowMs() + pauseMs;
+			endpoint.isOfChain = false;
+		}
+	}
+
+	/** What they say fits. */
+	trust(used: ReadonlySet<Endpoint>): void {
+		for (const endpoint of used) if (endpoint.distrustedUntilMs <= this.#nowMs()) endpoint.distrusts = 0;
+	}
+
+	/** Asks one endpoint after the other, and takes the answer as it is. Errors: ChainError, RangeTooLargeError. */
 	async ask<T>(method: string, params: readonly unknown[]): Promise<T> {
+		const read = (answer: unknown): { readonly answer: T } => ({ answer: answer as T });
+		return ((await this.find(method, params, { read })) as { readonly answer: T }).answer;
+	}
+
+	/** Asks one endpoint after the other; undefined: those that answer have no such thing. Errors: ChainError, RangeTooLargeError. */
+	async find<T>(method: string, params: readonly unknown[], { read, used }: Asking<T>): Promise<T | undefined> {
 		const nowMs = this.#nowMs();
-		const order = this.#endpoints.toSorted(
-			(left, right) => Number(left.avoidedUntilMs > nowMs) - Number(right.avoidedUntilMs > nowMs),
-		);
+		// The one that was distrusted first comes first of those.
+		const after = ({ avoidedUntilMs, distrustedUntilMs }: Endpoint): number =>
+			distrustedUntilMs > nowMs ? distrustedUntilMs : Number(avoidedUntilMs > nowMs);
+		const order = this.#endpoints.toSorted((left, right) => after(left) - after(right));
 		const reasons: string[] = [];
+		let [isMissing, isTooLarge] = [false, false];
 		for (const endpoint of order) {
 			try {
-				const answer = await this.#askOne<T>(endpoint, method, params);
+				const answer = read(await this.#askOne(endpoint, method, params));
 				endpoint.failures = 0;
 				endpoint.avoidedUntilMs = 0;
+				isMissing ||= answer === undefined;
+				if (answer === undefined) continue;
+				used?.add(endpoint);
 				return answer;
 			} catch (error) {
 				const reason = reasonOf(error);
-				if (method === 'eth_getLogs' && TOO_LARGE.test(reason)) throw new RangeTooLargeError(reason);
 				reasons.push(`${hostOf(endpoint.url)}: ${reason}`);
+				if (method === 'eth_getLogs' && TOO_LARGE.test(reason)) {
+					isTooLarge = true;
+					continue;
+				}
 				if (OPTIONAL.has(method) || (REFUSABLE.has(method) && (NO_STATE.test(reason) || REFUSED.test(reason))))
 					continue;
 				endpoint.isOfChain = false;
@@ -111,13 +162,16 @@ export class Endpoints {
 				endpoint.avoidedUntilMs = this.#nowMs() + pauseMs;
 			}
 		}
-		throw new ChainError(`${method}: ${reasons.join('; ')}`);
+		if (isMissing) return undefined;
+		const message = `${method}: ${reasons.join('; ')}`;
+		throw isTooLarge ? new RangeTooLargeError(message) : new ChainError(message);
 	}
 
 	/** A call of a contract that changes nothing; undefined when it has no such function, or no endpoint has that state. Errors: ChainError. */
-	async view(to: Hex, data: string, at = 'latest'): Promise<Hex | undefined> {
+	async view(to: Hex, data: string, at = 'latest', used?: Set<Endpoint>): Promise<Hex | undefined> {
 		try {
-			const answer = await this.ask<Hex>('eth_call', [{ to, data }, at]);
+			const asking = { read: hexData, ...(used && { used }) };
+			const answer = await this.find('eth_call', [{ to, data }, at], asking);
 			return answer === '0x' ? undefined : answer;
 		} catch (error) {
 			// All endpoints have the newest state, or are behind.
@@ -147,6 +201,23 @@ export class Endpoints {
 			request.then(resolve, reject).finally(settled);
 		});
 	}
+}
+
+/** Bytes in hexadecimal. Errors: an Error when it is something else. */
+export function hexData(answer: unknown): Hex {
+	if (typeof answer === 'string' && /^0x(?:[0-9a-f]{2})*$/i.test(answer)) return answer as Hex;
+	throw new Error(`the answer is no data: ${shown(answer)}`);
+}
+
+/** A whole number. Errors: an Error when it is something else. */
+export function quantity(answer: unknown): number {
+	const value = typeof answer === 'string' && /^0x[0-9a-f]{1,16}$/i.test(answer) ? Number(answer) : Infinity;
+	if (Number.isSafeInteger(value)) return value;
+	throw new Error(`the answer is no number: ${shown(answer)}`);
+}
+
+function shown(answer: unknown): string {
+	return (JSON.stringify(answer) ?? 'nothing').slice(0, 100);
 }
 
 /** One line of an error of viem, which has many. */

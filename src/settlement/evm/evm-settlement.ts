@@ -105,9 +105,13 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		if (!this.#confirmed) {
 			const chainId = await follower.chainId().catch((error: unknown) => {
 				const { message } = error as Error;
-				throw new PerigeeError('CONFIG_INVALID', `chain.endpoints: none tells the id of its chain (${message})`, {
-					cause: error,
-				});
+				throw new PerigeeError(
+					'CONFIG_INVALID',
+					`chain.endpoints, chain.flowAddress: a new directory cannot follow it (${message})`,
+					{
+						cause: error,
+					},
+				);
 			});
 			const genesis = { chainId, flowAddress, startBlock };
 			await this.#commit(this.#flow.begin(genesis), [flowSetting(genesis)]);

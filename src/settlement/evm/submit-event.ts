@@ -8,6 +8,7 @@ export const SUBMIT_TOPIC = '0x167ce04d2aa1981994d3a31695da0d785373335b1078cec23
 
 /** As an endpoint answers it. */
 export interface RpcLog {
+	readonly address: Hex;
 	readonly topics: readonly Hex[];
 	readonly data: Hex;
 	readonly blockNumber: Hex;

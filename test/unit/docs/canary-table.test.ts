@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { CANARIES } from '../../crash/canaries.js';
+import { CHAIN_MUTANTS } from '../../crash/chain-mutants.js';
 import { DAMAGE_MUTANTS } from '../../crash/damage-mutants.js';
 import { LOG_MUTANTS } from '../../crash/mutants.js';
 import { PAYMENT_MUTANTS } from '../../crash/payment-mutants.js';
@@ -45,6 +46,7 @@ test('each rule of the table has a canary, and each canary is in the table', () 
 		...DAMAGE_MUTANTS,
 		...RESUMABLE_MUTANTS,
 		...SHARD_MUTANTS,
+		...CHAIN_MUTANTS,
 		...PAYMENT_MUTANTS,
 	].map(({ rule, test: path }) => `${rule} (\`${basename(path, '.js')}\`)`);
 	assert.deepEqual(rulesOf('taken out'), takenOut.sort());

@@ -123,13 +123,17 @@ it('what lies before the first rewardable chunk goes, and nothing else', async (
 it('a chain that says nothing holds up no stop', async () => {
 	const store = await stores.open({ maxSectors: 2 ** 40 });
 	let isAsked = false;
+	let answer = (): void => undefined;
 	const firstRewardableChunk = (): Promise<undefined> => {
 		isAsked = true;
-		return new Promise(() => undefined);
+		return new Promise((resolve) => (answer = () => resolve(undefined)));
 	};
 	Object.assign(store.settlement, { firstRewardableChunk });
 	const settling = store.settle();
 	await until('the question', () => isAsked);
-	await store.close();
+	let isClosed = false;
+	const closing = store.close().then(() => (isClosed = true));
+	await until('the stop', () => isClosed, 5000).finally(answer);
+	await closing;
 	await settling;
 });

@@ -78,7 +78,12 @@ export const startEvm: StartDriver = async (stores) => {
 	const chain = await startChain();
 	const dataDir = await stores.newDirectory();
 	const settings = { confirmations: 0, pollMs: 10, pageBlocks: 999 };
-	const observer = { advanced: () => undefined, reverted: () => undefined, trouble: () => undefined };
+	const observer = {
+		head: () => undefined,
+		advanced: () => undefined,
+		reverted: () => undefined,
+		trouble: () => undefined,
+	};
 	return {
 		name: 'evm',
 		async open(rebuild = false) {

@@ -1,0 +1,63 @@
+/** Rules of following a chain, each taken out of a copy of the compiled code (mutant-site.ts): the test that guards it must fail there. */
+import type { Mutant } from './mutant-site.js';
+
+const SEVERAL = 'unit/settlement/evm/several-endpoints.test.js';
+
+export const CHAIN_MUTANTS: readonly Mutant[] = [
+	{
+		rule: 'an endpoint that shows no new block is compared with the others',
+		file: 'settlement/evm/chain-head.js',
+		find: 'most > this.#block',
+		replace: 'false',
+		test: SEVERAL,
+		guard: 'one stands still while the others go on',
+	},
+	{
+		rule: 'of an endpoint whose answers do not fit the others are asked first',
+		file: 'settlement/evm/endpoints.js',
+		find: 'endpoint.distrustedUntilMs = this.#nowMs() + pauseMs;',
+		replace: ';',
+		test: SEVERAL,
+		guard: 'the first answers logs left out',
+	},
+	{
+		rule: 'the contract is asked for its count when no endpoint told it before',
+		file: 'settlement/evm/chain-sync.js',
+		find: 'if (this.#isUncounted &&',
+		replace: 'if (false &&',
+		test: SEVERAL,
+		guard: 'the only one has left submissions out',
+	},
+	{
+		rule: 'logs are read for fewer blocks near the head too',
+		file: 'settlement/evm/chain-sync.js',
+		find: 'Math.min(isWatched ? last : last - WATCHED_BLOCKS, from + this.#pages.blocks - 1)',
+		replace: '(isWatched ? last : Math.min(last - WATCHED_BLOCKS, from + this.#pages.blocks - 1))',
+		test: SEVERAL,
+		guard: 'none answers for more than five blocks',
+	},
+	{
+		rule: 'the flow root is compared again after a restart',
+		file: 'settlement/evm/chain-sync.js',
+		find: 'if (!this.#isCompared)',
+		replace: 'if (false)',
+		test: SEVERAL,
+		guard: 'most say that the flow is another one',
+	},
+	{
+		rule: 'where flow roots differ what most endpoints have counts',
+		file: 'settlement/evm/chain-sync.js',
+		find: 'if (same > 0 && 2 * same >= opinions.length)',
+		replace: 'if (same > 0)',
+		test: SEVERAL,
+		guard: 'most say that the flow is another one',
+	},
+	{
+		rule: 'what an endpoint alone has shown is read again before the flow counts as another one',
+		file: 'settlement/evm/chain-sync.js',
+		find: 'if (this.#hasReadAgain || !this.#isCompared)',
+		replace: 'if (true)',
+		test: SEVERAL,
+		guard: 'the first answers submissions that are none',
+	},
+];
