@@ -202,6 +202,8 @@ export const LIMITS = {
 	resumableMetadataBytes: 4096,
 	/** Hashes of a proof: of a tree with a leaf for each of 2^64 segments there are fewer. */
 	proofItems: 68,
+	/** Bytes that are kept of the tags of a submission that a chain shows: the contract takes any number. */
+	chainTagsBytes: 131_072,
 	/** An endpoint that shows no new block of the chain for so long is compared with the others, and a chain is said to stand still. */
 	chainStaleMs: 10_000,
 	chainStandstillMs: 600_000,

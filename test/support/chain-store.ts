@@ -25,6 +25,8 @@ export interface ChainStoreOptions extends TestStoreOptions {
 	readonly endpoints?: readonly string[];
 	readonly confirmations?: number;
 	readonly pageBlocks?: number;
+	/** Default: 1. */
+	readonly startBlock?: number;
 	/** Of one question. */
 	readonly timeoutMs?: number;
 	/** Of an account that pays for uploads; none: whoever uploads pays. */
@@ -128,7 +130,7 @@ export async function openChainStore(
 					hashing: addon,
 					historyOf,
 					flowAddress: bytesOfHex(chain.flowAddress),
-					startBlock: 1,
+					startBlock: options.startBlock ?? 1,
 					follower: sync,
 					nowMs,
 					pricePerSector: () => price.perSector(),

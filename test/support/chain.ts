@@ -31,6 +31,9 @@ export const MNEMONIC = 'test test test test test test test test test test test 
 const BLOCKS_PER_EPOCH = 1_000_000_000n;
 const PRICE = 3n;
 
+/** `tags`: default none. */
+export type TestSubmission = Pick<Submission, 'lengthBytes' | 'nodes'> & Partial<Pick<Submission, 'tags'>>;
+
 type Client = TestClient<'anvil'> & PublicActions;
 
 export interface TestChain {
@@ -42,7 +45,7 @@ export interface TestChain {
 	/** Pays for contents, all in one transaction, mined at once. Answers the block. */
 	submit(contents: readonly Uint8Array[]): Promise<number>;
 	/** Pays for subtrees as they are given, also such as the contract refuses. Errors: when it does. */
-	submitNodes(submissions: readonly Pick<Submission, 'lengthBytes' | 'nodes'>[]): Promise<number>;
+	submitNodes(submissions: readonly TestSubmission[]): Promise<number>;
 	/** Block of the chain with so many submissions of made-up roots, `perTransaction` in each. */
 	fill(submissions: number, perTransaction: number): Promise<void>;
 	/** Submissions that the contract has. */
@@ -196,12 +199,13 @@ class Anvil implements TestChain {
 		);
 	}
 
-	submitNodes(submissions: readonly Pick<Submission, 'lengthBytes' | 'nodes'>[]): Promise<number> {
+	submitNodes(submissions: readonly TestSubmission[]): Promise<number> {
 		return this.#send(
-			submissions.map(({ lengthBytes, nodes }) =>
+			submissions.map(({ lengthBytes, nodes, tags }) =>
 				this.#argument(
 					lengthBytes,
 					nodes.map(({ root, height }) => ({ root: hexOf(root) as Hex, height: BigInt(height) })),
+					tags && (hexOf(tags) as Hex),
 				),
 			),
 		);
@@ -241,8 +245,8 @@ class Anvil implements TestChain {
 		await ended;
 	}
 
-	#argument(length: bigint, nodes: SubmissionArgument['data']['nodes']): SubmissionArgument {
-		return { data: { length, tags: '0x', nodes }, submitter: this.#parts.account.address };
+	#argument(length: bigint, nodes: SubmissionArgument['data']['nodes'], tags: Hex = '0x'): SubmissionArgument {
+		return { data: { length, tags, nodes }, submitter: this.#parts.account.address };
 	}
 
 	async #send(submissions: readonly SubmissionArgument[]): Promise<number> {

@@ -108,8 +108,8 @@ export class WatchedCall extends ServerInterceptingCall {
 			this.fail(asPerigeeError(error));
 			return;
 		}
-		// Streams of requests are watched by those who read them.
-		if (!requestStream) {
+		// Streams that move files are watched by those who read them.
+		if (!requestStream || rule.kind === 'side') {
 			this.#hasWholeRequest = this.#calls.clock.schedule(LIMITS.grpcRequestMs, () =>
 				this.fail(new PerigeeError('REQUEST_TIMEOUT')),
 			);

@@ -23,8 +23,8 @@ import type { SettlementTrouble } from '../settlement.js';
 import { ChainHead } from './chain-head.js';
 import { ChainMismatchError } from './evm-flow.js';
 import type { ChainFollower, EvmSettlement } from './evm-settlement.js';
-import { beginningOf, isBeginning } from './evm-state.js';
-import { lastCommonPoint } from './fork-point.js';
+import { isBeginning } from './evm-state.js';
+import { lastCommonPoint, rightSubmissions } from './fork-point.js';
 import { PageSize } from './page-size.js';
 import { RecentBlocks } from './recent-blocks.js';
 
@@ -79,7 +79,7 @@ export class ChainSync implements ChainFollower {
 	#mismatches = 0;
 	/** Times in a row that submissions stood where they cannot. */
 	#misplaced = 0;
-	/** Everything since the last flow root that was right was read again for that. */
+	/** Everything behind the last flow root that is right was read again for that. */
 	#hasReadAgain = false;
 	/** No endpoint told how many submissions there are at the last block. */
 	#isUncounted = false;
@@ -286,14 +286,16 @@ export class ChainSync implements ChainFollower {
 		const number = await this.#goBackTo(this.#settlement.state.submissions);
 		const isAgain = this.#rereadFrom === number;
 		this.#rereadFrom = number;
-		if (isAgain) throw new GapError(`${why}; read again from block ${number}`);
+		const hint =
+			this.#settlement.state.submissions === 0 ? '; chain.startBlock may lie behind the first submission' : '';
+		if (isAgain) throw new GapError(`${why}; read again from block ${number}${hint}`);
 	}
 
 	/** Keeps so many submissions, and reads on in the block of the last one. Resolves with its number. */
 	async #goBackTo(submissions: number): Promise<number> {
-		const { history, state } = this.#settlement;
+		const { history, beginning } = this.#settlement;
 		const last = submissions === 0 ? undefined : await history.submission(submissions - 1);
-		const number = last ? last.blockNumber : state.genesis.startBlock;
+		const number = last ? last.blockNumber : beginning.number + 1;
 		await this.#settlement.revert(submissions, await this.#blockOrBeginning(number - 1));
 		this.#recent.clear();
 		this.#compared = Math.min(this.#compared, submissions);
@@ -342,11 +344,12 @@ export class ChainSync implements ChainFollower {
 			// Endpoints may also be of two minds for a moment.
 			this.#mismatches = isSameChain ? this.#mismatches + 1 : 0;
 			if (this.#mismatches < MISMATCHES) throw new DifferenceError(difference);
-			if (this.#hasReadAgain || !this.#isCompared) throw new ChainMismatchError(difference);
+			const right = this.#hasReadAgain ? 0 : await rightSubmissions(this.#reader, this.#settlement);
+			if (right === 0) throw new ChainMismatchError(difference);
 			// An endpoint may have shown other submissions than the chain has.
 			this.#hasReadAgain = true;
 			this.#mismatches = 0;
-			const number = await this.#goBackTo(this.#compared);
+			const number = await this.#goBackTo(right);
 			throw new ChainError(`${difference}; read again from block ${number}`);
 		}
 		this.#mismatches = 0;
@@ -363,8 +366,8 @@ export class ChainSync implements ChainFollower {
 
 	/** Before the first block that may hold a submission nothing is known. */
 	async #blockOrBeginning(number: number): Promise<ChainBlock> {
-		const { genesis } = this.#settlement.state;
-		return number < genesis.startBlock ? beginningOf(genesis) : this.#blockAt(number);
+		const { beginning } = this.#settlement;
+		return number <= beginning.number ? beginning : this.#blockAt(number);
 	}
 
 	#tell(trouble: SyncTrouble | undefined): void {

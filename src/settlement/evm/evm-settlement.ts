@@ -32,7 +32,7 @@ import type { Payer } from './payer.js';
 import type { Payment } from './payment-records.js';
 import type { Payments, ShownSubmission } from './payments.js';
 import type { RewardContract } from './reward-contract.js';
-import { decodeEvmState, encodeEvmState, initialEvmState, type EvmState } from './evm-state.js';
+import { decodeEvmState, encodeEvmState, initialEvmState, type EvmState, beginningOf } from './evm-state.js';
 
 /** The flow id of a chain; that of the embedded settlement is 0. */
 const EVM_FLOW = 1 as FlowId;
@@ -140,6 +140,20 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		const { flowAddress, startBlock } = this.#options;
 		const state = this.#confirmed ?? initialEvmState({ chainId: UNKNOWN_CHAIN, flowAddress, startBlock });
 		return this.#seen ? { ...state, block: this.#seen } : state;
+	}
+
+	/** Stands for the blocks before the first that is read: the configuration may name an earlier one than the directory began with. */
+	get beginning(): ChainBlock {
+		const { genesis } = this.state;
+		return beginningOf({ ...genesis, startBlock: Math.min(genesis.startBlock, this.#options.startBlock) });
+	}
+
+	/** The flow root after so many submissions, at least one. Errors: those of the view. */
+	async flowRootAfter(submissions: number): Promise<Uint8Array> {
+		const last = await this.history.submission(submissions - 1);
+		if (!last) throw new Error(`submission ${submissions - 1} is not known`);
+		const frontier = await this.history.frontier(submissions, last.lengthAfter);
+		return this.#options.hashing.flowRoot(last.lengthAfter, frontier);
 	}
 
 	/** The data root of what the chain shows. */

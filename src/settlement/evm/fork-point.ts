@@ -2,7 +2,6 @@
 import { ChainError, type ChainReader } from './chain-reader.js';
 import type { ChainBlock, ChainSubmission } from './chain-submission.js';
 import type { EvmSettlement } from './evm-settlement.js';
-import { beginningOf } from './evm-state.js';
 import type { RecentBlocks } from './recent-blocks.js';
 import type { FlowHistory, KnownSubmission } from '../flow/flow-history.js';
 
@@ -16,7 +15,7 @@ export interface CommonPoint {
 /** Errors: ChainError. */
 export async function lastCommonPoint(
 	reader: ChainReader,
-	settlement: Pick<EvmSettlement, 'state' | 'history' | 'rootOf'>,
+	settlement: Pick<EvmSettlement, 'state' | 'history' | 'rootOf' | 'beginning'>,
 	recent: RecentBlocks,
 ): Promise<CommonPoint> {
 	const { state, history } = settlement;
@@ -39,7 +38,7 @@ async function countUpTo(history: FlowHistory, count: number, last: number): Pro
 /** The newest submission that still stands where it stood; what stood before it does, too. */
 async function pointBySubmissions(
 	reader: ChainReader,
-	{ state, history, rootOf }: Pick<EvmSettlement, 'state' | 'history' | 'rootOf'>,
+	{ state, history, rootOf, beginning }: Pick<EvmSettlement, 'state' | 'history' | 'rootOf' | 'beginning'>,
 ): Promise<CommonPoint> {
 	const count = state.submissions;
 	const isThere = async (index: number): Promise<boolean> => {
@@ -60,13 +59,25 @@ async function pointBySubmissions(
 		high = probe;
 	}
 	const submissions = low + (await firstFalse(high - low, (index) => isThere(low + index)));
-	if (submissions === 0) return { submissions, upTo: beginningOf(state.genesis) };
+	if (submissions === 0) return { submissions, upTo: beginning };
 	const last = await history.submission(submissions - 1);
 	const upTo = last && (await reader.block(last.blockNumber));
 	if (!upTo) throw new ChainError(`the block of submission ${submissions - 1} is not there`);
 	// The rest of its block is read again.
 	const before = upTo.number > 0 ? await reader.block(upTo.number - 1) : undefined;
 	return { submissions, upTo: before ?? upTo };
+}
+
+/** How many submissions stand under the flow roots that the contract has. Errors: ChainError. */
+export async function rightSubmissions(
+	reader: ChainReader,
+	settlement: Pick<EvmSettlement, 'state' | 'flowRootAfter'>,
+): Promise<number> {
+	return await firstFalse(settlement.state.submissions, async (index) => {
+		const root = await reader.flowRootAfter(index);
+		if (!root) throw new ChainError(`no endpoint tells the flow root after submission ${index}`);
+		return Buffer.compare(root, await settlement.flowRootAfter(index + 1)) === 0;
+	});
 }
 
 function isSame(now: ChainSubmission, known: KnownSubmission, rootOf: EvmSettlement['rootOf']): boolean {

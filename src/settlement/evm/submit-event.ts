@@ -1,5 +1,6 @@
 /** The Submit event of the flow contract (spec log-layer §3.1) as endpoints answer it. */
 import { decodeAbiParameters, hexToBytes, type Hex } from 'viem';
+import { LIMITS } from '../../limits.js';
 import { MAX_NODES } from '../flow/submission-rules.js';
 import { MAX_U64 } from '../../units.js';
 import { ChainError, type FoundSubmission } from './chain-reader.js';
@@ -42,7 +43,7 @@ const DATA = [
 
 const ADDRESS_AT = 12;
 
-/** `timeMs`: used where the endpoint tells no time. Errors: ChainError when it is no such event. */
+/** Of tags that no entry of the journal could hold the beginning is kept. `timeMs`: used where the endpoint tells no time. Errors: ChainError when it is no such event. */
 export function submissionOfLog(log: RpcLog, timeMs: number): FoundSubmission {
 	try {
 		const [index, startSector, , { length, tags, nodes }] = decodeAbiParameters(DATA, log.data);
@@ -53,7 +54,7 @@ export function submissionOfLog(log: RpcLog, timeMs: number): FoundSubmission {
 			txSeq: Number(index),
 			startSector,
 			lengthBytes: length,
-			tags: hexToBytes(tags),
+			tags: hexToBytes(tags).slice(0, LIMITS.chainTagsBytes),
 			submitter: hexToBytes(submitter).slice(ADDRESS_AT),
 			nodes: nodes.map(({ root, height }) => ({ root: hexToBytes(root), height: heightOf(height) })),
 			blockNumber: Number(log.blockNumber),

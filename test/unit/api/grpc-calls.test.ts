@@ -242,6 +242,12 @@ for (const [what, path, begun, code] of [
 		'BAD_REQUEST',
 	],
 	['never ends its request', '/perigee.v1.Files/Stat', Buffer.from([0x10, 0x00]), 'REQUEST_TIMEOUT'],
+	[
+		'holds a stream of reflection open',
+		'/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+		Buffer.alloc(0),
+		'REQUEST_TIMEOUT',
+	],
 ] as const)
 	test(`a client that ${what} is told to stop`, async (t) => {
 		const clock = new SimulatedClock();
@@ -250,14 +256,16 @@ for (const [what, path, begun, code] of [
 		t.after(() => session.destroy());
 		const stream = session.request(headersOf(path));
 		stream.write(framed(begun));
-		let headers: Record<string, unknown> | undefined;
-		stream.once('response', (answer: Record<string, unknown>) => (headers = answer));
+		let told: unknown;
+		const look = (answer: Record<string, unknown>): void => void (told ??= answer['perigee-code']);
+		stream.once('response', look);
+		stream.once('trailers', look);
+		stream.resume();
 		await eventually(() => {
 			if (code === 'REQUEST_TIMEOUT') clock.advance(LIMITS.grpcRequestMs);
-			return headers !== undefined;
+			return told !== undefined;
 		}, 'it is answered');
-		assert.equal(headers?.['perigee-code'], code);
-		stream.resume();
+		assert.equal(told, code);
 		await eventually(() => {
 			clock.advance(LIMITS.httpLingerMs);
 			return stream.destroyed;

@@ -1,6 +1,7 @@
 /** A store that follows the real contract on a real chain: catching up, watching, reorganisations, endpoints that fail (spec pora-and-contracts §6). */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { LIMITS } from '../../../../src/limits.js';
 import { fileRoot } from '../../../../src/native/addon.js';
 import { hexOf, type DataRoot, type TxSeq } from '../../../../src/units.js';
 import { startChain, type TestChain } from '../../../support/chain.js';
@@ -145,4 +146,22 @@ describe('a reorganisation', () => {
 			await store.close();
 		});
 	}
+});
+
+it('takes tags of any length, and keeps the beginning of those that are too long', async () => {
+	const chain = await startChain();
+	const store = await openChainStore(stores, chain);
+	for (const tagBytes of [LIMITS.chainTagsBytes, LIMITS.chainTagsBytes + 1, 600_000]) {
+		const tags = new Uint8Array(tagBytes).fill(7);
+		const [content] = contents(tagBytes, 1);
+		assert.ok(content);
+		await chain.submitNodes([{ lengthBytes: BigInt(content.length), nodes: fileRoot(content).nodes, tags }]);
+		await caughtUp(store, chain);
+		const { submissions } = store.settlement.flow();
+		assert.equal(submissions, await chain.submissions());
+		const file = await store.files.fileBySeq((submissions - 1) as TxSeq);
+		assert.deepEqual([file?.root, file?.tags.length], [hexOf(fileRoot(content).root), LIMITS.chainTagsBytes]);
+	}
+	await store.close();
+	await chain.stop();
 });

@@ -221,6 +221,33 @@ describe('of several endpoints', () => {
 		}
 	});
 
+	it('one has shown a wrong submission once, and the node stopped then: the others put it right after the restart', async () => {
+		const [first, second, third] = (await endpoints(3)) as [ChainProxy, ChainProxy, ChainProxy];
+		let store = await openChainStore(stores, chain, { endpoints: [first.url, second.url, third.url] });
+		await assertFollowed(store);
+		first.rule = changedLogs((log) => ({ ...log, data: withRoot(log['data'] ?? '') }));
+		await chain.fill(1, 1);
+		const submissions = await chain.submissions();
+		await until('the submission', () => store.settlement.flow().submissions === submissions);
+		await store.close();
+		store = await openChainStore(stores, chain, { endpoints: [second.url, third.url] }, store.dataDir);
+		await assertFollowed(store);
+		assert.ok(store.troubles.every((trouble) => trouble?.isFinal !== true));
+		await store.close();
+	});
+
+	it('a first block behind the first submission is said, and an earlier one heals it', async () => {
+		const head = Number(await chain.client.getBlockNumber({ cacheTime: 0 }));
+		const late = { startBlock: head + 1 };
+		const store = await openChainStore(stores, chain, late);
+		await chain.mine(2);
+		await until('trouble', () => /chain\.startBlock may lie behind/.test(store.sync.trouble?.message ?? ''));
+		await store.close();
+		const again = await openChainStore(stores, chain, { startBlock: 1 }, store.dataDir);
+		await assertFollowed(again);
+		await again.close();
+	});
+
 	it('a new directory begins with none where they are of different chains, or the contract is not there', async () => {
 		const [first, second] = (await endpoints(2)) as [ChainProxy, ChainProxy];
 		first.rule = says('eth_chainId', { result: '0x1' });
