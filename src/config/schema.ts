@@ -213,7 +213,7 @@ export const CONFIG_SCHEMA = Type.Object(
 					default: [],
 					format: 'url',
 					description:
-						'JSON-RPC endpoints of the chain whose flow contract this node follows, in the order of preference. None: it has an embedded settlement of its own. Fixed once a data directory exists.',
+						'JSON-RPC endpoints of the chain whose flow contract this node follows, in the order of preference. None: it has an embedded settlement of its own. An earlier one counts for an existing directory too, as soon as submissions are missed; a later one does not.',
 				}),
 				flowAddress: Type.String({
 					default: '',
@@ -230,8 +230,8 @@ export const CONFIG_SCHEMA = Type.Object(
 					Number.MAX_SAFE_INTEGER,
 					'The first block that may hold a submission: where the contract was deployed. Fixed once a data directory exists.',
 				),
-				confirmations: integer(3, 0, 10_000, 'Blocks behind the newest one that do not count yet.'),
-				pollMs: integer(500, 10, 3_600_000, 'Time between two looks at the head of the chain.'),
+				confirmations: integer(3, 0, 1_000_000_000, 'Blocks behind the newest one that do not count yet.'),
+				pollMs: integer(500, 1, 3_600_000, 'Time between two looks at the head of the chain.'),
 				pageBlocks: integer(
 					999,
 					1,

@@ -242,12 +242,6 @@ for (const [what, path, begun, code] of [
 		'BAD_REQUEST',
 	],
 	['never ends its request', '/perigee.v1.Files/Stat', Buffer.from([0x10, 0x00]), 'REQUEST_TIMEOUT'],
-	[
-		'holds a stream of reflection open',
-		'/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
-		Buffer.alloc(0),
-		'REQUEST_TIMEOUT',
-	],
 ] as const)
 	test(`a client that ${what} is told to stop`, async (t) => {
 		const clock = new SimulatedClock();
@@ -272,6 +266,25 @@ for (const [what, path, begun, code] of [
 		}, 'the stream is closed');
 		assert.equal(stream.rstCode, constants.NGHTTP2_NO_ERROR);
 	});
+
+test('a stream of reflection has its time', async (t) => {
+	const clock = new SimulatedClock();
+	const grpc = await startGrpc(t, { clock });
+	const session = connectHttp2(`http://${grpc.target}`);
+	t.after(() => session.destroy());
+	const stream = session.request(headersOf('/grpc.reflection.v1.ServerReflection/ServerReflectionInfo'));
+	stream.write(framed(Buffer.alloc(0)));
+	await once(stream, 'response');
+	stream.resume();
+	const ended = once(stream, 'trailers');
+	clock.advance(LIMITS.grpcRequestMs);
+	const [trailers] = (await ended) as [Record<string, unknown>];
+	assert.equal(trailers['perigee-code'], 'REQUEST_TIMEOUT');
+	await eventually(() => {
+		clock.advance(LIMITS.httpLingerMs);
+		return stream.destroyed;
+	}, 'the stream is closed');
+});
 
 function headersOf(path: string): Record<string, string> {
 	return { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' };
