@@ -155,10 +155,10 @@ describe('an official configuration', () => {
 			['log_page_size = "999"\n', /:2: log_page_size is not a whole number/],
 			['confirmation_block_count = 1.5\n', /:2: confirmation_block_count is not a whole number/],
 			[
-				'confirmation_block_count = 20000\n',
-				/:2: confirmation_block_count: 20000 is not a whole number from 0 to 10000$/,
+				'confirmation_block_count = 2000000000\n',
+				/:2: confirmation_block_count: 2000000000 is not a whole number from 0 to 1000000000$/,
 			],
-			['watch_loop_wait_time_ms = 0\n', /:2: watch_loop_wait_time_ms: 0 is not a whole number from 10 to/],
+			['watch_loop_wait_time_ms = 0\n', /:2: watch_loop_wait_time_ms: 0 is not a whole number from 1 to/],
 			['network_private = 1\n', /:2: network_private is not true or false$/],
 			['network_boot_nodes = "x"\n', /:2: network_boot_nodes is not a list of texts$/],
 			['miner_key = 5\n', /:2: miner_key is not a text$/],

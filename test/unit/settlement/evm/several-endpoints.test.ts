@@ -60,7 +60,7 @@ describe('of several endpoints', () => {
 			const flow = store.settlement.flow();
 			return flow.submissions === submissions && hexOf(flow.root) === root && store.sync.trouble === undefined;
 		};
-		await until('the flow of the chain', isThere).catch((error: unknown) => {
+		await until('the flow of the chain', isThere, 8000).catch((error: unknown) => {
 			const troubles = store.troubles.slice(-3).map((trouble) => trouble?.message);
 			throw new Error(`${(error as Error).message}: ${submissions}, ${JSON.stringify(troubles)}`);
 		});
@@ -145,7 +145,7 @@ describe('of several endpoints', () => {
 		const store = await openChainStore(stores, chain, { endpoints: urls });
 		await assertFollowed(store);
 		first.rule = says('eth_getBlockByNumber', {
-			change: (block) => block && { ...(block as object), hash: `0x${'99'.repeat(32)}` },
+			change: (block) => block && { ...block, hash: `0x${'99'.repeat(32)}` },
 		});
 		await chain.fill(1, 1);
 		await assertFollowed(store);
