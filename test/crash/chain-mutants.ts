@@ -55,7 +55,7 @@ export const CHAIN_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'what an endpoint alone has shown is read again before the flow counts as another one',
 		file: 'settlement/evm/chain-sync.js',
-		find: 'if (this.#hasReadAgain || !this.#isCompared)',
+		find: 'if (right === 0)',
 		replace: 'if (true)',
 		test: SEVERAL,
 		guard: 'the first answers submissions that are none',
