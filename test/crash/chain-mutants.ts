@@ -7,7 +7,7 @@ export const CHAIN_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'an endpoint that shows no new block is compared with the others',
 		file: 'settlement/evm/chain-head.js',
-		find: 'most > this.#block',
+		find: 'most > this.#block + LAG_BLOCKS',
 		replace: 'false',
 		test: SEVERAL,
 		guard: 'one stands still while the others go on',

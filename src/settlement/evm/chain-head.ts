@@ -4,6 +4,9 @@ import { LIMITS } from '../../limits.js';
 import type { SettlementTrouble } from '../settlement.js';
 import { BehindError, type ChainReader } from './chain-reader.js';
 
+/** Endpoints do not learn of a block in the same moment. */
+const LAG_BLOCKS = 1;
+
 export class ChainHead {
 	readonly #reader: ChainReader;
 	readonly #clock: Clock;
@@ -36,7 +39,7 @@ export class ChainHead {
 		if (nowMs - Math.max(this.#sinceMs, this.#comparedMs) < LIMITS.chainStaleMs) return;
 		this.#comparedMs = nowMs;
 		const most = Math.max(...(await this.#reader.heads()));
-		if (this.#block !== undefined && most > this.#block)
+		if (this.#block !== undefined && most > this.#block + LAG_BLOCKS)
 			throw new BehindError(`an endpoint shows no block after ${this.#block}, another one shows ${most}`);
 	}
 

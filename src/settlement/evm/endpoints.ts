@@ -118,9 +118,10 @@ export class Endpoints {
 		}
 	}
 
-	/** What they say fits. */
+	/** What they say fits: after a while of that nothing is held against them any more. */
 	trust(used: ReadonlySet<Endpoint>): void {
-		for (const endpoint of used) if (endpoint.distrustedUntilMs <= this.#nowMs()) endpoint.distrusts = 0;
+		for (const endpoint of used)
+			if (this.#nowMs() - endpoint.distrustedUntilMs >= LONGEST_DISTRUST_MS) endpoint.distrusts = 0;
 	}
 
 	/** Asks one endpoint after the other, and takes the answer as it is. Errors: ChainError, RangeTooLargeError. */
