@@ -212,8 +212,14 @@ export function hexData(answer: unknown): Hex {
 
 /** A whole number. Errors: an Error when it is something else. */
 export function quantity(answer: unknown): number {
-	const value = typeof answer === 'string' && /^0x[0-9a-f]{1,16}$/i.test(answer) ? Number(answer) : Infinity;
+	const value = typeof answer === 'string' && /^0x[0-9a-f]{1,64}$/i.test(answer) ? Number(answer) : Infinity;
 	if (Number.isSafeInteger(value)) return value;
+	throw new Error(`the answer is no number: ${shown(answer)}`);
+}
+
+/** A whole number of up to 256 bits. Errors: an Error when it is something else. */
+export function amount(answer: unknown): bigint {
+	if (typeof answer === 'string' && /^0x[0-9a-f]{1,64}$/i.test(answer)) return BigInt(answer);
 	throw new Error(`the answer is no number: ${shown(answer)}`);
 }
 

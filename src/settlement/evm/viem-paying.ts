@@ -1,7 +1,7 @@
 /** Asks the endpoints of a chain what paying needs. */
 import { numberToHex, type Hex } from 'viem';
 import { ChainError, RefusedError } from './chain-reader.js';
-import { type Endpoints, isRefusal, reasonOf } from './endpoints.js';
+import { amount, type Endpoints, isRefusal, quantity, reasonOf } from './endpoints.js';
 import type { ChainSubmission } from './chain-submission.js';
 import type { ContractCall, GasPrices, PayingChain } from './paying-chain.js';
 import { type RpcLog, submissionOfLog, SUBMIT_TOPIC } from './submit-event.js';
@@ -10,10 +10,6 @@ const MARKET_CALL = '0x80f55605';
 const PRICE_CALL = '0x61ec5082';
 /** The transaction is there already. */
 const KNOWN = /already known|already imported/i;
-
-interface RpcHead {
-	readonly baseFeePerGas?: Hex;
-}
 
 interface RpcReceipt {
 	readonly status: Hex;
@@ -41,7 +37,7 @@ export class ViemPaying implements PayingChain {
 
 	/** Number of the newest block. */
 	async head(): Promise<number> {
-		return Number(await this.#endpoints.ask<Hex>('eth_blockNumber', []));
+		return this.#told('eth_blockNumber', [], quantity);
 	}
 
 	async pricePerSector(): Promise<bigint> {
@@ -52,28 +48,28 @@ export class ViemPaying implements PayingChain {
 	}
 
 	async gasPrices(): Promise<GasPrices> {
-		const head = await this.#endpoints.ask<RpcHead | null>('eth_getBlockByNumber', ['latest', false]);
-		const price = BigInt(await this.#endpoints.ask<Hex>('eth_gasPrice', []));
-		if (head?.baseFeePerGas === undefined) return { most: price, base: 0n };
-		const base = BigInt(head.baseFeePerGas);
-		const asked = await this.#endpoints.ask<Hex>('eth_maxPriorityFeePerGas', []).catch(() => undefined);
-		const tip = asked === undefined ? (price > base ? price - base : 0n) : BigInt(asked);
+		const head = await this.#told('eth_getBlockByNumber', ['latest', false], baseFeeOf);
+		const price = await this.#told('eth_gasPrice', [], amount);
+		if (head.baseFee === undefined) return { most: price, base: 0n };
+		const base = head.baseFee;
+		const asked = await this.#told('eth_maxPriorityFeePerGas', [], amount).catch(() => undefined);
+		const tip = asked ?? (price > base ? price - base : 0n);
 		return { most: 2n * base + tip, tip, base };
 	}
 
 	async transactionCount(address: Hex, at: number | 'latest' | 'pending'): Promise<number> {
 		const block = typeof at === 'number' ? numberToHex(at) : at;
-		return Number(await this.#endpoints.ask<Hex>('eth_getTransactionCount', [address, block]));
+		return this.#told('eth_getTransactionCount', [address, block], quantity);
 	}
 
 	async balance(address: Hex): Promise<bigint> {
-		return BigInt(await this.#endpoints.ask<Hex>('eth_getBalance', [address, 'pending']));
+		return this.#told('eth_getBalance', [address, 'pending'], amount);
 	}
 
 	async estimateGas({ from, to, data, value }: ContractCall): Promise<bigint> {
 		try {
 			const call = { from, to, data, value: numberToHex(value) };
-			return BigInt(await this.#endpoints.ask<Hex>('eth_estimateGas', [call]));
+			return await this.#told('eth_estimateGas', [call], amount);
 		} catch (error) {
 			throw isRefusal(error) ? new RefusedError(error.message) : error;
 		}
@@ -87,16 +83,32 @@ export class ViemPaying implements PayingChain {
 		throw isRefusal(new ChainError(message)) ? new RefusedError(message) : new ChainError(message);
 	}
 
-	/** Undefined: it is in no block that the endpoint knows. */
+	/** Undefined: it is in no block that an endpoint knows. */
 	async receipt(transaction: Hex): Promise<Receipt | undefined> {
-		const receipt = await this.#endpoints.ask<RpcReceipt | null>('eth_getTransactionReceipt', [transaction]);
-		if (!receipt) return undefined;
-		const isOwn = ({ address, topics }: RpcReceipt['logs'][number]): boolean =>
-			address.toLowerCase() === this.#flowAddress.toLowerCase() && topics[0] === SUBMIT_TOPIC;
-		return {
-			succeeded: BigInt(receipt.status) === 1n,
-			blockNumber: Number(receipt.blockNumber),
-			submissions: receipt.logs.filter(isOwn).map((log) => submissionOfLog(log, 0)),
+		const read = (answer: unknown): Receipt | undefined => {
+			if (answer === null || answer === undefined) return undefined;
+			const { status, blockNumber, logs } = answer as RpcReceipt;
+			return {
+				succeeded: quantity(status) === 1,
+				blockNumber: quantity(blockNumber),
+				submissions: logs.filter((log) => this.#isOwn(log)).map((log) => submissionOfLog(log, 0)),
+			};
 		};
+		return this.#endpoints.find('eth_getTransactionReceipt', [transaction], { read });
 	}
+
+	#isOwn({ address, topics }: RpcReceipt['logs'][number]): boolean {
+		return address.toLowerCase() === this.#flowAddress.toLowerCase() && topics[0] === SUBMIT_TOPIC;
+	}
+
+	async #told<T>(method: string, params: readonly unknown[], read: (answer: unknown) => T): Promise<T> {
+		return (await this.#endpoints.find(method, params, { read })) as T;
+	}
+}
+
+/** Of a block; absent where the chain has no such fee. */
+function baseFeeOf(answer: unknown): { readonly baseFee?: bigint } {
+	if (answer === null || typeof answer !== 'object') throw new Error('the answer is no block');
+	const { baseFeePerGas } = answer as { readonly baseFeePerGas?: unknown };
+	return baseFeePerGas === undefined || baseFeePerGas === null ? {} : { baseFee: amount(baseFeePerGas) };
 }
