@@ -54,7 +54,7 @@ const NO_STATE =
 const REFUSED =
 	/revert|insufficient funds|nonce too low|already known|underpriced|already imported|gas required exceeds/i;
 /** Methods that not all endpoints have: one that does not answer may be well for all that. */
-const OPTIONAL: ReadonlySet<string> = new Set(['eth_maxPriorityFeePerGas']);
+const OPTIONAL: ReadonlySet<string> = new Set(['eth_maxPriorityFeePerGas', 'eth_getCode']);
 /** Methods that may be refused so. */
 const REFUSABLE: ReadonlySet<string> = new Set([
 	'eth_call',

@@ -50,8 +50,9 @@ export class ViemReader implements ChainReader {
 	async requireContract(): Promise<void> {
 		const { flowAddress } = this.#options;
 		const used = this.#used;
-		// Others may be ahead, or of the right chain.
-		const code = await this.#endpoints.find('eth_getCode', [flowAddress, 'latest'], { read: unlessEmpty, used });
+		// Others may be ahead, or of the right chain; and not all of them tell.
+		const asking = { read: unlessEmpty, used };
+		const code = await this.#endpoints.find('eth_getCode', [flowAddress, 'latest'], asking).catch(() => 'untold');
 		if (code === undefined)
 			throw new WrongChainError(`no contract stands at ${flowAddress}: the address, or the chain, is another one`);
 	}

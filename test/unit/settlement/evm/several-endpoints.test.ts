@@ -93,6 +93,7 @@ describe('of several endpoints', () => {
 				method === 'eth_call' && isRootCall(params) ? { result: `0x${'77'.repeat(32)}` } : undefined,
 		],
 		['no code', says('eth_getCode', { result: '0x' })],
+		['nothing about code', says('eth_getCode', { error: { code: -32_601, message: 'the method does not exist' } })],
 		['another chain', says('eth_chainId', { result: '0x1' })],
 	];
 
