@@ -23,8 +23,8 @@ export const CHAIN_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'the contract is asked for its count when no endpoint told it before',
 		file: 'settlement/evm/chain-sync.js',
-		find: 'if (this.#isUncounted &&',
-		replace: 'if (false &&',
+		find: 'this.#comparison.isUncounted &&',
+		replace: 'false &&',
 		test: SEVERAL,
 		guard: 'the only one has left submissions out',
 	},
@@ -39,14 +39,14 @@ export const CHAIN_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'the flow root is compared again after a restart',
 		file: 'settlement/evm/chain-sync.js',
-		find: 'if (!this.#isCompared)',
+		find: 'if (!this.#comparison.isCompared)',
 		replace: 'if (false)',
 		test: SEVERAL,
 		guard: 'most say that the flow is another one',
 	},
 	{
 		rule: 'where flow roots differ what most endpoints have counts',
-		file: 'settlement/evm/chain-sync.js',
+		file: 'settlement/evm/flow-comparison.js',
 		find: 'if (same > 0 && 2 * same >= opinions.length)',
 		replace: 'if (same > 0)',
 		test: SEVERAL,
@@ -54,7 +54,7 @@ export const CHAIN_MUTANTS: readonly Mutant[] = [
 	},
 	{
 		rule: 'what an endpoint alone has shown is read again before the flow counts as another one',
-		file: 'settlement/evm/chain-sync.js',
+		file: 'settlement/evm/flow-comparison.js',
 		find: 'if (right === 0)',
 		replace: 'if (true)',
 		test: SEVERAL,

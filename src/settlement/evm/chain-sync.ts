@@ -8,7 +8,6 @@
  */
 import { deferred, type Deferred } from '../../deferred.js';
 import type { Clock } from '../../io/clock.js';
-import { hexOf } from '../../units.js';
 import {
 	BehindError,
 	ChainError,
@@ -24,7 +23,8 @@ import { ChainHead } from './chain-head.js';
 import { ChainMismatchError } from './evm-flow.js';
 import type { ChainFollower, EvmSettlement } from './evm-settlement.js';
 import { isBeginning } from './evm-state.js';
-import { lastCommonPoint, rightSubmissions } from './fork-point.js';
+import { DifferenceError, FlowComparison, GapError } from './flow-comparison.js';
+import { lastCommonPoint } from './fork-point.js';
 import { PageSize } from './page-size.js';
 import { RecentBlocks } from './recent-blocks.js';
 
@@ -52,10 +52,8 @@ export interface ChainSyncObserver {
 
 /** Near the head each block is looked at. */
 const WATCHED_BLOCKS = 32;
-/** Every so many submissions the contract's flow root is compared, and whenever the head is reached. */
-const ROOT_EVERY = 500;
-/** The contract is another one, and not an endpoint in between, when its flow root differs so often in a row. */
-const MISMATCHES = 3;
+/** Submissions are misplaced by the chain, and not by an endpoint, when they are so often in a row. */
+const MISPLACED = 3;
 /** Of a block that was not asked for. */
 const NOTHING = new Uint8Array(0);
 const LONGEST_PAUSE_MS = 30_000;
@@ -72,19 +70,9 @@ export class ChainSync implements ChainFollower {
 	readonly #head: ChainHead;
 	#hasContract = false;
 	#trouble: SyncTrouble | undefined;
-	/** Submissions whose flow root was compared; of those of an earlier run once `isCompared` says so. */
-	#compared = 0;
-	#isCompared = false;
-	/** Times in a row that it was another one, while the chain was that of this node. */
-	#mismatches = 0;
+	readonly #comparison: FlowComparison;
 	/** Times in a row that submissions stood where they cannot. */
 	#misplaced = 0;
-	/** Everything behind the last flow root that is right was read again for that. */
-	#hasReadAgain = false;
-	/** No endpoint told how many submissions there are at the last block. */
-	#isUncounted = false;
-	/** Times in a row that the contract had more submissions than the logs showed. */
-	#missing = 0;
 	/** The block from which a page was read again after a gap. */
 	#rereadFrom: number | undefined;
 	#isClosing = false;
@@ -98,6 +86,7 @@ export class ChainSync implements ChainFollower {
 		this.#observer = observer;
 		this.#pages = new PageSize(settings.pageBlocks);
 		this.#head = new ChainHead(reader, clock);
+		this.#comparison = new FlowComparison(reader);
 	}
 
 	/** What keeps it from going on. */
@@ -134,7 +123,7 @@ export class ChainSync implements ChainFollower {
 
 	start(settlement: EvmSettlement): void {
 		this.#settlement = settlement;
-		this.#compared = settlement.state.submissions;
+		this.#comparison.begin(settlement);
 		this.#reader.expect(settlement.state.genesis.chainId);
 		this.#running = this.#run();
 	}
@@ -173,14 +162,17 @@ export class ChainSync implements ChainFollower {
 		this.#hasContract = true;
 		const { block } = this.#settlement.state;
 		if (!(await this.#isOnChain(block, head))) return true;
-		if (!this.#isCompared) await this.#compareRoot(head);
+		if (!this.#comparison.isCompared) await this.#compareRoot(head);
 		const last = head - this.#settings.confirmations;
 		const from = block.number + 1;
 		if (from > last) {
 			if (last < block.number - this.#settings.confirmations - WATCHED_BLOCKS)
 				throw new BehindError(`the endpoint is at block ${head}, this node at ${block.number}`);
-			if (this.#isUncounted && !(await this.#compareCount(block.number, this.#settlement.state.submissions)))
+			const missing = this.#comparison.isUncounted && (await this.#comparison.count(block.number, this.#submissions));
+			if (missing) {
+				await this.#reread(missing);
 				return true;
+			}
 			await this.#compareRoot(head);
 			await this.#head.compare();
 			this.#tell(this.#head.standstill());
@@ -189,12 +181,12 @@ export class ChainSync implements ChainFollower {
 		const isWatched = last - from < WATCHED_BLOCKS;
 		const to = Math.min(isWatched ? last : last - WATCHED_BLOCKS, from + this.#pages.blocks - 1);
 		await (isWatched ? this.#watch(block, from, to) : this.#catchUp(from, to));
-		if (this.#settlement.state.submissions - this.#compared >= ROOT_EVERY) await this.#compareRoot(head);
+		if (this.#comparison.isDue) await this.#compareRoot(head);
 		return true;
 	}
 
 	/** Submissions of a page; undefined: it was too large, and the next one is smaller. */
-	async #submissions(from: number, to: number): Promise<readonly FoundSubmission[] | undefined> {
+	async #page(from: number, to: number): Promise<readonly FoundSubmission[] | undefined> {
 		try {
 			const found = await this.#reader.submissions(from, to);
 			this.#pages.taken();
@@ -207,7 +199,7 @@ export class ChainSync implements ChainFollower {
 
 	/** Far from the head: pages of logs, and the hash of the last block of each. */
 	async #catchUp(from: number, to: number): Promise<void> {
-		const found = await this.#submissions(from, to);
+		const found = await this.#page(from, to);
 		if (found) await this.#take(found, await this.#blockAt(to));
 	}
 
@@ -215,30 +207,18 @@ export class ChainSync implements ChainFollower {
 	async #watch(before: ChainBlock, from: number, to: number): Promise<void> {
 		const blocks = await this.#linkedBlocks(before, from, to);
 		const last = blocks.at(-1);
-		const found = last && (await this.#submissions(from, last.number));
+		const found = last && (await this.#page(from, last.number));
 		if (!last || !found) return;
 		const hashes = new Map(blocks.map(({ number, hash }) => [number, hash]));
 		for (const { blockNumber, blockHash, txSeq } of found) {
 			if (Buffer.compare(hashes.get(blockNumber) ?? NOTHING, blockHash) !== 0)
 				throw new ChainError(`submission ${txSeq} is in another block ${blockNumber} than the endpoint shows`);
 		}
-		const expected = Math.max(this.#settlement.state.submissions, (found.at(-1)?.txSeq ?? -1) + 1);
-		if (!(await this.#compareCount(last.number, expected))) return;
+		const shown = Math.max(this.#submissions, (found.at(-1)?.txSeq ?? -1) + 1);
+		const missing = await this.#comparison.count(last.number, shown);
+		if (missing) return this.#reread(missing);
 		await this.#take(found, last);
 		for (const block of blocks) this.#recent.add(block);
-	}
-
-	/** Whether the contract has so many submissions at that block, as far as it is told. False: what is missing is read again. Errors: ChainError. */
-	async #compareCount(at: number, expected: number): Promise<boolean> {
-		const count = await this.#reader.submissionCount(at);
-		this.#isUncounted = count === undefined;
-		if (count === undefined || count === expected) return true;
-		const difference = `the contract has ${count} submissions at block ${at}, the logs show ${expected}`;
-		this.#isUncounted = true;
-		if (count < expected) throw new ChainError(difference);
-		if (++this.#missing < MISMATCHES) throw new GapError(difference);
-		await this.#reread(difference);
-		return false;
 	}
 
 	/** Blocks as far as they are there and follow each other. */
@@ -264,7 +244,7 @@ export class ChainSync implements ChainFollower {
 		const gap = fresh.findIndex(({ txSeq }, index) => txSeq !== submissions + index);
 		if (gap >= 0) return this.#reread(`submission ${fresh[gap]?.txSeq} is there and ${submissions + gap} is not`);
 		await this.#extend(fresh, upTo);
-		this.#missing = 0;
+		this.#comparison.taken();
 		this.#rereadFrom = undefined;
 		this.#observer.advanced(fresh.length);
 		this.#tell(undefined);
@@ -276,7 +256,7 @@ export class ChainSync implements ChainFollower {
 			await this.#settlement.extend(fresh, upTo);
 			this.#misplaced = 0;
 		} catch (error) {
-			if (!(error instanceof ChainMismatchError) || ++this.#misplaced >= MISMATCHES) throw error;
+			if (!(error instanceof ChainMismatchError) || ++this.#misplaced >= MISPLACED) throw error;
 			throw new ChainError(error.message, { cause: error });
 		}
 	}
@@ -298,7 +278,7 @@ export class ChainSync implements ChainFollower {
 		const number = last ? last.blockNumber : beginning.number + 1;
 		await this.#settlement.revert(submissions, await this.#blockOrBeginning(number - 1));
 		this.#recent.clear();
-		this.#compared = Math.min(this.#compared, submissions);
+		this.#comparison.cut(submissions);
 		return number;
 	}
 
@@ -312,7 +292,7 @@ export class ChainSync implements ChainFollower {
 		const { submissions, upTo } = await lastCommonPoint(this.#reader, this.#settlement, this.#recent);
 		this.#recent.cut(upTo.number);
 		await this.#settlement.revert(submissions, upTo);
-		this.#compared = Math.min(this.#compared, submissions);
+		this.#comparison.cut(submissions);
 		this.#observer.reverted(before - submissions, upTo.number);
 		return false;
 	}
@@ -327,35 +307,16 @@ export class ChainSync implements ChainFollower {
 			);
 	}
 
+	/** Errors: ChainMismatchError, ChainError, also where something is read again. */
 	async #compareRoot(head: number): Promise<void> {
-		const { submissions, flowRoot, block } = this.#settlement.state;
-		// A chain that is about to take blocks back has another flow for as long as it is shorter.
-		if (submissions === 0) this.#isCompared = true;
-		if ((submissions === this.#compared && this.#isCompared) || head < block.number) return;
-		const root = await this.#reader.flowRootAfter(submissions - 1);
-		if (root && Buffer.compare(root, flowRoot) !== 0) {
-			const difference = `after submission ${submissions - 1} the contract's flow root is ${hexOf(root)}, here it is ${hexOf(flowRoot)}`;
-			const opinions = await this.#reader.flowRootOpinions(submissions - 1);
-			const same = opinions.filter((opinion) => Buffer.compare(opinion, flowRoot) === 0).length;
-			if (same > 0 && 2 * same >= opinions.length)
-				throw new ChainError(`${difference}, as ${same} of ${opinions.length} endpoints have it`);
-			const now = await this.#blockAt(block.number);
-			const isSameChain = Buffer.compare(now.hash, block.hash) === 0;
-			// Endpoints may also be of two minds for a moment.
-			this.#mismatches = isSameChain ? this.#mismatches + 1 : 0;
-			if (this.#mismatches < MISMATCHES) throw new DifferenceError(difference);
-			const right = this.#hasReadAgain ? 0 : await rightSubmissions(this.#reader, this.#settlement);
-			if (right === 0) throw new ChainMismatchError(difference);
-			// An endpoint may have shown other submissions than the chain has.
-			this.#hasReadAgain = true;
-			this.#mismatches = 0;
-			const number = await this.#goBackTo(right);
-			throw new ChainError(`${difference}; read again from block ${number}`);
-		}
-		this.#mismatches = 0;
-		this.#hasReadAgain = false;
-		this.#isCompared = true;
-		this.#compared = submissions;
+		const wrong = await this.#comparison.root(head);
+		if (!wrong) return;
+		const number = await this.#goBackTo(wrong.right);
+		throw new ChainError(`${wrong.difference}; read again from block ${number}`);
+	}
+
+	get #submissions(): number {
+		return this.#settlement.state.submissions;
 	}
 
 	async #blockAt(number: number): Promise<LinkedBlock> {
@@ -386,12 +347,6 @@ export class ChainSync implements ChainFollower {
 		this.#wake = undefined;
 	}
 }
-
-/** Most endpoints say otherwise than this node, so that the one that was asked is not to blame. */
-class DifferenceError extends ChainError {}
-
-/** A submission that no answer shows. */
-class GapError extends ChainError {}
 
 function troubleOf(error: unknown): SyncTrouble {
 	const { message } = error as Error;
