@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { cp, stat } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
-import type { StorageIo } from '../../../src/io/storage-io.js';
 import { PerigeeError } from '../../../src/errors.js';
 import { proofRefusal } from '../../../src/native/segment-proof.js';
 import { SEGMENT_BYTES, SEGMENT_SECTORS, type DataRoot } from '../../../src/units.js';
 import { startChain, type TestChain } from '../../support/chain.js';
 import { caughtUp, openChainStore, until, type ChainStore } from '../../support/chain-store.js';
 import { logFiles } from '../../support/damage.js';
+import { endingIo } from '../../support/ending-io.js';
 import { Prng } from '../../support/prng.js';
 import { provedSegmentsOf } from '../../support/segments.js';
 import { dumpView, put, readBack, useTestStores } from '../../support/test-store.js';
@@ -190,29 +190,16 @@ describe('a limit of what is held', () => {
 	it('an end of the process at any write: the next start drops what is left, and loses nothing else', async () => {
 		const options = { maxSectors: Math.floor(sectors / 0.91) };
 		for (let writes = 0, isOver = false; !isOver; writes++) {
-			let left = writes;
-			const wrapIo = (io: StorageIo): StorageIo => ({
-				...io,
-				async open(...args) {
-					const file = await io.open(...args);
-					const { writev } = file;
-					return Object.assign(file, {
-						writev(...what: Parameters<typeof writev>): Promise<number> {
-							if (--left < 0) return Promise.reject(new Error('the process is no more'));
-							return writev.apply(file, what);
-						},
-					});
-				},
-			});
+			const ending = endingIo(writes);
 			const dataDir = await copy();
 			try {
-				const dying = await openChainStore(stores, chain, { ...options, wrapIo }, dataDir);
+				const dying = await openChainStore(stores, chain, { ...options, wrapIo: ending.wrapIo }, dataDir);
 				await dying.settle().catch(() => undefined);
 				await dying.close();
 			} catch {
 				// It died at its start.
 			}
-			isOver = left >= 0;
+			isOver = ending.left >= 0;
 			const store = await openChainStore(stores, chain, options, dataDir);
 			await store.settle();
 			assert.equal(store.files.shard.count, 2, `after ${writes} writes`);

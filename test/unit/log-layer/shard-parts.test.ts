@@ -1,5 +1,6 @@
 /** One content in several submissions, each of which gives a shard its own part of it, and uploads on the way when shards double (spec log-layer §2.9, §7). */
 import assert from 'node:assert/strict';
+import { cp } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import type { Shard } from '../../../src/config/shard-position.js';
 import { TABLES } from '../../../src/db/tables.js';
@@ -9,6 +10,7 @@ import { proofRefusal } from '../../../src/native/segment-proof.js';
 import { SEGMENT_BYTES, SEGMENT_SECTORS, type DataRoot, type TxSeq } from '../../../src/units.js';
 import { startChain, type TestChain } from '../../support/chain.js';
 import { caughtUp, openChainStore, type ChainStore } from '../../support/chain-store.js';
+import { endingIo } from '../../support/ending-io.js';
 import { Prng } from '../../support/prng.js';
 import { provedSegmentsOf } from '../../support/segments.js';
 import { dumpView, put, readBack, useTestStores } from '../../support/test-store.js';
@@ -102,6 +104,38 @@ describe('one content in several submissions', () => {
 			assert.deepEqual(await viewOf(store), kept);
 		});
 	}
+
+	it('an end of the process at any write of the second part: the first one stays, and the second can be sent again', async () => {
+		const shard = { id: 0, count: 2 };
+		const content = contentOf(SEGMENT_BYTES + 1);
+		const seqs = await submitted(content, [1]);
+		const begun = await openChainStore(stores, chain, { shard });
+		await caughtUp(begun, chain);
+		const files = await Promise.all(seqs.map((txSeq) => fileOf(begun, txSeq)));
+		const [first, second] = files.map((file) => ownOf(shard, file, content)) as [ProvedSegment[], ProvedSegment[]];
+		await begun.files.segmentUploads.put(first, SUBMITTED);
+		await begun.close();
+		for (let writes = 0, isOver = false; !isOver; writes++) {
+			const dataDir = await stores.newDirectory();
+			await cp(begun.dataDir, dataDir, { recursive: true });
+			const ending = endingIo();
+			let store = await openChainStore(stores, chain, { shard, wrapIo: ending.wrapIo }, dataDir);
+			ending.left = writes;
+			isOver = await store.files.segmentUploads.put(second, SUBMITTED).then(
+				() => ending.left >= 0,
+				() => false,
+			);
+			await store.close().catch(() => undefined);
+			store = await openChainStore(stores, chain, { shard }, dataDir);
+			await assertHeld(store, files[0] as StoredFile, content);
+			await store.files.segmentUploads.put(second, SUBMITTED);
+			for (const file of files) await assertHeld(store, file, content);
+			await store.settle();
+			assert.deepEqual([store.waiting.resumables, store.log.damage.length], [0, 0], `after ${writes} writes`);
+			await store.close();
+			assert.ok(writes < 100);
+		}
+	});
 
 	it('segments of both parts come in turns: the content is whole when both are', async () => {
 		const shard = { id: 6, count: 8 };
