@@ -40,6 +40,8 @@ export interface Asking<T> {
 
 /** How long a node or the command line waits for the answer to one question. */
 export const ENDPOINT_TIMEOUT_MS = 30_000;
+/** The same where there is another one to ask. */
+const ONE_OF_SEVERAL_MS = 10_000;
 const LEAST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
 const LEAST_DISTRUST_MS = 5_000;
@@ -78,9 +80,10 @@ export class Endpoints {
 		this.#nowMs = nowMs;
 		// Each question on its way listens; near the head there are as many as blocks.
 		setMaxListeners(0, this.#closed.signal);
+		const timeout = urls.length > 1 ? Math.min(timeoutMs, ONE_OF_SEVERAL_MS) : timeoutMs;
 		this.#endpoints = urls.map((url) => ({
 			url,
-			client: createPublicClient({ transport: http(url, { retryCount: 0, timeout: timeoutMs }) }),
+			client: createPublicClient({ transport: http(url, { retryCount: 0, timeout }) }),
 			avoidedUntilMs: 0,
 			failures: 0,
 			distrustedUntilMs: 0,
