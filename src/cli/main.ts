@@ -75,6 +75,8 @@ function addNodeVerbs(program: Command): void {
 		.option('--rpc <url>', 'pay for the files, where the node follows a chain and does not: an endpoint of the chain')
 		.option('--key-file <file>', 'with --rpc: the private key that pays, or a keystore; nobody else may read it')
 		.option('--max-gas-price <gwei>', 'with --rpc: most that a unit of gas may cost; 500 when absent')
+		.option('--max-fee <wei>', 'with --rpc: most that all files may cost, without gas; 10^13 a sector when absent')
+		.option('--flow <address>', 'with --rpc: the only contract that is paid; the one that the node follows when absent')
 		.action(async (files: string[], options: UploadVerbOptions) =>
 			(await import('./upload.js')).upload(files, options),
 		);

@@ -4,12 +4,15 @@ import { type Hex, parseGwei } from 'viem';
 import { RequestError } from '../client/request.js';
 import type { UploadResult } from '../client/upload.js';
 import { LIMITS } from '../limits.js';
+import * as addon from '../native/addon.js';
+import { fileGeometry } from '../native/addon.js';
 import { payingAccount } from '../node/paying-key.js';
 import { ChainError } from '../settlement/evm/chain-reader.js';
 import { ENDPOINT_TIMEOUT_MS, Endpoints } from '../settlement/evm/endpoints.js';
 import { type PayingAccount, PaymentSigner } from '../settlement/evm/payment-signer.js';
 import type { ChainSubmission } from '../settlement/evm/chain-submission.js';
 import { SETTLED_BLOCKS } from '../settlement/evm/payments.js';
+import { foldRoots } from '../settlement/flow/submission-rules.js';
 import { ViemPaying } from '../settlement/evm/viem-paying.js';
 import { bytesOfHex, hexOf, type DataRoot } from '../units.js';
 import { CliError } from './exit-codes.js';
@@ -31,27 +34,43 @@ export interface PayOptions extends OutputOptions {
 	readonly keyFile?: string;
 	/** --max-gas-price, in gwei */
 	readonly maxGasPrice?: string;
+	/** --max-fee, in wei */
+	readonly maxFee?: string;
+	/** --flow: the contract that is paid */
+	readonly flow?: string;
 }
 
 type Pending = NonNullable<UploadResult['pending']>;
 type Unpaid = UploadResult & { readonly pending: Pending };
 
 const DEFAULT_MOST_GWEI = '500';
+/** Wei that a sector may cost where nothing else is said: about four years at 10 tokens for a GiB and year (spec pora-and-contracts §4.8). */
+const MOST_PER_SECTOR = 10n ** 13n;
 const LOOK_MS = 500;
 /** How long a transaction may take to get into a block, and then the node to see it. */
 const PATIENCE_MS = 300_000;
+
+/** How much is paid at most, and to whom. */
+interface PayBounds {
+	/** Wei for a unit of gas. */
+	readonly mostForGas: bigint;
+	/** Wei for all files of the call, without gas; absent: MOST_PER_SECTOR each. */
+	readonly mostForAll?: bigint;
+	/** The only contract that is paid; absent: the one that the node follows. */
+	readonly flow?: string;
+}
 
 /** Pays from the side of whoever uploads. */
 export class ChainPayer {
 	readonly #account: PayingAccount;
 	readonly #rpc: string;
-	readonly #mostForGas: bigint;
+	readonly #bounds: PayBounds;
 	readonly #tell: (text: string) => void;
 
-	private constructor(account: PayingAccount, rpc: string, mostForGas: bigint, tell: (text: string) => void) {
+	private constructor(account: PayingAccount, rpc: string, bounds: PayBounds, tell: (text: string) => void) {
 		this.#account = account;
 		this.#rpc = rpc;
-		this.#mostForGas = mostForGas;
+		this.#bounds = bounds;
 		this.#tell = tell;
 	}
 
@@ -60,6 +79,8 @@ export class ChainPayer {
 		rpc,
 		keyFile = '',
 		maxGasPrice = DEFAULT_MOST_GWEI,
+		maxFee,
+		flow,
 		...output
 	}: PayOptions): Promise<ChainPayer | undefined> {
 		if (rpc === undefined) {
@@ -67,6 +88,10 @@ export class ChainPayer {
 			throw new CliError('usage', '--key-file goes with --rpc, which names an endpoint of the chain');
 		}
 		if (!/^[0-9]{1,9}$/.test(maxGasPrice)) throw new CliError('usage', '--max-gas-price is a whole number of gwei');
+		if (maxFee !== undefined && !/^[0-9]{1,78}$/.test(maxFee))
+			throw new CliError('usage', '--max-fee is a whole number of wei');
+		if (flow !== undefined && !/^0x[0-9a-f]{40}$/i.test(flow))
+			throw new CliError('usage', '--flow is an address, 0x and 40 digits');
 		const account = await payingAccount({ keyFile, keyPasswordFile: '' }, process.env);
 		if (!account)
 			throw new CliError('usage', '--rpc pays for files and needs a key', {
@@ -74,7 +99,12 @@ export class ChainPayer {
 			});
 		const isQuiet = output.quiet === true || output.json === true;
 		const tell = (text: string): void => void (isQuiet || process.stderr.write(`perigee: ${text}\n`));
-		return new ChainPayer(account, rpc, parseGwei(maxGasPrice), tell);
+		const bounds = {
+			mostForGas: parseGwei(maxGasPrice),
+			...(maxFee === undefined ? {} : { mostForAll: BigInt(maxFee) }),
+			...(flow === undefined ? {} : { flow }),
+		};
+		return new ChainPayer(account, rpc, bounds, tell);
 	}
 
 	/** The results as they are once the node has their submissions; those that wait for nobody are left as they are. Errors: CliError. */
@@ -82,6 +112,7 @@ export class ChainPayer {
 		const unpaid = results.filter(isUnpaid);
 		const [first] = unpaid;
 		if (!first) return results;
+		for (const result of unpaid) refuseOther(result, this.#bounds.flow);
 		const { chainId, flow } = first.pending;
 		const endpoints = new Endpoints({ urls: [this.#rpc], timeoutMs: ENDPOINT_TIMEOUT_MS, nowMs: () => Date.now() });
 		endpoints.expect(BigInt(chainId));
@@ -123,24 +154,50 @@ export class ChainPayer {
 		}
 		for (const [hash, { raw }] of new Map([...payments.values()].map((payment) => [payment.hash, payment]))) {
 			this.#tell(`going on with transaction ${hash}`);
-			await chain.send(raw).catch(() => undefined);
+			await chain
+				.send(raw)
+				.catch((error: unknown) => this.#tell(`the endpoint does not take it: ${(error as Error).message}`));
 		}
 		const { address: from } = this.#account;
-		const signer = new PaymentSigner({ chain, account: this.#account, flowAddress, mostForGas: this.#mostForGas });
+		const signer = new PaymentSigner({
+			chain,
+			account: this.#account,
+			flowAddress,
+			mostForGas: this.#bounds.mostForGas,
+		});
+		let left = this.#bounds.mostForAll;
 		let nonce = await chain.transactionCount(from, 'pending');
 		for (let at = 0; at < unsigned.length; at += LIMITS.paymentBatch, nonce++) {
 			const batch = unsigned.slice(at, at + LIMITS.paymentBatch);
 			const prices = signer.bounded(await chain.gasPrices());
 			const { transaction, fee } = await signer.sign(batch.map(paymentOf), { chainId, nonce, prices });
+			const most = left ?? sectorsOf(batch) * MOST_PER_SECTOR;
+			if (fee > most) throw tooDear(fee, most, flowAddress, batch);
+			if (left !== undefined) left -= fee;
 			const [raw, hash] = [hexOf(transaction.raw) as Hex, hexOf(transaction.hashes[0] as Uint8Array) as Hex];
 			const payment = { raw, hash, nonce, from };
 			for (const result of batch) await notePayment(paidFor(result), payment);
-			this.#tell(`paying ${fee} wei for ${batch.length} files: transaction ${hash}`);
+			this.#tell(`paying ${fee} wei to ${flowAddress} for ${batch.length} files: transaction ${hash}`);
 			await chain.send(raw);
 			for (const result of batch) payments.set(contentOf(result), payment);
 		}
 		return payments;
 	}
+}
+
+/** What the node wants to be paid for has to be the file that was sent, at the contract that is meant, if one is. Errors: CliError. */
+function refuseOther({ root, size, pending }: Unpaid, flow: string | undefined): void {
+	const { length } = pending.submission;
+	const nodes = paymentOf({ root, size, pending } as Unpaid).nodes;
+	const sectors = nodes.reduce((sum, { height }) => sum + 2n ** BigInt(height), 0n);
+	const isOfFile =
+		BigInt(length) === BigInt(size) &&
+		sectors === fileGeometry(BigInt(length)).padded &&
+		hexOf(foldRoots(nodes, addon)) === root;
+	if (!isOfFile)
+		throw new CliError('verification', 'the node names another submission than that of the file: nothing is paid');
+	if (flow !== undefined && flow.toLowerCase() !== pending.flow.toLowerCase())
+		throw new CliError('refused', `the node wants ${pending.flow} to be paid, not ${flow}: nothing is paid`);
 }
 
 function isUnpaid(result: UploadResult): result is Unpaid {
@@ -209,7 +266,16 @@ async function isFile(client: NodeClient, { root, pending }: Unpaid, txSeq: numb
 	}
 }
 
-const LATER = 'It is paid for: the same command goes on there, and pays nothing again.';
+const LATER = 'The same command goes on there, and signs no second payment.';
+
+function sectorsOf(batch: readonly Unpaid[]): bigint {
+	return batch.reduce((sum, { size }) => sum + fileGeometry(BigInt(size)).padded, 0n);
+}
+
+function tooDear(fee: bigint, most: bigint, flow: string, batch: readonly Unpaid[]): CliError {
+	const what = `the contract ${flow} asks ${fee} wei for ${sectorsOf(batch)} sectors, more than ${most}: nothing is paid for them`;
+	return new CliError('refused', what, { hint: `--max-fee ${fee} pays that. Is it the contract you mean (--flow)?` });
+}
 
 function paidFor({ root, pending: { chainId, flow, submission } }: Unpaid): PaidFor {
 	return { chainId, flow, root, length: submission.length };

@@ -6,6 +6,22 @@ const TROUBLE = 'unit/settlement/evm/paying-trouble.test.js';
 
 export const PAYMENT_MUTANTS: readonly Mutant[] = [
 	{
+		rule: 'the command line pays for the file that it has sent alone',
+		file: 'cli/pay.js',
+		find: 'if (!isOfFile)',
+		replace: 'if (false)',
+		test: 'e2e/paying.test.js',
+		guard: 'pays for the file that it has sent',
+	},
+	{
+		rule: 'the command line pays no more than it may',
+		file: 'cli/pay.js',
+		find: 'if (fee > most)',
+		replace: 'if (false)',
+		test: 'e2e/paying.test.js',
+		guard: 'pays for the file that it has sent',
+	},
+	{
 		rule: 'a transaction is written down before it is sent',
 		file: 'settlement/evm/transaction-care.js',
 		find: 'if (!(await payments.signed(transaction, replaced)))',

@@ -1,12 +1,16 @@
 /** A node as a process that pays for uploads, and the command line that pays in its place. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { after, before, beforeEach, afterEach, describe, it, type TestContext } from 'node:test';
 import type { Hex } from 'viem';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { chainEnvironment, startChain, type TestChain } from '../support/chain.js';
+import { chainProxy } from '../support/chain-proxy.js';
 import { until } from '../support/chain-store.js';
 import { Prng } from '../support/prng.js';
 import { type JsonNode, runCli, spawnCli, startJsonNode, temporaryDirectory } from '../support/processes.js';
@@ -144,6 +148,65 @@ describe('paying on a chain', () => {
 		assert.equal((await chain.submissions()) - before, 2);
 		assert.equal(await chain.client.getTransactionCount({ address }), 2);
 		assert.equal(await node.end('SIGTERM'), 0);
+	});
+
+	it('perigee upload --rpc pays for the file that it has sent, to whom it was told to, and not more than it may', async (t: TestContext) => {
+		const { path, address } = await keyFile(t);
+		const node = await start(t, temporaryDirectory(t), {});
+		const home = { env: { XDG_STATE_HOME: temporaryDirectory(t) } };
+		const file = join(temporaryDirectory(t), 'content');
+		const content = new Prng(41).bytes(20_000);
+		writeFileSync(file, content);
+		const balance = (): Promise<bigint> => chain.client.getBalance({ address });
+		const before = await balance();
+		/** A node that changes what is to be paid for. */
+		const lying = async (change: (text: string) => string): Promise<string> => {
+			const server = createServer((request, response) => {
+				void buffer(request).then(async (body) => {
+					const type = request.headers['content-type'];
+					const answer = await fetch(`${node.url}${request.url}`, {
+						method: request.method ?? 'GET',
+						headers: type === undefined ? {} : { 'content-type': type },
+						...(body.length === 0 ? {} : { body }),
+					});
+					response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
+					response.end(change(await answer.text()));
+				});
+			});
+			await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+			t.after(() => server.close());
+			return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+		};
+		const taller = await lying((text) =>
+			text.replace(/"height":(\d+)/, (_, height) => `"height":${Number(height) + 9}`),
+		);
+		const longer = await lying((text) => text.replace('"length":20000', '"length":20001'));
+		const elsewhere = await lying((text) => text.replaceAll(chain.flowAddress.toLowerCase(), `0x${'5e'.repeat(20)}`));
+		const dear = await chainProxy(chain.url, (method, [call]) => {
+			const { data = '' } = (call ?? {}) as { readonly data?: string };
+			return method === 'eth_call' && data === '0x61ec5082'
+				? { result: `0x${(10n ** 15n).toString(16).padStart(64, '0')}` }
+				: undefined;
+		});
+		t.after(() => dear.close());
+		const pays = (url: string, rpc: string, ...more: readonly string[]) =>
+			runCli(['upload', '--node', url, file, '--rpc', rpc, '--key-file', path, ...more], home);
+		for (const [args, words] of [
+			[[taller, chain.url], /the node names another submission than that of the file/],
+			[[longer, chain.url], /the node names another submission than that of the file/],
+			[[elsewhere, chain.url, '--flow', chain.flowAddress], /the node wants 0x5e5e.* to be paid, not 0x/],
+			[[node.url, dear.url], /asks 80000000000000000 wei for 80 sectors, more than 800000000000000: nothing is paid/],
+			[[node.url, chain.url, '--max-fee', '239'], /asks 240 wei for 80 sectors, more than 239: nothing is paid/],
+		] as const) {
+			const [url, rpc, ...more] = args;
+			const refused = await pays(url, rpc, ...more);
+			assert.notEqual(refused.code, 0);
+			assert.match(refused.stderr, words);
+		}
+		assert.equal(await balance(), before, 'nothing was paid');
+		const paid = await pays(node.url, chain.url, '--max-fee', '240', '--flow', chain.flowAddress);
+		assert.equal(paid.code, 0, paid.stderr);
+		assert.match(paid.stderr, /paying 240 wei to 0x/);
 	});
 
 	it('perigee upload --rpc that was interrupted goes on with the same transaction', async (t: TestContext) => {

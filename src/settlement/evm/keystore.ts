@@ -16,7 +16,7 @@ interface Keystore {
 		readonly ciphertext: string;
 		readonly cipherparams: { readonly iv: string };
 		readonly kdf: string;
-		readonly kdfparams: Readonly<Record<string, unknown>>;
+		readonly kdfparams?: Readonly<Record<string, unknown>>;
 		readonly mac: string;
 	};
 }
@@ -30,7 +30,9 @@ export async function openKeystore(
 	const { cipher, ciphertext, cipherparams, kdf, kdfparams, mac } = cryptoOf(text);
 	if (cipher !== 'aes-128-ctr') refuse('its cipher is not aes-128-ctr');
 	const secret = bytesOf(ciphertext);
-	const derived = await derivedKey(kdf, kdfparams, password);
+	const derived = await derivedKey(kdf, kdfparams ?? {}, password).catch((error: unknown) =>
+		error instanceof PerigeeError ? Promise.reject(error) : refuse('its parameters cannot be used'),
+	);
 	const expected = hashing.keccak256(Buffer.concat([derived.subarray(16, 32), secret]));
 	const told = bytesOf(mac);
 	if (told.length !== expected.length || !timingSafeEqual(told, expected)) refuse('the password does not open it');

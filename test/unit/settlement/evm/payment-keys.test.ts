@@ -128,6 +128,8 @@ describe('the key that pays', () => {
 			[bent((crypto) => (crypto['ciphertext'] = 'xyz')), /cannot be read/],
 			[bent((crypto) => (crypto['kdfparams'] = { n: 2 ** 30, r: 8, p: 1, dklen: 32, salt: '00' })), /too large/],
 			[bent((crypto) => (crypto['kdfparams'] = { n: 8, r: 8, p: 1, dklen: 16, salt: '00' })), /cannot be used/],
+			[bent((crypto) => (crypto['kdfparams'] = { n: 1000, r: 8, p: 1, dklen: 32, salt: '00' })), /cannot be used/],
+			[bent((crypto) => delete crypto['kdfparams']), /cannot be used/],
 			[bent((crypto) => (crypto['mac'] = '00')), /does not open it/],
 		] as const)
 			assert.match(await refusal(openKeystore(text, 'x', { keccak256 })), reason);
