@@ -17,6 +17,8 @@ export interface StartVerbOptions extends OutputOptions, OfficialOptions {
 	readonly logLevel?: string;
 }
 
+const HOLD_MS = 60_000;
+
 /** Starts the node and answers once it listens. SIGTERM, SIGINT and admin_shutdown stop it; a further signal does not wait. */
 export async function start(options: StartVerbOptions): Promise<void> {
 	const loaded = loadedConfigOf(options);
@@ -24,7 +26,7 @@ export async function start(options: StartVerbOptions): Promise<void> {
 	const idle = idleOf(official ?? []);
 	if (options.json !== true) for (const line of idle) process.stdout.write(`${textOf(line)}\n`);
 	const { startNode } = await import('../node.js');
-	const node = await withPlaces(loaded, () => startNode(config));
+	const node = await withPlaces(loaded, () => held(() => startNode(config)));
 	const stop = stopOnSignals(() => node.close());
 	void node.stopAsked.then(stop);
 	const text = [
@@ -33,6 +35,16 @@ export async function start(options: StartVerbOptions): Promise<void> {
 	].join('\n');
 	const result = { url: node.url, dataDir: config.dataDir, ...(official === undefined ? {} : { notUsed: idle }) };
 	process.stdout.write(options.json === true ? `${JSON.stringify(result)}\n` : `${text}\n`);
+}
+
+/** Until a listener is open perhaps only timers are left, which hold no process: without this it would end without a word. */
+async function held<T>(run: () => Promise<T>): Promise<T> {
+	const hold = setInterval(() => undefined, HOLD_MS);
+	try {
+		return await run();
+	} finally {
+		clearInterval(hold);
+	}
 }
 
 /** The configuration that the flags of a verb, the environment and the file make together. */

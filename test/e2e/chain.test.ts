@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { chainEnvironment, startChain, type TestChain } from '../support/chain.js';
+import { chainProxy } from '../support/chain-proxy.js';
 import { until } from '../support/chain-store.js';
 import { Prng } from '../support/prng.js';
-import { type JsonNode, runCli, startJsonNode, temporaryDirectory } from '../support/processes.js';
+import { type JsonNode, runCli, spawnCli, startJsonNode, temporaryDirectory } from '../support/processes.js';
 import { ask } from '../support/rest-server.js';
 import { result } from '../support/rpc.js';
 
@@ -34,6 +35,20 @@ describe('a node that follows a chain', () => {
 		chain = await startChain();
 	});
 	after(() => chain.stop());
+
+	it('a first start whose endpoint is down waits for it, and begins when it is there', async (t: TestContext) => {
+		const proxy = await chainProxy('http://127.0.0.1:9');
+		t.after(() => proxy.close());
+		const env = { ...settings(chain), PERIGEE_CHAIN_ENDPOINTS: proxy.url, PERIGEE_HTTP: '127.0.0.1:0' };
+		const child = spawnCli(['start', '--data-dir', temporaryDirectory(t), '--json'], { env });
+		t.after(() => child.kill('SIGKILL'));
+		const lines: string[] = [];
+		child.stdout?.on('data', (chunk: Buffer) => lines.push(chunk.toString()));
+		await until('some questions', () => proxy.asked > 20);
+		assert.equal(child.exitCode, null, 'it waits');
+		proxy.target = chain.url;
+		await until('its word that it listens', () => lines.join('').includes('"url"'));
+	});
 
 	it(`killed ${KILLS} times while blocks come and are taken back has the contract's flow in the end`, async (t: TestContext) => {
 		const prng = new Prng(4711);

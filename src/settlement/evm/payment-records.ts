@@ -17,6 +17,7 @@ import type { SubmissionNode } from '../settlement.js';
 const WANTED_VERSION = 1;
 const TRANSACTION_VERSION = 2;
 const WANTED = /^payment\/(0x[0-9a-f]{64})\/([0-9]{1,20})$/;
+const NONCE_DIGITS = 15;
 const TRANSACTION = /^transaction\/(0x[0-9a-f]{40})\/([0-9]{1,15})$/;
 const GONE = new Uint8Array(0);
 
@@ -67,7 +68,8 @@ export function noLongerWanted(payment: Payment): SettingRecord {
 }
 
 export function transactionSetting(transaction: PaymentTransaction): SettingRecord {
-	const { raw, hashes, mostForGas, submissions, payments, shownAt } = transaction;
+	const { nonce, raw, hashes, mostForGas, submissions, payments, shownAt } = transaction;
+	if (!Number.isSafeInteger(nonce) || nonce < 0 || nonce >= 10 ** NONCE_DIGITS) throw new Error(`${nonce} is no nonce`);
 	const writer = new ByteWriter(raw.length + payments.length * 180 + 256)
 		.u8(TRANSACTION_VERSION)
 		.u64OrNone(shownAt?.block)
