@@ -84,17 +84,17 @@ export class SegmentStoring {
 			else if (!held.has(index) && !isRepeated) fresh.push(segment);
 		}
 		let written: Promise<unknown> | undefined;
-		if (unproved.length > 0) {
-			const ticket = log.write('bulk', proofsOf(file.objectId, unproved));
-			others.push(file.prove(indexesOf(unproved), ticket));
-			written = ticket.written;
-		}
 		if (fresh.length > 0) {
 			const bytes = fresh.reduce((sum, segment) => sum + segment.bytes.length, 0);
 			this.#parts.admitSegments(sent, bytes, isSubmitted);
 			disk.claim('bulk', bytes);
 			const ticket = log.write('bulk', recordsOf(file.objectId, fresh, withProofs));
 			others.push(file.write(indexesOf(fresh), bytes, ticket, withProofs));
+			written = ticket.written;
+		}
+		if (unproved.length > 0) {
+			const ticket = log.write('bulk', proofsOf(file.objectId, unproved));
+			others.push(file.prove(indexesOf(unproved), ticket));
 			written = ticket.written;
 		}
 		const stored = Promise.all(others).then(() => {
