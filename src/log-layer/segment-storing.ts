@@ -83,26 +83,26 @@ export class SegmentStoring {
 			if (writing) others.push(writing);
 			else if (!held.has(index) && !isRepeated) fresh.push(segment);
 		}
-		let written: Promise<unknown> | undefined;
+		const written: Promise<unknown>[] = [];
 		if (fresh.length > 0) {
 			const bytes = fresh.reduce((sum, segment) => sum + segment.bytes.length, 0);
 			this.#parts.admitSegments(sent, bytes, isSubmitted);
 			disk.claim('bulk', bytes);
 			const ticket = log.write('bulk', recordsOf(file.objectId, fresh, withProofs));
 			others.push(file.write(indexesOf(fresh), bytes, ticket, withProofs));
-			written = ticket.written;
+			written.push(ticket.written);
 		}
 		if (unproved.length > 0) {
 			const ticket = log.write('bulk', proofsOf(file.objectId, unproved));
 			others.push(file.prove(indexesOf(unproved), ticket));
-			written = ticket.written;
+			written.push(ticket.written);
 		}
 		const stored = Promise.all(others).then(() => {
 			if (repeated) throw repeated;
 		});
 		// Whoever waits for the write hears of it there.
 		stored.catch(() => undefined);
-		await written;
+		await Promise.all(written);
 		return { stored };
 	}
 }
