@@ -102,7 +102,7 @@ export class SegmentStoring {
 		});
 		// Whoever waits for the write hears of it there.
 		stored.catch(() => undefined);
-		await Promise.all(written);
+		await Promise.allSettled(written);
 		return { stored };
 	}
 }
