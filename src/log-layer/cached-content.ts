@@ -27,6 +27,7 @@ interface Entry {
 export class CachedContent {
 	readonly #parts: CachedContentParts;
 	readonly #entries = new Map<DataRoot, Entry>();
+	#bytes = 0;
 
 	constructor(parts: CachedContentParts) {
 		this.#parts = parts;
@@ -37,23 +38,25 @@ export class CachedContent {
 	}
 
 	get bytes(): number {
-		let sum = 0;
-		for (const { bytes } of this.#entries.values()) sum += bytes;
-		return sum;
+		return this.#bytes;
+	}
+
+	has(root: DataRoot): boolean {
+		return this.#entries.has(root);
 	}
 
 	add(root: DataRoot, bytes: number): void {
-		this.#entries.set(root, { bytes, untilMs: this.#parts.clock.nowMs() + LIMITS.cachedSegmentsMs });
+		this.#set(root, { bytes, untilMs: this.#parts.clock.nowMs() + LIMITS.cachedSegmentsMs });
 	}
 
 	/** Of an earlier run: it counts, but others may rely on it, so that its end is the business of expiry.ts. */
 	found(root: DataRoot, bytes: number): void {
-		this.#entries.set(root, { bytes, untilMs: Infinity });
+		this.#set(root, { bytes, untilMs: Infinity });
 	}
 
 	/** Others rely on the content from now on. */
 	adopt(root: DataRoot): void {
-		this.#entries.delete(root);
+		this.#delete(root);
 	}
 
 	/** Errors: those of the log and the view; what is left is due the next time. */
@@ -63,8 +66,8 @@ export class CachedContent {
 			const { object, submissions } = (await held.rootRow(root)) ?? {};
 			if (submissions) {
 				await submitted(root);
-				this.#entries.delete(root);
-			} else if (!object) this.#entries.delete(root);
+				this.#delete(root);
+			} else if (!object) this.#delete(root);
 			else if (isComplete() && clock.nowMs() >= untilMs) await this.#giveUp(root);
 		}
 	}
@@ -73,9 +76,20 @@ export class CachedContent {
 	async #giveUp(root: DataRoot): Promise<void> {
 		const { locks, log, held } = this.#parts;
 		await locks.run(root, async () => {
-			if (!this.#entries.delete(root)) return;
+			if (!this.#delete(root)) return;
 			const { object, submissions } = (await held.rootRow(root)) ?? {};
 			if (object && !submissions) await log.write(laneOf(object.sizeBytes), [spent(object, root)]).applied;
 		});
+	}
+
+	#set(root: DataRoot, entry: Entry): void {
+		this.#delete(root);
+		this.#entries.set(root, entry);
+		this.#bytes += entry.bytes;
+	}
+
+	#delete(root: DataRoot): boolean {
+		this.#bytes -= this.#entries.get(root)?.bytes ?? 0;
+		return this.#entries.delete(root);
 	}
 }

@@ -198,10 +198,13 @@ export class ChunkPool implements SegmentUploads {
 	#admit(segment: ProvedSegment, bytes: number, isSubmitted: boolean): void {
 		this.#parts.admit(bytes);
 		if (isSubmitted) return;
-		let [files, waiting] = [this.#cached.files, bytes + this.#cached.bytes];
+		const { root } = segment;
+		// The file itself is there already, or was.
+		let files = this.#cached.files - Number(this.#cached.has(root));
+		let waiting = bytes + this.#cached.bytes;
 		for (const file of this.#files.all()) {
 			if (file.isSubmitted) continue;
-			files++;
+			files += Number(file.root !== root);
 			waiting += file.bytes;
 		}
 		if (files >= LIMITS.cachedFiles || waiting > LIMITS.cachedSegmentsBytes)
