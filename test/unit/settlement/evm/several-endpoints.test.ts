@@ -60,7 +60,7 @@ describe('of several endpoints', () => {
 			const flow = store.settlement.flow();
 			return flow.submissions === submissions && hexOf(flow.root) === root && store.sync.trouble === undefined;
 		};
-		await until('the flow of the chain', isThere).catch((error: unknown) => {
+		await until('the flow of the chain', isThere, 12_000).catch((error: unknown) => {
 			const troubles = store.troubles.slice(-3).map((trouble) => trouble?.message);
 			throw new Error(`${(error as Error).message}: ${submissions}, ${JSON.stringify(troubles)}`);
 		});
