@@ -106,8 +106,8 @@ export class ChunkPool implements SegmentUploads {
 		for (const file of this.#files.all()) {
 			if (file.puts > 0) continue;
 			await this.#closing.complete(file);
-			// Somebody may have begun to send more meanwhile.
-			const isIdle = (): boolean => file.puts === 0 && this.#files.has(file.objectId);
+			// Somebody may have begun to send more meanwhile, or have sent the rest of it.
+			const isIdle = (): boolean => file.puts === 0 && !file.closing && this.#files.has(file.objectId);
 			if (isComplete() && isIdle() && (await this.#isOver(file)) && isIdle()) await this.#files.discard(file);
 		}
 		await this.#cached.sweep();
@@ -164,6 +164,8 @@ export class ChunkPool implements SegmentUploads {
 		const row = (await held.rootRow(file.root)) ?? {};
 		const { object, submissions } = row;
 		const idleMs = clock.nowMs() - Math.max(file.lastMs, file.submittedMs);
+		// It is what the root holds.
+		if (object?.objectId === file.objectId) return false;
 		// It came another way.
 		const owned = object?.isPruned ? await own.ofRoot(file.root) : undefined;
 		if (object && owned && (await held.holdsAll(object, owned))) return true;

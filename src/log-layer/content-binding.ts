@@ -152,8 +152,8 @@ export class ContentBinding {
 	async #hold(root: DataRoot, content: ReadyContent): Promise<Holding> {
 		const row = await this.#parts.held.rootRow(root);
 		const own = 'objectId' in content.stored ? content.stored : undefined;
-		// A resumable upload whose object was closed before a crash is bound now.
-		const isOwn = own?.isClosed && row?.object?.objectId === own.objectId;
+		// A resumable upload whose object was closed before a crash is bound now. Whatever else leads here: what the root holds is no spare copy.
+		const isOwn = own !== undefined && row?.object?.objectId === own.objectId;
 		const state = isOwn ? 'intact' : row?.object && (await this.#stateOf({ ...row.object, root }));
 		// What a view without all of the log calls held may be deleted by a fact that returns; a newer object is out of its reach.
 		const wasHeld = isOwn || (state === 'intact' && !mayReturn(this.#parts.losses, this.#parts.damage));

@@ -40,14 +40,21 @@ export class PartialClosing {
 	/** What is complete of the file becomes content of its root. Errors: those of the log and the view; UPLOAD_NOT_FOUND. */
 	async complete(file: PartialFile): Promise<void> {
 		const { files } = this.#parts;
-		if (!files.has(file.objectId)) return;
-		const closing = await this.#closingOf(file);
-		// Of a part: what somebody is sending now is to be in it too.
-		if (!closing || (closing.isPart && file.puts > 0)) return;
-		file.closing ??= this.#close(file, closing).finally(() => {
-			file.closing = undefined;
-		});
-		await file.closing;
+		while (files.has(file.objectId)) {
+			const closing = await this.#closingOf(file);
+			// Of a part: what somebody is sending now is to be in it too.
+			if (!closing || (closing.isPart && file.puts > 0)) return;
+			// Somebody else may have closed it meanwhile, or be at it.
+			if (!files.has(file.objectId)) return;
+			if (file.closing) {
+				await file.closing;
+				continue;
+			}
+			file.closing = this.#close(file, closing).finally(() => {
+				file.closing = undefined;
+			});
+			return file.closing;
+		}
 	}
 
 	async #closingOf(file: PartialFile): Promise<Closing | undefined> {
