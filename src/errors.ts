@@ -97,9 +97,9 @@ export const ERRORS = {
 	),
 	ENCODING_UNSUPPORTED: rule(
 		415,
-		'The body has a content encoding',
+		'The body is encoded',
 		false,
-		'Send the bytes as they are, without Content-Encoding.',
+		'Send the bytes as they are, without Content-Encoding; as Transfer-Encoding only chunked is understood.',
 	),
 	PRECONDITION_FAILED: rule(
 		412,

@@ -25,9 +25,13 @@ import type { UploadVerbOptions } from './upload.js';
 
 /** Runs one verb and sets the exit code of the process (exit-codes.ts). */
 export async function main(argv: readonly string[]): Promise<void> {
-	// A reader that has seen enough (`| head`) is no failure of ours.
-	process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 	const json = isJsonWanted(argv);
+	process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+		// A reader that has seen enough (`| head`) is no failure of ours.
+		if (error.code === 'EPIPE') process.exit(0);
+		const what = `standard output cannot be written (${error.code ?? error.message})`;
+		process.exit(reportFailure(new CliError('failure', what), json));
+	});
 	try {
 		await buildProgram(json).parseAsync([...withVerb(argv)], { from: 'user' });
 	} catch (error) {

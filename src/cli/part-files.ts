@@ -5,13 +5,18 @@ import type { FileHandle } from 'node:fs/promises';
 import { CliError } from './exit-codes.js';
 import { syncDirectory } from './sync-directory.js';
 
+/** What ends the process, and with which exit code. */
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+type Signal = keyof typeof SIGNALS;
+
 export class PartFiles {
-	readonly #parts = new Set<string>();
+	/** From before they are there until they are gone. */
+	readonly #parts = new Map<string, Promise<FileHandle>>();
 	#count = 0;
+	#isStopping = false;
 
 	constructor() {
-		process.once('SIGINT', this.#onSignal);
-		process.once('SIGTERM', this.#onSignal);
+		for (const signal of Object.keys(SIGNALS) as Signal[]) process.once(signal, this.#onSignal);
 	}
 
 	/**
@@ -19,10 +24,13 @@ export class PartFiles {
 	 * name of the part, which is not the target's and more, since that may be as long as a name can be. A link under that name is replaced, not followed.
 	 */
 	async write(target: string, word: string, force: boolean, fill: (file: FileHandle) => Promise<void>): Promise<void> {
+		// The process is about to end.
+		if (this.#isStopping) await new Promise<never>(() => undefined);
 		const part = join(dirname(target), `${word}.part-${process.pid}-${this.#count++}`);
-		const file = await open(part, 'wx');
-		this.#parts.add(part);
+		const opening = open(part, 'wx');
+		this.#parts.set(part, opening);
 		try {
+			const file = await opening;
 			try {
 				await fill(file);
 				await file.sync();
@@ -31,7 +39,9 @@ export class PartFiles {
 			}
 			await putInPlace(part, target, force);
 		} catch (error) {
-			await unlink(part).catch(() => undefined);
+			// One that could not be opened is not ours.
+			const isOurs = await opening.then(() => true).catch(() => false);
+			if (isOurs) await unlink(part).catch(() => undefined);
 			throw error;
 		} finally {
 			this.#parts.delete(part);
@@ -39,13 +49,16 @@ export class PartFiles {
 	}
 
 	close(): void {
-		process.off('SIGINT', this.#onSignal);
-		process.off('SIGTERM', this.#onSignal);
+		for (const signal of Object.keys(SIGNALS) as Signal[]) process.off(signal, this.#onSignal);
 	}
 
-	readonly #onSignal = (signal: NodeJS.Signals): void => {
-		const removing = [...this.#parts].map((part) => unlink(part));
-		void Promise.allSettled(removing).finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+	readonly #onSignal = (signal: Signal): void => {
+		this.#isStopping = true;
+		const removing = [...this.#parts].map(async ([part, opening]) => {
+			await opening;
+			await unlink(part);
+		});
+		void Promise.allSettled(removing).finally(() => process.exit(SIGNALS[signal]));
 	};
 }
 

@@ -19,7 +19,7 @@ function exitOf({ code, status }: RequestError): ExitName {
 	if (code === 'UNREACHABLE') return 'unreachable';
 	// Refused before it was sent.
 	if (code === 'BAD_NAME') return 'refused';
-	if (status === 404) return 'notFound';
+	if (status === 404 || status === 410) return 'notFound';
 	if (status === 408 || status === 429 || status === 503 || status === 507) return 'busy';
 	return status >= 400 && status < 500 ? 'refused' : 'failure';
 }

@@ -206,6 +206,19 @@ export function checkPieceBytes(pieceBytes: number, content: Content): void {
 		);
 }
 
+/** Errors: TypeError for what is no content. */
+export function checkContent(content: unknown): void {
+	const isKnown = content instanceof Blob || content instanceof Uint8Array || content instanceof ReadableStream;
+	if (isKnown) return;
+	const {
+		open,
+		size,
+		[Symbol.asyncIterator]: iterate,
+	} = (content ?? {}) as Partial<Reopenable & AsyncIterable<unknown>>;
+	if (typeof iterate === 'function' || (typeof open === 'function' && Number.isSafeInteger(size))) return;
+	throw new TypeError('content is a Blob, a Uint8Array, a stream, an async iterable, or an object with size and open');
+}
+
 /** Names that no address can say, and that no node takes. Errors: RequestError BAD_NAME. */
 export function checkName(name: string): void {
 	const isPlace = name === '.' || name === '..';

@@ -89,8 +89,8 @@ export class TusUpload {
 				await this.#findOffset().catch((failure: unknown) => {
 					if (!mayGoOn(failure)) throw failure;
 				});
-				if (this.#offset < start || this.#offset > start + bytes)
-					throw unreadable('the node has lost bytes that it had');
+				if (this.#offset < start) throw unreadable('the node has lost bytes that it had');
+				if (this.#offset > start + bytes) throw takenOver();
 			}
 			if (this.#offset > before) failures = 0;
 			this.#tell(this.#offset);
@@ -213,6 +213,14 @@ function toldByHead(error: unknown): unknown {
 			hint: 'Nothing was stored; send the content again.',
 		});
 	return error;
+}
+
+function takenOver(): RequestError {
+	return new RequestError('somebody else has sent more of the same upload meanwhile', {
+		code: 'UPLOAD_TAKEN_OVER',
+		retryable: true,
+		hint: 'Go on with the same address when the other one is through.',
+	});
 }
 
 function unreadable(message: string): RequestError {

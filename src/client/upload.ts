@@ -2,7 +2,17 @@
 import type { Static } from 'typebox';
 import type { UPLOAD_RESULT } from '../api/rest/schemas.js';
 import type { Requests } from './request.js';
-import { bodyOf, checkName, checkPieceBytes, type Content, lengthOf, Pieces, sizeOf, wrongSize } from './source.js';
+import {
+	bodyOf,
+	checkContent,
+	checkName,
+	checkPieceBytes,
+	type Content,
+	lengthOf,
+	Pieces,
+	sizeOf,
+	wrongSize,
+} from './source.js';
 import { TusUpload } from './tus-upload.js';
 
 export type UploadResult = Static<typeof UPLOAD_RESULT>;
@@ -53,6 +63,7 @@ export async function uploadAtOnce(
 ): Promise<UploadResult> {
 	const { name = '', type = typeOf(content), expectedRoot, signal, onProgress } = options;
 	checkName(name);
+	checkContent(content);
 	const total = sizeOf(content) ?? options.size;
 	let sent = 0;
 	// Not every `fetch` leaves off reading a body that nobody wants any more.
@@ -91,6 +102,7 @@ export async function uploadResumably(
 ): Promise<UploadResult> {
 	const { expectedRoot, name = '', pieceBytes = PIECE_BYTES } = options;
 	checkName(name);
+	checkContent(content);
 	checkPieceBytes(pieceBytes, content);
 	const upload = new TusUpload(requests, sizeOf(content) ?? options.size, options);
 	const from = await upload.begin(typeOf(content));

@@ -15,6 +15,8 @@ export interface CachedContentParts {
 	readonly held: HeldContent;
 	/** False while part of the log cannot be read: then nothing is given up. */
 	readonly isComplete: () => boolean;
+	/** A submission of the content is waited for. */
+	readonly isAwaited: (root: DataRoot) => boolean;
 	/** A submission names content that is here whole. Errors: those of the log and the view. */
 	readonly submitted: (root: DataRoot) => Promise<void>;
 }
@@ -45,8 +47,10 @@ export class CachedContent {
 		return this.#entries.has(root);
 	}
 
+	/** It has come, or has come again. */
 	add(root: DataRoot, bytes: number): void {
-		this.#set(root, { bytes, untilMs: this.#parts.clock.nowMs() + LIMITS.cachedSegmentsMs });
+		const untilMs = this.#parts.clock.nowMs() + LIMITS.cachedSegmentsMs;
+		this.#set(root, { bytes, untilMs: Math.max(untilMs, this.#entries.get(root)?.untilMs ?? 0) });
 	}
 
 	/** Of an earlier run: it counts, but others may rely on it, so that its end is the business of expiry.ts. */
@@ -72,13 +76,14 @@ export class CachedContent {
 		}
 	}
 
-	/** Unless somebody has submitted it by now. */
+	/** Unless somebody has submitted it by now, or it has come another way as well, by which it is named. */
 	async #giveUp(root: DataRoot): Promise<void> {
-		const { locks, log, held } = this.#parts;
+		const { locks, log, held, isAwaited } = this.#parts;
 		await locks.run(root, async () => {
 			if (!this.#delete(root)) return;
-			const { object, submissions } = (await held.rootRow(root)) ?? {};
-			if (object && !submissions) await log.write(laneOf(object.sizeBytes), [spent(object, root)]).applied;
+			const { object, submissions, newest } = (await held.rootRow(root)) ?? {};
+			if (object && !submissions && !newest && !isAwaited(root))
+				await log.write(laneOf(object.sizeBytes), [spent(object, root)]).applied;
 		});
 	}
 

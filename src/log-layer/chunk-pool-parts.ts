@@ -5,6 +5,7 @@ import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
 import type { HashPool } from '../native/hash-pool.js';
 import type { SlabRing } from '../native/slab-ring.js';
+import type { DataRoot } from '../units.js';
 import type { KeptContent } from './content-binding.js';
 import type { DamageList } from './damage.js';
 import type { DiskSpace } from './disk-space.js';
@@ -35,6 +36,8 @@ export interface ChunkPoolParts {
 	readonly admit: (bytes: number) => void;
 	/** False while part of the log cannot be read: then nothing is given up, for the lost record may be the submission, or the end of the upload. */
 	readonly isComplete: () => boolean;
+	/** A submission of content that came another way is waited for. */
+	readonly isAwaited: (root: DataRoot) => boolean;
 	/** As ContentBinding.keep. */
 	readonly keep: (content: ReadyContent) => Promise<KeptContent>;
 	readonly shard: { readonly current: Shard };

@@ -138,7 +138,7 @@ export class ChunkPool implements SegmentUploads {
 		this.#admit(segment, sizeBytes, isSubmitted);
 		disk.claim('small', sizeBytes);
 		const { wasHeld } = await keep({ tree, sizeBytes, stored: { bytes, blockCrcs } });
-		if (!isSubmitted && !wasHeld) this.#cached.add(root, sizeBytes);
+		if (!isSubmitted && (!wasHeld || this.#cached.has(root))) this.#cached.add(root, sizeBytes);
 		// Whoever went through all content after the change has missed this one.
 		if (isSubmitted && count !== shard.current.count) await this.#narrow(root);
 	}
@@ -150,7 +150,11 @@ export class ChunkPool implements SegmentUploads {
 			await this.#storing.eachBatch(segments, async (right, sent) => {
 				const ours = right.filter(({ index }) => isKept(own, index));
 				if (ours.length === 0) return undefined;
-				file ??= await this.#files.begin(sent, options.isSubmitted);
+				if (!file) {
+					const begun = await this.#files.begin(sent, options.isSubmitted);
+					if ('until' in begun) return begun;
+					file = begun;
+				}
 				return this.#storing.store(file, sent, ours, options);
 			});
 		} finally {
@@ -168,7 +172,7 @@ export class ChunkPool implements SegmentUploads {
 		if (object?.objectId === file.objectId) return false;
 		// It came another way.
 		const owned = object?.isPruned ? await own.ofRoot(file.root) : undefined;
-		if (object && owned && (await held.holdsAll(object, owned))) return true;
+		if (object && owned && (await held.holdsAll(object, owned, file.segments))) return true;
 		if (object && !object.isPruned && !damage.of(object.objectId)) return true;
 		// It came another way and is wanted no more.
 		if (isDeletedRow(row)) return clock.nowMs() - file.lastMs >= LIMITS.cachedSegmentsMs;

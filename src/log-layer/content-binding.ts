@@ -156,7 +156,10 @@ export class ContentBinding {
 		const isOwn = own !== undefined && row?.object?.objectId === own.objectId;
 		const state = isOwn ? 'intact' : row?.object && (await this.#stateOf({ ...row.object, root }));
 		// What a view without all of the log calls held may be deleted by a fact that returns; a newer object is out of its reach.
-		const wasHeld = isOwn || (state === 'intact' && !mayReturn(this.#parts.losses, this.#parts.damage));
+		// An older object cannot take the place of a newer one, which has come whole while this one came.
+		const isNewer = own !== undefined && row?.object !== undefined && row.object.objectId > own.objectId;
+		const isTrusted = state === 'intact' || (state === 'unchecked' && isNewer);
+		const wasHeld = isOwn || (isTrusted && !mayReturn(this.#parts.losses, this.#parts.damage));
 		if (own && !wasHeld && newestObject(row) >= own.objectId) throw new OvertakenError();
 		if (own?.isClosed && !wasHeld) throw new PerigeeError('UPLOAD_NOT_FOUND', 'what had come was deleted');
 		const replaced = wasHeld ? undefined : row?.object;

@@ -87,6 +87,6 @@ export class FileLookup {
 	async #isShardHeld(submission: SubmissionRow, { object }: RootRow, segments: number): Promise<boolean> {
 		const own = ownSegments(this.#shard(), submission.startSector);
 		if (!own) return false;
-		return keptCount(own, segments) === 0 || (object !== undefined && this.#held.holdsAll(object, own));
+		return keptCount(own, segments) === 0 || (object !== undefined && this.#held.holdsAll(object, own, segments));
 	}
 }

@@ -123,6 +123,7 @@ export class LogFileStore implements FileStore {
 			reader: this.#reader,
 			admit: (bytes) => this.#admitBytes(bytes),
 			isComplete: () => doubtOf(parts.losses, parts.damage.lostStretches) === undefined,
+			isAwaited: (root) => parts.settlement.awaits?.(root) === true,
 			keep: (content) => this.#binding.keep(content),
 			own,
 			narrowing: this.narrowing,

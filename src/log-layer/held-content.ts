@@ -104,11 +104,14 @@ export class HeldContent {
 		const isHeld = (at: number): boolean => isKept(kept, at) && !includesSegment(dropped, at);
 		const damaged = [...(this.#damage.of(object.objectId)?.keys() ?? [])].filter(isHeld);
 		const lost = (await this.#lost?.countOf(object, kept)) ?? 0;
-		return Math.max(0, keptCount(kept, segments) - droppedCount(dropped, kept) - damaged.length - lost);
+		const within = Math.min(segments, provableSegments(object));
+		return Math.max(0, keptCount(kept, within) - droppedCount(dropped, kept) - damaged.length - lost);
 	}
 
-	/** Whether all of these segments of an object are held and not known to be damaged or missing. */
-	async holdsAll(object: RootObject, own: KeptSegments): Promise<boolean> {
+	/** Whether all of these segments of a file with so many segments are held by the object, and not known to be damaged or missing. */
+	async holdsAll(object: RootObject, own: KeptSegments, segments: number): Promise<boolean> {
+		const provable = provableSegments(object);
+		if (provable < segments && keptWithin(own, provable, segments - provable) > 0) return false;
 		const { dropped, kept } = await this.holding(object);
 		if (!includesKept(kept, own) || droppedCount(dropped, own) > 0) return false;
 		const damaged = [...(this.#damage.of(object.objectId)?.keys() ?? [])];
@@ -121,6 +124,11 @@ export class HeldContent {
 		const row = await this.#view.get(rowKeys.object(object.objectId));
 		return row ? decodeObjectRow(row) : { dropped: [] };
 	}
+}
+
+/** The same content may have further segments of zeros in a longer file. Of an object that is not whole nothing proves those. */
+function provableSegments({ isPruned, sizeBytes }: RootObject): number {
+	return isPruned ? Math.ceil(sizeBytes / SEGMENT_BYTES) : Infinity;
 }
 
 /** How many of these segments were dropped. */

@@ -80,7 +80,7 @@ export class PartialClosing {
 			await log.write('bulk', spare === undefined ? [over] : [over, givenUp(spare)]).applied;
 			files.forget(file);
 			const isSubmitted = file.isSubmitted || (await held.rootRow(root))?.submissions !== undefined;
-			if (!isSubmitted && !wasHeld) cached.add(root, sizeBytes);
+			if (!isSubmitted && (!wasHeld || cached.has(root))) cached.add(root, sizeBytes);
 			// It came whole, or the shard is another one since.
 			if (isSubmitted && kept?.modulus !== shard.current.count) await narrow(root);
 		} catch (error) {
@@ -134,7 +134,8 @@ async function closingOf(
 	const earlier: number[] = [];
 	let isNews = false;
 	for (const residue of parts) {
-		const isHeld = object?.isPruned === true && (await content.holdsAll(object, { ...own, residues: [residue] }));
+		const part = { ...own, residues: [residue] };
+		const isHeld = object?.isPruned === true && (await content.holdsAll(object, part, held.segments));
 		if (whole.includes(residue)) isNews ||= !isHeld;
 		else if (isHeld) earlier.push(residue);
 	}

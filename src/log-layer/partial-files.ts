@@ -23,6 +23,11 @@ export interface PartialFilesParts extends SegmentSources {
 	readonly admitSegments: (segment: ProvedSegment, bytes: number, isSubmitted: boolean) => void;
 }
 
+/** Nothing can be added to it until then. */
+export interface BusyFile {
+	readonly until: Promise<void>;
+}
+
 export class PartialFiles {
 	readonly #parts: PartialFilesParts;
 	/** By root and size. */
@@ -63,14 +68,14 @@ export class PartialFiles {
 		return this.#files.get(keyOf(root, sizeBytes))?.catch(() => undefined);
 	}
 
-	/** The file that segments go to, open until `ended` is called on it. */
-	async begin(segment: ProvedSegment, isSubmitted: boolean): Promise<PartialFile> {
+	/** The file that segments go to, open until `ended` is called on it; while it is being closed, that, which may need slots of the ring. */
+	async begin(segment: ProvedSegment, isSubmitted: boolean): Promise<PartialFile | BusyFile> {
 		const { root, sizeBytes } = segment;
 		const key = keyOf(root, sizeBytes);
 		for (;;) {
 			const file = await (this.#files.get(key) ?? this.#opening(key, this.#open(segment, isSubmitted)));
 			await file.durable(this.#parts);
-			while (file.closing) await file.closing;
+			if (file.closing) return { until: file.closing };
 			// It may have been closed or given up meanwhile.
 			if (!this.#byObject.has(file.objectId)) continue;
 			file.began(isSubmitted);

@@ -5,6 +5,7 @@ import type { Shard } from '../config/shard-position.js';
 import type { AppendLog } from '../append-log/append-log.js';
 import type { DiskSpace } from './disk-space.js';
 import type { PartialFile, SegmentSources } from './partial-file.js';
+import type { BusyFile } from './partial-files.js';
 import { ProvedBatch, proofsOf, recordsOf, type RightSegment } from './proved-batch.js';
 import { SegmentRefusedError, type ProvedSegment, type PutOptions } from './proved-segment.js';
 
@@ -33,20 +34,25 @@ export class SegmentStoring {
 
 	/**
 	 * Looks at segments of one file in their order. `take` gets those that are right, and one as it came; when it resolves nobody reads their bytes
-	 * any more. The first that is refused ends it.
+	 * any more. Where it answers that the file is busy they are looked at again later: who waits for that must hold no slots, which it may need.
+	 * The first that is refused ends it.
 	 */
 	async eachBatch(
 		segments: readonly ProvedSegment[],
-		take: (right: readonly RightSegment[], sent: ProvedSegment) => Promise<Storing | undefined>,
+		take: (right: readonly RightSegment[], sent: ProvedSegment) => Promise<Storing | BusyFile | undefined>,
 	): Promise<void> {
 		const { ring, pool } = this.#parts;
 		for (let at = 0; at < segments.length; ) {
 			const batch = await ProvedBatch.of(ring, pool, segments.slice(at));
-			let storing: Storing | undefined;
+			let storing: Storing | BusyFile | undefined;
 			try {
 				storing = await take(batch.right, segments[at] as ProvedSegment);
 			} finally {
 				batch.release();
+			}
+			if (storing && 'until' in storing) {
+				await storing.until;
+				continue;
 			}
 			await storing?.stored;
 			if (batch.refused) throw batch.refused;

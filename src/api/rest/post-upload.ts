@@ -27,6 +27,7 @@ export const postUpload: Endpoint = {
 async function handlePost(context: RestContext, request: RestRequest, response: ServerResponse): Promise<void> {
 	const { raw } = request;
 	if (!request.isMultipart()) throw new PerigeeError('NOT_MULTIPART');
+	refuseLongBoundary(raw.headers['content-type'] ?? '');
 	refuseEncoding(raw.headers);
 	const waitMs = waitOf(request.query['wait']);
 	const directory = directoryOf(request);
@@ -46,6 +47,15 @@ async function handlePost(context: RestContext, request: RestRequest, response: 
 	if (only === undefined) throw noFile();
 	if (second !== undefined) sendJson(response, status, { files: bodies });
 	else sendJson(response, status, only, ['Location', `/v1/files/${only.root}`]);
+}
+
+/** The form's parser takes no longer ones; RFC 2046 allows 70 characters. */
+const MOST_BOUNDARY = 250;
+
+function refuseLongBoundary(contentType: string): void {
+	const [, boundary = ''] = /boundary=("[^"]*"|[^;]*)/i.exec(contentType) ?? [];
+	if (boundary.length > MOST_BOUNDARY)
+		throw new PerigeeError('BAD_REQUEST', `The boundary of a form has at most 70 characters, not ${boundary.length}.`);
 }
 
 function noFile(): PerigeeError {

@@ -88,6 +88,9 @@ export function refuseEncoding(headers: IncomingHttpHeaders): void {
 	if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') {
 		throw new PerigeeError('ENCODING_UNSUPPORTED', `The body has the content encoding "${encoding}".`);
 	}
+	const transfer = headers['transfer-encoding'];
+	if (transfer !== undefined && transfer.trim().toLowerCase() !== 'chunked')
+		throw new PerigeeError('ENCODING_UNSUPPORTED', `The body has the transfer encoding "${transfer}".`);
 }
 
 /** Perigee-Expected-Root. Errors: BAD_ROOT. */

@@ -50,7 +50,15 @@ export const tusCreate: Endpoint = tusEndpoint(ENDPOINTS.tusCreate, async (conte
 	if (isWithBytes) refuseOtherTypes(request.raw);
 	const { resumables } = context.store;
 	let upload = await resumables.create(options);
-	if (isWithBytes) upload = await receive(context, request, response, upload.id, { offsetBytes: 0 });
+	if (isWithBytes) {
+		try {
+			upload = await receive(context, request, response, upload.id, { offsetBytes: 0 });
+		} catch (error) {
+			// Only an answer without an error tells where the upload is, so that nobody could go on with it.
+			await resumables.remove(upload.id).catch(() => undefined);
+			throw error;
+		}
+	}
 	answer(response, 201, ['Location', `/v1/tus/${upload.id}`, ...(await standing(context, upload))]);
 });
 

@@ -58,6 +58,10 @@ test('a form without a file, an empty file, and no form at all are refused', asy
 		(await post(rest, Buffer.from('x'), { 'Content-Type': 'multipart/form-data' })).json['code'],
 		'BAD_REQUEST',
 	);
+	for (const boundary of ['b'.repeat(253), `"${'b'.repeat(300)}"`, 'b'.repeat(8000)]) {
+		const answer = await post(rest, Buffer.from('x'), { 'Content-Type': `multipart/form-data; boundary=${boundary}` });
+		assert.deepEqual([answer.status, answer.json['code']], [400, 'BAD_REQUEST']);
+	}
 	assert.equal(rest.store.count, 0);
 	assert.equal(rest.store.openUploads, 0);
 });

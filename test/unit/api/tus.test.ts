@@ -296,6 +296,21 @@ describe('tus at /v1/tus/', () => {
 		assert.equal(rest.store.files.uploadsInProgress, 0);
 	});
 
+	it('leaves nothing of an upload whose first request is refused, since nobody could go on with it', async (t) => {
+		const rest = await start(t);
+		for (const [length, checksum, status] of [
+			[3, undefined, 413],
+			[5, `sha1 ${Buffer.alloc(20).toString('base64')}`, 460],
+			[5, 'sha1', 400],
+		] as const) {
+			const headers = { ...BYTES, 'Upload-Length': length, ...(checksum && { 'Upload-Checksum': checksum }) };
+			const answer = await tus(rest, 'POST', '/v1/tus/', { headers, body: 'hello' });
+			assert.deepEqual([answer.status, answer.headers.location], [status, undefined], answer.text);
+			assert.equal(rest.store.waiting.resumables, 0);
+		}
+		assert.equal(rest.store.files.flow().submissions, 0);
+	});
+
 	it('says what is wrong with a checksum or a length, and what to do', async (t) => {
 		const rest = await start(t, 10_000);
 		const path = await create(rest, 5000);

@@ -156,6 +156,9 @@ test('a body with a content encoding is refused', async (t) => {
 		ask(rest, '/v1/upload/a', { method: 'PUT', body: 'x', headers: { 'Content-Encoding': encoding } });
 	assert.deepEqual([(await send('gzip')).status, (await send('gzip')).json['code']], [415, 'ENCODING_UNSUPPORTED']);
 	assert.equal((await send('Identity')).status, 201);
+	const coded = await RawConnection.open(rest);
+	coded.send('PUT /v1/upload/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n');
+	assert.match(await coded.until('ENCODING_UNSUPPORTED'), /^HTTP\/1.1 415 /);
 });
 
 test('any content type is taken, sensible or not', async (t) => {

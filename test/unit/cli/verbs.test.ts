@@ -344,22 +344,27 @@ describe('verbs with a node that lies or breaks', () => {
 		assert.equal(ran.code, 4, ran.stderr);
 	});
 
-	it('an interrupted download leaves nothing behind', async (t) => {
-		const directory = temporaryDirectory(t);
-		let half = (): void => {};
-		const isHalf = new Promise<void>((resolve) => (half = resolve));
-		const node = await evilNode(t, (response) => {
-			response.writeHead(200, { 'Content-Length': body.length });
-			response.write(body.subarray(0, 500_000), half);
+	for (const [signal, exitCode] of [
+		['SIGINT', 130],
+		['SIGTERM', 143],
+		['SIGHUP', 129],
+	] as const)
+		it(`a download that ${signal} interrupts leaves nothing behind`, async (t) => {
+			const directory = temporaryDirectory(t);
+			let half = (): void => {};
+			const isHalf = new Promise<void>((resolve) => (half = resolve));
+			const node = await evilNode(t, (response) => {
+				response.writeHead(200, { 'Content-Length': body.length });
+				response.write(body.subarray(0, 500_000), half);
+			});
+			const child = spawnCli(['download', root, '-o', join(directory, 'x'), '--node', node]);
+			await isHalf;
+			while (readdirSync(directory).length === 0) await new Promise((resolve) => setImmediate(resolve));
+			child.kill(signal);
+			const [code] = (await once(child, 'exit')) as [number];
+			assert.equal(code, exitCode);
+			assert.deepEqual(readdirSync(directory), []);
 		});
-		const child = spawnCli(['download', root, '-o', join(directory, 'x'), '--node', node]);
-		await isHalf;
-		while (readdirSync(directory).length === 0) await new Promise((resolve) => setImmediate(resolve));
-		child.kill('SIGINT');
-		const [code] = (await once(child, 'exit')) as [number];
-		assert.equal(code, 130);
-		assert.deepEqual(readdirSync(directory), []);
-	});
 });
 
 function flipped(bytes: Buffer, at: number): Buffer {

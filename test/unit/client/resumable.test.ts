@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { test, type TestContext } from 'node:test';
 import { type Content, PerigeeClient, RequestError } from 'perigee/client';
 import { fileRoot } from '../../../src/native/addon.js';
-import { hexOf } from '../../../src/units.js';
+import { type DataRoot, hexOf } from '../../../src/units.js';
 import { type Budget, startFlakyProxy } from '../../support/flaky-proxy.js';
 import { type RestServer, startRest } from '../../support/rest-server.js';
 
@@ -224,4 +224,42 @@ test('names that no address can say are refused before anything is sent', async 
 		await assert.rejects(client.uploadResumably(bytes, { name }), { code: 'BAD_NAME' });
 	}
 	assert.deepEqual(asked, []);
+});
+
+test('what is no content is told at once', async (t) => {
+	const { client } = await startNode(t);
+	for (const wrong of [
+		'hello',
+		new Uint16Array(3),
+		new ArrayBuffer(3),
+		new DataView(new ArrayBuffer(3)),
+		3,
+		null,
+		undefined,
+		{},
+		[1],
+	]) {
+		await assert.rejects(client.upload(wrong as unknown as Content), TypeError);
+		await assert.rejects(client.uploadResumably(wrong as unknown as Content), TypeError);
+	}
+});
+
+test('of several that go on with the same upload at once each ends well, or is told that somebody else is at it', async (t) => {
+	const { client, rest } = await startNode(t);
+	const keep: string[] = [];
+	const broken = (async function* () {
+		yield bytes.subarray(0, 500_000);
+		throw new RangeError('enough');
+	})();
+	await assert.rejects(client.uploadResumably(broken, { ...OPTIONS, onAddress: (address) => void keep.push(address) }));
+	const [address = ''] = keep;
+	const going = Array.from({ length: 3 }, () => client.uploadResumably(bytes, { address, pieceBytes: 300_000 }));
+	const ended = await Promise.allSettled(going);
+	assert.ok(ended.some(({ status }) => status === 'fulfilled'));
+	for (const end of ended)
+		if (end.status === 'rejected') {
+			assert.ok(end.reason instanceof RequestError && end.reason.retryable, String(end.reason));
+			assert.match(end.reason.code, /^UPLOAD_(?:TAKEN_OVER|CONFLICT)$/);
+		}
+	assert.ok(await rest.store.fileByRoot(root as DataRoot));
 });
