@@ -198,8 +198,8 @@ export const LOG_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'a repeated upload trusts what is held only after it was read',
 		file: 'log-layer/content-binding.js',
-		find: "isOwn || (state === 'intact' &&",
-		replace: 'isOwn || (row?.object !== undefined &&',
+		find: "const isTrusted = state === 'intact' ||",
+		replace: 'const isTrusted = row?.object !== undefined ||',
 		test: MUSEUM,
 		guard: 'one flipped bit, sent again',
 	},

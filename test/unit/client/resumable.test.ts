@@ -239,8 +239,8 @@ test('what is no content is told at once', async (t) => {
 		{},
 		[1],
 	]) {
-		await assert.rejects(client.upload(wrong as unknown as Content), TypeError);
-		await assert.rejects(client.uploadResumably(wrong as unknown as Content), TypeError);
+		await assert.rejects(client.upload(wrong as Content), TypeError);
+		await assert.rejects(client.uploadResumably(wrong as Content), TypeError);
 	}
 });
 

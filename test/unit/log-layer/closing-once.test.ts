@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LIMITS } from '../../../src/limits.js';
+import type { PerigeeError } from '../../../src/errors.js';
 import type { StorageIo } from '../../../src/io/storage-io.js';
 import { HeldContent } from '../../../src/log-layer/held-content.js';
 import { ObjectReader } from '../../../src/log-layer/object-reader.js';
@@ -195,7 +196,7 @@ for (const count of [1, 2])
 				store.files.segmentUploads
 					.put(segments.slice(from, to), SUBMITTED)
 					.then(() => 'ok')
-					.catch(({ code }: { readonly code: string }) => code);
+					.catch((error: unknown) => (error as PerigeeError).code);
 			await send(0, 4);
 			disk.left = left;
 			await send(4);
