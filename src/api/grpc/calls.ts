@@ -31,6 +31,7 @@ export class Calls {
 	readonly #metrics: Metrics;
 	readonly #access: Access;
 	readonly #open = { files: new Set<WatchedCall>(), segments: new Set<WatchedCall>(), side: new Set<WatchedCall>() };
+	readonly #held = new Set<WatchedCall>();
 	/** Handlers know a call by its metadata. */
 	readonly #byMetadata = new WeakMap<Metadata, WatchedCall>();
 	readonly #holders = new WeakMap<Metadata, TokenHolder>();
@@ -61,9 +62,18 @@ export class Calls {
 		if (holder) this.#holders.set(metadata, holder);
 	}
 
+	/** What the call has brought is in use, however the call itself ends, until the function is called that is answered: so long it counts. */
+	hold(call: WatchedCall): () => void {
+		this.#held.add(call);
+		return () => {
+			this.#held.delete(call);
+			if (call.isOver) this.#open[call.kind].delete(call);
+		};
+	}
+
 	/** Called once for each call, when its answer is known or nobody waits for it any more. */
 	ended(call: WatchedCall, rule: MethodRule, status: StatusName, seconds: number): void {
-		this.#open[rule.kind].delete(call);
+		if (!this.#held.has(call)) this.#open[rule.kind].delete(call);
 		this.#metrics.grpcRequests.inc({ method: rule.name, status });
 		this.#metrics.grpcSeconds.observe({ method: rule.name }, seconds);
 	}

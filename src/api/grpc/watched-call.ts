@@ -47,6 +47,15 @@ export class WatchedCall extends ServerInterceptingCall {
 		if (options.rule.kind === 'segments') this.#decoder = gatherMessages(next, calls.messageBuffers);
 	}
 
+	/** Its answer is known, or nobody waits for it any more. */
+	get isOver(): boolean {
+		return this.#isOver;
+	}
+
+	get kind(): MethodRule['kind'] {
+		return this.#options.rule.kind;
+	}
+
 	/** Nobody reads the call's messages any more. Without this their memory is left to the collector. */
 	releaseMessages(): void {
 		this.#decoder?.release();

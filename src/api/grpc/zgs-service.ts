@@ -35,13 +35,18 @@ export function zgsService(context: GrpcContext): UntypedServiceImplementation {
 			answer(null, { message: `Echo: ${request.message ?? ''}` });
 		},
 		UploadSegmentsByTxSeq(call: ServerUnaryCall<SegmentsMessage, object>, answer: sendUnaryData<object>) {
+			const watched = context.calls.of(call);
+			// Whoever breaks a call off has not taken its messages away.
+			const release = context.calls.hold(watched);
 			put(context, call.request).then(
 				() => {
 					// Whoever was refused may have left somebody who still reads.
-					context.calls.of(call).releaseMessages();
+					watched.releaseMessages();
+					release();
 					answer(null, {});
 				},
 				(error: unknown) => {
+					release();
 					if (error instanceof BadSegmentError)
 						answer({ code: status.INVALID_ARGUMENT, details: `Invalid segment: ${error.message}` });
 					else if (error instanceof RpcError)

@@ -142,6 +142,7 @@ class TreeReader {
 		}
 		if (type !== 'file') throw bad(`${name} is neither file nor directory nor link`);
 		if (!Number.isSafeInteger(size) || (size as number) < 0) throw bad(`${name} has no size`);
+		if (size === 0 && !isNoRoot(hash, roots)) throw bad(`${name} has a data root and no size`);
 		return { type, name, size: size as number, roots: size === 0 ? [] : rootsOf(name, hash, roots) };
 	}
 
@@ -153,6 +154,12 @@ class TreeReader {
 		if (names.size < nodes.length) throw bad('a name comes twice in one directory');
 		return nodes;
 	}
+}
+
+/** What stands for the root of an empty file, which has none. */
+function isNoRoot(hash: unknown, roots: unknown): boolean {
+	const texts: readonly unknown[] = Array.isArray(roots) ? [hash, ...(roots as readonly unknown[])] : [hash];
+	return texts.every((text) => text === undefined || text === null || text === '' || /^0x0*$/.test(String(text)));
 }
 
 function rootsOf(name: string, hash: unknown, roots: unknown): readonly DataRoot[] {

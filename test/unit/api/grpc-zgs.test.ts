@@ -1,13 +1,16 @@
 /** zgs_grpc over a store that follows a real chain (spec log-layer §5). */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { type Client, status, type ServiceError } from '@grpc/grpc-js';
+import { type Client, type ClientUnaryCall, status, type ServiceError } from '@grpc/grpc-js';
+import { deferred } from '../../../src/deferred.js';
+import { LIMITS } from '../../../src/limits.js';
 import { packageFolder } from '../../../src/config/package-file.js';
 import { SEGMENT_BYTES, type TxSeq } from '../../../src/units.js';
 import { startChain } from '../../support/chain.js';
 import { caughtUp, openChainStore } from '../../support/chain-store.js';
-import { connect, type Message, serveGrpc } from '../../support/grpc-server.js';
+import { connect, type Message, serveGrpc, startGrpc } from '../../support/grpc-server.js';
 import { Prng } from '../../support/prng.js';
+import { eventually } from '../../support/rest-server.js';
 import { segmentsOf, type JsonSegment } from '../../support/segments.js';
 import { readBack, useTestStores } from '../../support/test-store.js';
 
@@ -15,7 +18,7 @@ const stores = useTestStores();
 
 interface ZgsClient extends Client {
 	Ping(request: Message, answered: (error: ServiceError | null, answer: Message | undefined) => void): void;
-	UploadSegmentsByTxSeq(request: Message, answered: (error: ServiceError | null) => void): void;
+	UploadSegmentsByTxSeq(request: Message, answered: (error: ServiceError | null) => void): ClientUnaryCall;
 }
 
 const bytes = (hex: string): Buffer => Buffer.from(hex.slice(2), 'hex');
@@ -103,4 +106,29 @@ test('a node of one shard takes all segments of a file and keeps its own', async
 	assert.ok(file);
 	const own = [0, 1, 2, 3, 4].filter((at) => (Number(file.startSector) / 1024 + at) % 2 === 1);
 	assert.deepEqual([file.isShardHeld, file.finalized, file.heldSegments], [true, false, own.length]);
+});
+
+test('a call that is broken off counts until nobody reads its segments any more', async (t) => {
+	const { store, target } = await startGrpc(t);
+	const client = zgsClient(t, target);
+	const room = deferred();
+	let waiting = 0;
+	store.segmentUploads.put = () => {
+		waiting++;
+		return room.promise;
+	};
+	const [segment = {}] = segmentsOf(new Prng(7).bytes(300)).segments.map(messageOf);
+	const request = { segments: [segment], txSeq: '7' };
+	const breakOff = async (): Promise<string> => {
+		const before = waiting;
+		let why = '';
+		const call = client.UploadSegmentsByTxSeq(request, (error) => void (why = error?.details ?? ''));
+		await eventually(() => waiting > before || why !== '', 'the call begins or is refused');
+		call.cancel();
+		return why;
+	};
+	for (let at = 0; at < LIMITS.grpcSegmentCalls; at++) assert.equal(await breakOff(), '');
+	assert.match(await breakOff(), /calls are in progress/);
+	room.resolve();
+	await eventually(async () => (await breakOff()) === '', 'there is room again');
 });
