@@ -87,9 +87,16 @@ export const LIMITS = {
 	grpcIdleMs: 300_000,
 	/** How often the health that somebody watches is looked at. */
 	grpcHealthLookMs: 1_000,
-	/** Bytes of the body of a call of JSON-RPC, and of all that are in memory at once; further ones wait. */
+	/**
+	 * Bytes of the body of a call of JSON-RPC. Bodies above `rpcMiddleBodyBytes` are read one after the other; of the others so many bytes are in
+	 * memory at once, and further ones wait.
+	 */
 	rpcBodyBytes: 100 * 1024 * 1024,
+	rpcMiddleBodyBytes: 8 * 1024 * 1024,
 	rpcBodiesBytes: 48 * 1024 * 1024,
+	/** When one has waited for room for so long, a body that would need longer than the second for its rest is refused. */
+	rpcBodyWaitMs: 5_000,
+	rpcBodyRestMs: 30_000,
 	/** The same of small ones, which wait for no large one. */
 	rpcSmallBodiesBytes: 32 * 1024 * 1024,
 	/** Bodies above the first and up to the second get memory that is used again: ten segments in base64 fit. So many are kept while none needs them. */

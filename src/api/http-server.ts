@@ -96,7 +96,7 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 		...(corsOrigins.length === 0 ? {} : { cors: new Cors(corsOrigins) }),
 		downloads: new DownloadWatch(modules.clock),
 		uploads,
-		bodies: new CallBodies(uploads, LIMITS.rpcBodyBytes),
+		bodies: new CallBodies(uploads, modules.clock, LIMITS.rpcBodyBytes),
 		directories: new DirectoryReader(modules.store),
 	};
 	const rpc = rpcEndpoint(context, {

@@ -51,7 +51,7 @@ export async function startAdminServer(
 		scope: 'admin',
 		// Whoever may not administer gets no further than the listener.
 		families: [adminFamily(modules, () => undefined)],
-		bodies: new CallBodies(uploads, LIMITS.rpcSmallBodyBytes),
+		bodies: new CallBodies(uploads, clock, LIMITS.rpcSmallBodyBytes),
 		guard: guardAdmin(host),
 	});
 	return serve({ listen, setting: 'admin', graceMs }, modules, context, [...ADMIN_LISTENER, rpc]);

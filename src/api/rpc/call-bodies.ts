@@ -1,12 +1,13 @@
 /** Bodies of JSON, which are needed whole before anything can be done with them: bounded all together, in memory that is used again. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PerigeeError } from '../../errors.js';
+import type { Clock } from '../../io/clock.js';
 import { LIMITS } from '../../limits.js';
 import { freeMemory, gather } from '../../native/addon.js';
 import { sendContinue } from '../rest/problem.js';
-import { receiveBody } from '../rest/receive-body.js';
+import { type BodyLimits, receiveBody } from '../rest/receive-body.js';
 import type { UploadWatch } from '../rest/upload-watch.js';
-import { BodyBudget } from './body-budget.js';
+import { BodyBudget, type BodyRoom } from './body-budget.js';
 import { BodyBuffers } from './body-buffers.js';
 import { lengthOf } from './protocol.js';
 
@@ -21,12 +22,17 @@ export class CallBodies {
 	readonly maxBytes: number;
 	readonly #uploads: UploadWatch;
 	readonly #buffers = new BodyBuffers();
-	readonly #large = new BodyBudget(LIMITS.rpcBodiesBytes);
+	/** One after the other: the others do not wait for it. */
+	readonly #large: BodyBudget;
+	readonly #middle: BodyBudget;
 	/** Questions do not wait behind segments. */
-	readonly #small = new BodyBudget(LIMITS.rpcSmallBodiesBytes);
+	readonly #small: BodyBudget;
 
-	constructor(uploads: UploadWatch, maxBytes: number) {
+	constructor(uploads: UploadWatch, clock: Clock, maxBytes: number) {
 		this.#uploads = uploads;
+		this.#large = new BodyBudget(0, clock);
+		this.#middle = new BodyBudget(LIMITS.rpcBodiesBytes, clock);
+		this.#small = new BodyBudget(LIMITS.rpcSmallBodiesBytes, clock);
 		this.maxBytes = maxBytes;
 	}
 
@@ -39,37 +45,51 @@ export class CallBodies {
 	async read<T>(request: IncomingMessage, response: ServerResponse, use: (body: Buffer) => Promise<T>): Promise<T> {
 		const announced = request.headers['content-length'];
 		const bytes = announced === undefined ? this.maxBytes : Number(announced);
-		const budget = bytes <= LIMITS.rpcSmallBodyBytes ? this.#small : this.#large;
-		await budget.take(bytes);
+		const room = await this.#budgetOf(bytes).take(bytes);
 		try {
 			sendContinue(request, response);
-			const body = announced === undefined ? await this.#gathered(request) : await this.#filled(request, bytes);
+			const body =
+				announced === undefined ? await this.#gathered(request, room) : await this.#filled(request, bytes, room);
+			room.isWhole();
 			const used = await use(body);
 			this.#buffers.give(body);
 			return used;
 		} finally {
-			budget.give(bytes);
+			room.give();
 		}
 	}
 
-	async #filled(request: IncomingMessage, bytes: number): Promise<Buffer> {
+	#budgetOf(bytes: number): BodyBudget {
+		if (bytes <= LIMITS.rpcSmallBodyBytes) return this.#small;
+		return bytes <= LIMITS.rpcMiddleBodyBytes ? this.#middle : this.#large;
+	}
+
+	async #filled(request: IncomingMessage, bytes: number, room: BodyRoom): Promise<Buffer> {
 		const body = this.#buffers.take(bytes);
 		let filled = 0;
 		const write = (chunk: Uint8Array): undefined => {
+			room.came(chunk.length);
 			filled += gather(body.subarray(filled), [chunk]);
 			freeMemory(chunk);
 		};
-		await receiveBody(request, { write }, { maxBytes: this.maxBytes, watch: this.#uploads });
+		await receiveBody(request, { write }, this.#limits(room));
 		return body;
 	}
 
 	/** Of a body that does not tell its length. */
-	async #gathered(request: IncomingMessage): Promise<Buffer> {
+	async #gathered(request: IncomingMessage, room: BodyRoom): Promise<Buffer> {
 		const chunks: Uint8Array[] = [];
-		const sink = { write: (chunk: Uint8Array) => void chunks.push(chunk) };
-		await receiveBody(request, sink, { maxBytes: this.maxBytes, watch: this.#uploads });
+		const write = (chunk: Uint8Array): undefined => {
+			room.came(chunk.length);
+			chunks.push(chunk);
+		};
+		await receiveBody(request, { write }, this.#limits(room));
 		const body = this.#buffers.take(lengthOf(chunks));
 		gather(body, chunks);
 		return body;
+	}
+
+	#limits({ refused }: BodyRoom): BodyLimits {
+		return { maxBytes: this.maxBytes, watch: this.#uploads, signal: refused };
 	}
 }
