@@ -3,7 +3,8 @@ import type { Static } from 'typebox';
 import type { DAMAGE_PAGE } from '../api/admin/definitions.js';
 import { LIMITS } from '../limits.js';
 import { type AdminOptions, connectAdmin } from './node-client.js';
-import { type OutputOptions, printResult, printable } from './output.js';
+import { type OutputOptions, printResult } from './output.js';
+import { printable } from './printable.js';
 
 export interface ErrorsVerbOptions extends AdminOptions, OutputOptions {}
 

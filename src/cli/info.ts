@@ -2,7 +2,8 @@
 import { CliError } from './exit-codes.js';
 import { rootArgument } from './local-file.js';
 import { connectNode, type NodeOptions } from './node-client.js';
-import { type OutputOptions, printable, printResult } from './output.js';
+import { type OutputOptions, printResult } from './output.js';
+import { printable } from './printable.js';
 
 export interface InfoVerbOptions extends NodeOptions, OutputOptions {}
 

@@ -4,7 +4,8 @@ import { entryAt } from '../api/rest/directory-tree.js';
 import { CliError } from './exit-codes.js';
 import { rootArgument } from './local-file.js';
 import { connectNode, type NodeOptions } from './node-client.js';
-import { type OutputOptions, printable, printResult } from './output.js';
+import { type OutputOptions, printResult } from './output.js';
+import { printable } from './printable.js';
 import { fetchDirectory } from './stored-directory.js';
 
 const PLACE = /^(0x[0-9a-f]{64})(?:\/(.*))?$/is;

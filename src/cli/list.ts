@@ -3,7 +3,8 @@ import type { ListedFile } from '../client/client.js';
 import { CliError } from './exit-codes.js';
 import { connectNode, type NodeOptions } from './node-client.js';
 import { isInDirectory, listDirectory } from './list-directory.js';
-import { type OutputOptions, printable, printResult } from './output.js';
+import { type OutputOptions, printResult } from './output.js';
+import { printable } from './printable.js';
 
 export interface ListVerbOptions extends NodeOptions, OutputOptions {
 	readonly newest?: boolean;
@@ -39,5 +40,5 @@ function limitOf({ limit }: ListVerbOptions): number {
 
 function lineOf({ root, txSeq, size, uploadedAt, name, finalized, deleted }: ListedFile): string {
 	const state = deleted ? ' (deleted)' : finalized ? '' : ' (not whole here)';
-	return `${root} ${String(txSeq).padStart(8)} ${String(size).padStart(14)} ${uploadedAt} ${printable(name)}${state}`;
+	return printable(`${root} ${String(txSeq).padStart(8)} ${String(size).padStart(14)} ${uploadedAt} ${name}${state}`);
 }

@@ -1,7 +1,7 @@
 /** The official command line, and what an official configuration means here, in lines that are read. */
 import { OFFICIAL_FLAGS } from '../config/official/flags.js';
 import type { OfficialLine } from '../config/official/read.js';
-import { printable } from './output.js';
+import { printable } from './printable.js';
 
 /** Options of the flags of the official command line. */
 export interface OfficialOptions {

@@ -13,11 +13,6 @@ export function printResult(options: OutputOptions, value: unknown, text: string
 	process.stdout.write(`${options.json === true ? JSON.stringify(value) : text}\n`);
 }
 
-/** Text of strangers: nothing of it may steer the terminal. */
-export function printable(text: string): string {
-	return text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '\ufffd');
-}
-
 /** Tells what failed and answers the exit code. */
 export function reportFailure(error: unknown, json: boolean): number {
 	const failure = asCliError(asCliFailure(error));

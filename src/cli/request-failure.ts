@@ -1,14 +1,16 @@
 /** What the client library throws, as the command line tells it. */
 import { RequestError } from '../client/request.js';
 import { CliError, type ExitName } from './exit-codes.js';
+import { printable } from './printable.js';
 
 /** A RequestError with its exit code; anything else as it is. */
 export function asCliFailure(error: unknown): unknown {
 	if (!(error instanceof RequestError)) return error;
-	const { message, hint, code } = error;
-	return new CliError(exitOf(error), message, {
+	// Words of a node, which may be anybody's.
+	const [message, hint, code] = [error.message, error.hint, error.code].map((text) => text && printable(text));
+	return new CliError(exitOf(error), message ?? '', {
 		...(hint === undefined ? {} : { hint }),
-		...(NO_NODE_CODE.test(code) ? {} : { code }),
+		...(code === undefined || NO_NODE_CODE.test(code) ? {} : { code }),
 	});
 }
 

@@ -2,7 +2,8 @@
 import type { Static } from 'typebox';
 import type { SCRUB_STATE } from '../api/admin/definitions.js';
 import { type AdminOptions, connectAdmin } from './node-client.js';
-import { type OutputOptions, printResult, printable } from './output.js';
+import { type OutputOptions, printResult } from './output.js';
+import { printable } from './printable.js';
 
 export interface ScrubVerbOptions extends AdminOptions, OutputOptions {}
 

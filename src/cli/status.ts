@@ -1,7 +1,8 @@
 /** `perigee ping` and `perigee status`: whether a node answers, and how it is. */
 import { CliError } from './exit-codes.js';
 import { connectNode, type NodeOptions } from './node-client.js';
-import { type OutputOptions, printable, printResult } from './output.js';
+import { type OutputOptions, printResult } from './output.js';
+import { printable } from './printable.js';
 import { asCliFailure } from './request-failure.js';
 
 export interface StatusVerbOptions extends NodeOptions, OutputOptions {}
@@ -39,7 +40,9 @@ export async function status(options: StatusVerbOptions): Promise<void> {
 			`node: ${state.node}`,
 			`version: ${printable(version)}`,
 			`ready: ${ready ? 'yes' : 'no'}`,
-			...(flow ? [`submissions: ${flow.submissions}`, `flow: ${flow.lengthSectors} sectors, root ${flow.root}`] : []),
+			...(flow
+				? [`submissions: ${flow.submissions}`, `flow: ${flow.lengthSectors} sectors, root ${flow.root}`].map(printable)
+				: []),
 			...reasons.map(({ code, message }) => printable(`${code}: ${message}`)),
 		];
 		printResult(options, state, lines.join('\n'));

@@ -1,6 +1,6 @@
 /** The state of a node as lines of text. */
 import type { NodeState } from './node-state.js';
-import { printable } from './output.js';
+import { printable } from './printable.js';
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 

@@ -6,7 +6,8 @@ import { LIMITS } from '../limits.js';
 import { CliError } from './exit-codes.js';
 import { connectNode, type NodeClient, type NodeOptions } from './node-client.js';
 import { type NodeState, nodeStateOf, type Scrape } from './node-state.js';
-import { type OutputOptions, printable } from './output.js';
+import { type OutputOptions } from './output.js';
+import { printable } from './printable.js';
 import { Samples } from './prometheus-text.js';
 import { linesOf } from './top-lines.js';
 

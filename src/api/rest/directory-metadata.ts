@@ -156,10 +156,14 @@ class TreeReader {
 	}
 }
 
+function isZeroHash(text: unknown): boolean {
+	return typeof text === 'string' && /^0x0*$/.test(text);
+}
+
 /** What stands for the root of an empty file, which has none. */
 function isNoRoot(hash: unknown, roots: unknown): boolean {
 	const texts: readonly unknown[] = Array.isArray(roots) ? [hash, ...(roots as readonly unknown[])] : [hash];
-	return texts.every((text) => text === undefined || text === null || text === '' || /^0x0*$/.test(String(text)));
+	return texts.every((text) => text === undefined || text === null || text === '' || isZeroHash(text));
 }
 
 function rootsOf(name: string, hash: unknown, roots: unknown): readonly DataRoot[] {
