@@ -111,12 +111,55 @@ const crcRow: Row = {
 	},
 };
 
+const SEGMENT_BYTES = 262_144;
+/** Eight flow segments, so that eight nonces go together. */
+const MINING_BYTES = 8 * SEGMENT_BYTES;
+const MINING_PASSES = 4;
+
+interface MiningGoal {
+	readonly least: number;
+	/** Times the scalar kernel. */
+	readonly leastRatio?: number;
+}
+
+function miningRow(kernel: 'seal' | 'unseal' | 'nonces', title: string, { least, leastRatio = 0 }: MiningGoal): Row {
+	const isNonces = kernel === 'nonces';
+	const unit = isNonces ? 'nonces/s' : 'GB/s';
+	const measured = (simd: string): number => {
+		const gigabytes = rate(kernel, simd, MINING_BYTES, MINING_PASSES);
+		return isNonces ? (gigabytes * 1e9) / SEGMENT_BYTES : gigabytes;
+	};
+	return {
+		id: kernel,
+		title,
+		async measure({ rounds }) {
+			const simd = fastest();
+			const results = await interleave(
+				rounds * KECCAK_ROUNDS_FACTOR,
+				() => measured(simd),
+				() => measured('scalar'),
+			);
+			const summary = summarize(results);
+			const ofRatio = leastRatio > 0 ? `, ≥ ${leastRatio} x` : '';
+			const text = `≥ ${least} ${unit}${ofRatio}`;
+			const goal =
+				simd === 'avx512'
+					? { text, met: summary.ours >= least && (summary.ratio ?? 0) >= leastRatio }
+					: { text: `${text} with AVX-512`, met: undefined };
+			return { unit, ...summary, referenceName: 'scalar', goal, rounds: results };
+		},
+	};
+}
+
 export const kernelRows: readonly Row[] = [
 	keccakRow('avx512', 8),
 	keccakRow('avx2', 4),
 	fileRootRow,
 	fileRootSdkRow,
 	crcRow,
+	miningRow('seal', 'sealing of flow segments in cache, one core', { least: 0.9, leastRatio: 5.5 }),
+	miningRow('unseal', 'unsealing of flow segments in cache, one core', { least: 0.9 }),
+	miningRow('nonces', 'full nonces with sealed data in cache, one core', { least: 12_000, leastRatio: 4.5 }),
 ];
 
 async function timed(bytes: number, work: () => void | Promise<void>): Promise<number> {

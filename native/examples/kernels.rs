@@ -7,10 +7,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 /// Fits the second-level cache.
-const CACHED_BYTES: usize = 256 << 10;
+const CACHED_BYTES: usize = 2 << 20;
 const LARGE_BYTES: usize = 1 << 30;
 /// Short and many, so that some are undisturbed.
-const CACHED_RUNS: usize = 300;
+const CACHED_RUNS: usize = 100;
 const LARGE_RUNS: usize = 5;
 
 fn best(runs: usize, mut run: impl FnMut() -> f64) -> f64 {
@@ -51,11 +51,19 @@ fn main() {
     let scalar = cached_rate("keccak-sectors", Simd::SCALAR);
     println!("sectors in cache, crate sha3: {crate_rate:.3} GB/s");
     for simd in Simd::available() {
-        let (name, rate) = (simd.name(), cached_rate("keccak-sectors", simd));
+        let (name, rate) = (format!("{simd:?}"), cached_rate("keccak-sectors", simd));
         println!("sectors in cache, {name}: {rate:.3} GB/s, {:.2} x scalar, {:.2} x sha3", rate / scalar, rate / crate_rate);
     }
     for simd in Simd::available() {
         println!("file root with checksums in cache, {}: {:.3} GB/s", simd.name(), cached_rate("file-root", simd));
+    }
+    for kind in ["seal", "unseal", "nonces"] {
+        let scalar = cached_rate(kind, Simd::SCALAR);
+        for simd in Simd::available() {
+            let (name, rate) = (format!("{simd:?}"), cached_rate(kind, simd));
+            let nonces = rate * 1e9 / CACHED_BYTES as f64;
+            println!("{kind} in cache, {name}: {rate:.3} GB/s, {:.2} x scalar, {nonces:.0} flow segments/s", rate / scalar);
+        }
     }
     for kind in ["crc32c", "blake3"] {
         println!("{kind} in cache: {:.3} GB/s", cached_rate(kind, Simd::SCALAR));

@@ -7,6 +7,7 @@ mod addon;
 mod allocator;
 pub mod base64;
 pub mod bench;
+pub mod blake2b;
 #[cfg(unix)]
 pub mod checked_read;
 pub mod checksum;
@@ -17,7 +18,9 @@ pub mod frontier;
 pub mod keccak;
 pub mod lock;
 pub mod merkle;
+pub mod pora;
 pub mod proof;
+pub mod seal;
 pub mod segment;
 
 pub use error::Error;

@@ -1,5 +1,6 @@
 //! What several test files need.
 
+use perigee_native::keccak::keccak256;
 use perigee_native::{Hash, Simd};
 use serde_json::Value;
 
@@ -28,13 +29,42 @@ pub fn number(value: &Value, name: &str) -> u64 {
 }
 
 pub fn hash(value: &Value) -> Hash {
-    let hex = value.as_str().and_then(|text| text.strip_prefix("0x")).expect("a hash in hex");
-    assert_eq!(hex.len(), 64);
-    let mut hash = [0; 32];
-    for (index, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).expect("hex digits");
+    bytes(value.as_str().expect("a hash in hex")).try_into().expect("32 bytes")
+}
+
+/// The bytes of hex digits behind 0x.
+pub fn bytes(hex: &str) -> Vec<u8> {
+    let hex = hex.strip_prefix("0x").expect("0x");
+    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits");
+    (0..hex.len()).step_by(2).map(byte).collect()
+}
+
+/// The generator of `pora.json`.
+pub fn stream(label: &str, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for index in 0_u64.. {
+        if bytes.len() >= length {
+            break;
+        }
+        bytes.extend(keccak256(&[label.as_bytes(), &index.to_be_bytes()].concat()));
     }
-    hash
+    bytes.truncate(length);
+    bytes
+}
+
+/// A decimal string of up to 256 bits, big-endian.
+pub fn wide(value: &Value, name: &str) -> Hash {
+    let mut bytes = [0; 32];
+    for digit in text(value, name).bytes() {
+        let mut carry = u32::from(digit - b'0');
+        for byte in bytes.iter_mut().rev() {
+            carry += u32::from(*byte) * 10;
+            *byte = carry as u8;
+            carry >>= 8;
+        }
+        assert_eq!(carry, 0, "{name} has 256 bits at most");
+    }
+    bytes
 }
 
 pub fn hashes(value: &Value, name: &str) -> Vec<Hash> {
@@ -81,7 +111,7 @@ impl Numbers {
 /// Runs a test with every kernel of this CPU, and says which.
 pub fn with_every_kernel(test: impl Fn(Simd)) {
     for simd in Simd::available() {
-        println!("kernel {}", simd.name());
+        println!("kernel {simd:?}");
         test(simd);
     }
 }

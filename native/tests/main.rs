@@ -1,6 +1,7 @@
 //! All tests of this crate in one binary, since linking is most of what they cost.
 
 mod base64;
+mod blake2b;
 #[cfg(unix)]
 mod checked_read;
 mod checksum;
@@ -10,3 +11,5 @@ mod flow;
 mod fuzz;
 mod keccak;
 mod lock;
+mod pora;
+mod seal;

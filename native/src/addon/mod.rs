@@ -39,7 +39,7 @@ pub fn simd() -> napi::Result<&'static str> {
 /// The kernels that this CPU could run, slowest first.
 #[napi(catch_unwind)]
 pub fn simd_available() -> Vec<&'static str> {
-    Simd::available().into_iter().map(Simd::name).collect()
+    Simd::names()
 }
 
 /// BLAKE3, 32 bytes: a reference for the benchmarks.
@@ -49,10 +49,10 @@ pub fn blake3(data: Arg) -> napi::Result<args::Bytes> {
 }
 
 /// Seconds that a kernel takes, inside one thread, for `rounds` passes over `bytes` of memory (a multiple of 262,144).
-/// `file-root` includes the CRC-32C of every block.
+/// `file-root` includes the CRC-32C of every block; of `nonces` one goes with each 262,144 bytes, which are its sealed data.
 #[napi(
     catch_unwind,
-    ts_args_type = "kind: 'keccak-sectors' | 'file-root' | 'blake3' | 'crc32c', simd: string, bytes: number, rounds: number"
+    ts_args_type = "kind: 'keccak-sectors' | 'file-root' | 'blake3' | 'crc32c' | 'seal' | 'unseal' | 'nonces', simd: string, bytes: number, rounds: number"
 )]
 pub fn bench_kernel(kind: Arg, simd: Arg, bytes: Arg, rounds: Arg) -> napi::Result<f64> {
     let simd = Simd::named(&simd.text("simd")?)?;

@@ -5,7 +5,10 @@ use super::{Hash, PAIR_BYTES, ROUND_CONSTANTS, SECTOR_BYTES};
 use std::arch::x86_64::*;
 
 /// Messages hashed at once.
-pub(super) const LANES: usize = 4;
+pub(crate) const LANES: usize = 4;
+
+/// 4 words of 4 messages: element `l` of vector `w` is word `w` of message `l`.
+pub(crate) type Words = [__m256i; 4];
 
 type State = [__m256i; 25];
 
@@ -147,7 +150,7 @@ fn permute(mut state: State) -> State {
 /// Turns 4 rows of 4 words into 4 columns, or back.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn transpose(rows: [__m256i; 4]) -> [__m256i; 4] {
+pub(crate) fn transpose(rows: Words) -> Words {
     let [a, b, c, d] = rows;
     let (a, b) = (_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
     let (c, d) = (_mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
@@ -162,7 +165,7 @@ fn transpose(rows: [__m256i; 4]) -> [__m256i; 4] {
 /// Words `4 * group ..` of 4 messages of `BYTES` bytes, transposed.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load<const BYTES: usize>(messages: &[[u8; BYTES]; LANES], group: usize) -> [__m256i; 4] {
+pub(crate) fn load<const BYTES: usize>(messages: &[[u8; BYTES]; LANES], group: usize) -> Words {
     let row = |lane: usize| {
         let bytes = &messages[lane][group * 32..group * 32 + 32];
         // SAFETY: the slice has the 32 bytes that the unaligned load reads.
@@ -171,15 +174,30 @@ fn load<const BYTES: usize>(messages: &[[u8; BYTES]; LANES], group: usize) -> [_
     transpose([row(0), row(1), row(2), row(3)])
 }
 
-/// Writes the first 4 words of all lanes as 4 hashes.
+/// The reverse of [`load`].
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store(state: &State, hashes: &mut [Hash; LANES]) {
-    let rows = transpose([state[0], state[1], state[2], state[3]]);
-    for (hash, row) in hashes.iter_mut().zip(rows) {
-        // SAFETY: a hash has the 32 bytes that the unaligned store writes.
-        unsafe { _mm256_storeu_si256(hash.as_mut_ptr().cast(), row) }
+pub(crate) fn store<const BYTES: usize>(words: Words, messages: &mut [[u8; BYTES]; LANES], group: usize) {
+    for (message, row) in messages.iter_mut().zip(transpose(words)) {
+        let bytes = &mut message[group * 32..group * 32 + 32];
+        // SAFETY: the slice has the 32 bytes that the unaligned store writes.
+        unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), row) }
     }
+}
+
+/// Keccak-256 of 4 messages of `WORDS` words, fewer than 16.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn hash_words<const WORDS: usize>(words: [__m256i; WORDS]) -> Words {
+    let mut a = [_mm256_setzero_si256(); 25];
+    a[..WORDS].copy_from_slice(&words);
+    a[WORDS] = _mm256_set1_epi64x(1);
+    a[16] = _mm256_set1_epi64x(i64::MIN);
+    first_words(&permute(a))
+}
+
+fn first_words(state: &State) -> Words {
+    [state[0], state[1], state[2], state[3]]
 }
 
 /// Hashes 4 sectors.
@@ -202,7 +220,7 @@ pub(super) fn sectors(sectors: &[[u8; SECTOR_BYTES]; LANES], hashes: &mut [Hash;
     }
     a[15] = xor(a[15], _mm256_set1_epi64x(1));
     a[16] = xor(a[16], _mm256_set1_epi64x(i64::MIN));
-    store(&permute(a), hashes);
+    store(first_words(&permute(a)), hashes, 0);
 }
 
 /// Hashes 4 pairs.
@@ -213,5 +231,11 @@ pub(super) fn pairs(pairs: &[[u8; PAIR_BYTES]; LANES], hashes: &mut [Hash; LANES
     a[4..8].copy_from_slice(&load(pairs, 1));
     a[8] = _mm256_set1_epi64x(1);
     a[16] = _mm256_set1_epi64x(i64::MIN);
-    store(&permute(a), hashes);
+    store(first_words(&permute(a)), hashes, 0);
+}
+
+/// Hashes 4 hashes.
+#[target_feature(enable = "avx2")]
+pub(super) fn hashes(hashes: &[Hash; LANES], out: &mut [Hash; LANES]) {
+    store(hash_words(load(hashes, 0)), out, 0);
 }

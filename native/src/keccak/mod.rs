@@ -1,17 +1,20 @@
 //! Keccak-256 (Ethereum padding) of single messages and of batches: consecutive 256-byte sectors and consecutive 64-byte
-//! pairs of hashes. Three kernels give the same bytes: scalar, 4 lanes of AVX2, 8 lanes of AVX-512
-//! and a ninth of the integer units.
+//! pairs of hashes. Four kernels give the same bytes: scalar, 4 lanes of AVX2, 8 lanes of AVX-512, and the same with a ninth lane of
+//! the integer units.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+pub(crate) mod avx512;
 mod scalar;
 mod simd;
 
 use crate::checksum::{BLOCK_BYTES, crc32c};
-use simd::Kernel;
+pub(crate) use scalar::words as hash_words;
+pub(crate) use simd::Kernel;
 pub use simd::Simd;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use simd::Units;
 
 /// A Keccak-256 hash.
 pub type Hash = [u8; 32];
@@ -83,13 +86,17 @@ pub fn hash_sectors(simd: Simd, sectors: &[[u8; SECTOR_BYTES]], hashes: &mut [Ha
         Kernel::Avx2 => in_batches(sectors, hashes, scalar::sector, |batch, out| unsafe { avx2::sectors(batch, out) }),
         // A `Simd` that says AVX-512 exists only where the CPU has it (and BMI and SSE 4.2).
         #[cfg(target_arch = "x86_64")]
-        Kernel::Avx512 => {
-            let (rest, rest_out) = whole_batches(sectors, hashes, |batch, out| {
-                // SAFETY: see above.
-                unsafe { avx512::sectors(batch, out, &mut avx512::Checksums::none()) }
-            });
+        Kernel::Avx512(units) => {
+            let (rest, rest_out) = if units == Units::Half {
+                whole_batches(sectors, hashes, |batch, out| {
+                    // SAFETY: see above.
+                    unsafe { avx512::nine_sectors(batch, out, &mut avx512::Checksums::none()) }
+                })
+            } else {
+                (sectors, hashes)
+            };
             // SAFETY: see above.
-            in_batches(rest, rest_out, scalar::sector, |batch, out| unsafe { avx512::eight_sectors(batch, out) });
+            in_batches(rest, rest_out, scalar::sector, |batch, out| unsafe { avx512::eight_sectors(units, batch, out) });
         }
     }
 }
@@ -107,11 +114,35 @@ pub fn hash_pairs(simd: Simd, pairs: &[[u8; PAIR_BYTES]], hashes: &mut [Hash]) {
         Kernel::Avx2 => in_batches(pairs, hashes, scalar::pair, |batch, out| unsafe { avx2::pairs(batch, out) }),
         // A `Simd` that says AVX-512 exists only where the CPU has it (and BMI and SSE 4.2).
         #[cfg(target_arch = "x86_64")]
-        Kernel::Avx512 => {
+        Kernel::Avx512(units) => {
+            let (rest, rest_out) = if units == Units::Half {
+                // SAFETY: see above.
+                whole_batches(pairs, hashes, |batch, out| unsafe { avx512::nine_pairs(batch, out) })
+            } else {
+                (pairs, hashes)
+            };
             // SAFETY: see above.
-            let (rest, rest_out) = whole_batches(pairs, hashes, |batch, out| unsafe { avx512::pairs(batch, out) });
+            in_batches(rest, rest_out, scalar::pair, |batch, out| unsafe { avx512::eight_pairs(units, batch, out) });
+        }
+    }
+}
+
+/// Hashes hashes: `out[i] = keccak256(hashes[i])`.
+///
+/// # Panics
+/// If the two slices differ in length.
+pub fn hash_hashes(simd: Simd, hashes: &[Hash], out: &mut [Hash]) {
+    assert_eq!(hashes.len(), out.len(), "one hash for each hash");
+    match simd.kernel() {
+        Kernel::Scalar => one_by_one(hashes, out, scalar::hash),
+        // SAFETY: a `Simd` that says AVX2 exists only where the CPU has it.
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx2 => in_batches(hashes, out, scalar::hash, |batch, out| unsafe { avx2::hashes(batch, out) }),
+        // SAFETY: a `Simd` that says AVX-512 exists only where the CPU has it.
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx512(units) => {
             // SAFETY: see above.
-            in_batches(rest, rest_out, scalar::pair, |batch, out| unsafe { avx512::eight_pairs(batch, out) });
+            in_batches(hashes, out, scalar::hash, |batch, out| unsafe { avx512::hashes(units, batch, out) });
         }
     }
 }
@@ -125,12 +156,19 @@ pub fn hash_blocks(simd: Simd, blocks: &[[u8; BLOCK_BYTES]], hashes: &mut [Hash]
     let (sectors, _) = blocks.as_flattened().as_chunks();
     assert_eq!(sectors.len(), hashes.len(), "one hash for each sector");
     #[cfg(target_arch = "x86_64")]
-    if simd.kernel() == Kernel::Avx512 {
+    if let Kernel::Avx512(units) = simd.kernel() {
         let mut running = avx512::Checksums::new(blocks, checksums);
-        let (rest, rest_out) = whole_batches(sectors, hashes, |batch, out| {
-            // SAFETY: a `Simd` that says AVX-512 exists only where the CPU has it (and BMI and SSE 4.2).
-            unsafe { avx512::sectors(batch, out, &mut running) }
-        });
+        // SAFETY: a `Simd` that says AVX-512 exists only where the CPU has it (and BMI and SSE 4.2).
+        let (rest, rest_out) = match units {
+            Units::Half => {
+                // SAFETY: see above.
+                whole_batches(sectors, hashes, |batch, out| unsafe { avx512::nine_sectors(batch, out, &mut running) })
+            }
+            Units::Full => whole_batches(sectors, hashes, |batch, out| {
+                // SAFETY: see above.
+                unsafe { avx512::eight_sectors_with_checksums(batch, out, &mut running) }
+            }),
+        };
         // SAFETY: as above.
         unsafe { running.finish() }
         return hash_sectors(simd, rest, rest_out);

@@ -125,6 +125,25 @@ pub(super) fn keccak256(data: &[u8]) -> [u8; 32] {
     squeeze(&state)
 }
 
+/// Keccak-256 of fewer than 16 words.
+pub(crate) fn words<const WORDS: usize>(words: [u64; WORDS]) -> [u64; 4] {
+    let mut state: State = [0; 25];
+    state[..WORDS].copy_from_slice(&words);
+    state[WORDS] = 0x01;
+    state[16] = 0x80 << 56;
+    permute(&mut state);
+    [state[0], state[1], state[2], state[3]]
+}
+
+/// Keccak-256 of one hash.
+pub(super) fn hash(data: &[u8; 32]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(words::<4>(std::array::from_fn(|index| word(data, index)))) {
+        *bytes = word.to_le_bytes();
+    }
+    hash
+}
+
 /// Keccak-256 of one 256-byte sector.
 pub(super) fn sector(data: &[u8; 256]) -> [u8; 32] {
     let mut state: State = [0; 25];

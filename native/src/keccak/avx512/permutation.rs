@@ -4,12 +4,15 @@
 //! instruction); outputs written to the registers that the inputs of their row leave, so that rotations do all the moving
 //! and four rounds restore the order.
 //!
-//! The integer units are idle meanwhile. They do the same round of a ninth state, whose words wait in memory, and the
-//! CRC-32C of bytes that were or will be hashed. Their instructions stand between the vector instructions of the same step,
-//! so that the CPU sees both at any time. The price: a round is 300 instructions instead of 120, five a cycle, so that another
-//! busy hardware thread of the same core slows this down more than vectors alone.
+//! Where a vector instruction is done in two halves ([`Units::Half`]), the integer units are idle meanwhile. They do the same round of a
+//! ninth state, whose words wait in memory, and the CRC-32C of bytes that were or will be hashed. Their instructions stand between the
+//! vector instructions of the same step, so that the CPU sees both at any time. The price: a round is 300 instructions instead of 120,
+//! five a cycle, so that another busy hardware thread of the same core slows this down more than vectors alone. Where vectors are whole
+//! ([`Units::Full`]) a round ends before the integer units would be through: only the checksum, which has a unit of its own, stands
+//! beside them, and column parities take a copy, which is free, and two `vpternlogq`.
 
 use super::super::{RATE_WORDS, ROUND_CONSTANTS};
+use super::Units;
 use std::arch::x86_64::__m512i;
 use std::arch::{asm, naked_asm};
 
@@ -45,6 +48,7 @@ macro_rules! effect { (0) => { "r8" }; (1) => { "r9" }; (2) => { "r10" }; (3) =>
 #[rustfmt::skip]
 macro_rules! ninth {
     (none $($rest:tt)*) => { "" };
+    (full $($rest:tt)*) => { "" };
     // The parity of column `$x` of the words at `$from`.
     (ninth parity $x:tt $from:literal) => {
         concat!(
@@ -131,6 +135,14 @@ macro_rules! row {
 /// The exclusive or of column `$x`.
 #[rustfmt::skip]
 macro_rules! parity {
+    ($crc:ident full $x:tt $from:literal $a:literal $b:literal $c:literal $d:literal $e:literal => $t:literal) => {
+        concat!(
+            step!($crc $x),
+            "vmovdqa64 zmm", $t, ", zmm", $a, "\n",
+            "vpternlogq zmm", $t, ", zmm", $b, ", zmm", $c, ", 0x96\n",
+            "vpternlogq zmm", $t, ", zmm", $d, ", zmm", $e, ", 0x96\n",
+        )
+    };
     ($crc:ident $ninth:ident $x:tt $from:literal $a:literal $b:literal $c:literal $d:literal $e:literal => $t:literal) => {
         concat!(
             step!($crc $x),
@@ -233,10 +245,25 @@ macro_rules! loops {
     };
 }
 
-/// Called by assembly only, as is the next: the registers are the arguments.
+/// A function that is called by assembly only: the registers are its arguments.
+type InRegisters = extern "C" fn();
+
+/// Ends amid the last round where the constants end at r8, after it where they end at r9.
 #[unsafe(naked)]
 extern "C" fn eight_in_registers() {
-    naked_asm!(loops!(plain none "" "cmp rsi, rdx"), "ret")
+    naked_asm!(loops!(plain none "cmp rsi, r8\nje 3f\n" "cmp rsi, r9"), "ret")
+}
+
+/// The same, for full units.
+#[unsafe(naked)]
+extern "C" fn eight_in_full_registers() {
+    naked_asm!(loops!(plain full "cmp rsi, r8\nje 3f\n" "cmp rsi, r9"), "ret")
+}
+
+/// The same, with the checksum.
+#[unsafe(naked)]
+extern "C" fn eight_with_checksum_in_full_registers() {
+    naked_asm!(loops!(checksum full "cmp rsi, r8\nje 3f\n" "cmp rsi, r9"), "ret")
 }
 
 /// The ninth state absorbs its block at r8 first and leaves its hash in r8 to r11.
@@ -263,10 +290,10 @@ extern "C" fn nine_in_registers() {
 /// Calls one of them with the vectors `$a`.
 #[rustfmt::skip]
 macro_rules! call {
-    ($function:ident, $a:ident, $($operand:tt)*) => {
+    ($function:expr, $a:ident, $($operand:tt)*) => {
         asm!(
-            "call {function}",
-            function = sym $function,
+            "call rax",
+            inout("rax") $function as InRegisters as usize => _,
             inout("rsi") CONSTANTS.as_ptr() => _,
             inout("zmm0") $a[0], inout("zmm1") $a[1], inout("zmm2") $a[2], inout("zmm3") $a[3], inout("zmm4") $a[4],
             inout("zmm5") $a[5], inout("zmm6") $a[6], inout("zmm7") $a[7], inout("zmm8") $a[8], inout("zmm9") $a[9],
@@ -288,17 +315,65 @@ macro_rules! call_nine {
             inout("rdi") std::ptr::from_mut::<Ninth>($ninth) => _,
             inout("r8") $block.as_ptr() => $w0, out("r9") $w1, out("r10") $w2, out("r11") $w3,
             inout("rdx") $bytes.as_ptr() => _, inout("rcx") *$checksum,
-            out("rax") _, out("r12") _, out("r13") _, out("r14") _, out("r15") _,
+            out("r12") _, out("r13") _, out("r14") _, out("r15") _,
         )
     };
+}
+
+/// How far a permutation goes.
+#[derive(Clone, Copy)]
+pub(super) enum Until {
+    /// All words are right.
+    End,
+    /// The first 4 vectors are right.
+    Hashes,
+}
+
+impl Until {
+    /// The address behind the last round constant: the first, to end amid the last round; the second, to end after it.
+    fn ends(self) -> [usize; 2] {
+        let end = CONSTANTS.as_ptr_range().end.addr();
+        match self {
+            Self::End => [0, end],
+            Self::Hashes => [end, 0],
+        }
+    }
 }
 
 /// Permutes 8 states.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(super) fn eight(a: &mut State) {
-    // SAFETY: the function reads the 24 round constants and changes only the registers named here.
-    unsafe { call!(eight_in_registers, a, in("rdx") CONSTANTS.as_ptr_range().end,) }
+pub(super) fn eight(units: Units, a: &mut State, until: Until) {
+    let [amid, after] = until.ends();
+    let function: InRegisters = match units {
+        Units::Half => eight_in_registers,
+        Units::Full => eight_in_full_registers,
+    };
+    // SAFETY: the functions read the 24 round constants and change only the registers named here.
+    unsafe { call!(function, a, in("r8") amid, in("r9") after,) }
+}
+
+/// A checksum that is taken beside a permutation.
+pub(super) struct Checksum<'a> {
+    /// The CRC-32C register, without its inversions.
+    pub(super) register: &'a mut u64,
+    /// What it takes in.
+    pub(super) bytes: &'a [u8; CHECKSUM_BYTES],
+}
+
+/// Permutes 8 states in full units and takes a checksum meanwhile.
+#[inline]
+#[target_feature(enable = "avx512f,sse4.2")]
+pub(super) fn eight_with_checksum(a: &mut State, checksum: Checksum<'_>, until: Until) {
+    let [amid, after] = until.ends();
+    let Checksum { register, bytes } = checksum;
+    // SAFETY: the function reads the 24 round constants and 24 times 56 bytes of `bytes`, and changes only the registers named here.
+    unsafe {
+        call!(
+            eight_with_checksum_in_full_registers, a,
+            in("r8") amid, in("r9") after, inout("rdx") bytes.as_ptr() => _, inout("rcx") *register,
+        )
+    }
 }
 
 /// What the ninth lane and the checksum of a permutation work on.
