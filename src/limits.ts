@@ -57,7 +57,7 @@ export const LIMITS = {
 	listedSubmissions: 4096,
 	/** Bytes of a download handed to a socket and not yet taken by it. */
 	httpDownloadAheadBytes: 1024 * 1024,
-	/** While other downloads wait for a buffer, one that takes no piece for so long is cut; and how often that is looked at. */
+	/** While other downloads wait for a buffer, one that takes no piece for so long is cut; how often that is looked at, and one that took no byte since the last look is cut. */
 	httpStalledMs: 5_000,
 	httpStalledLookMs: 1_000,
 	/** Open gRPC connections, and streams of each. */

@@ -1,6 +1,7 @@
 /**
  * Watches downloads for clients that do not take what they asked for. Their pieces lie in buffers that all downloads share, so while others
- * wait for one, who has not taken a piece for a while is cut off. While nobody waits he may take his time, up to the socket's.
+ * wait for one, who has not taken a piece for a while is cut off, and sooner who takes not a single byte. While nobody waits he may take his time, up
+ * to the socket's.
  */
 import type { Clock } from '../../io/clock.js';
 import { LIMITS } from '../../limits.js';
@@ -9,6 +10,8 @@ import { LIMITS } from '../../limits.js';
 export interface WatchedDownload {
 	/** Since when the first of its pieces lies in the socket, on the monotonic clock; undefined while none does. */
 	readonly heldSinceMs: number | undefined;
+	/** Of the pieces in the socket what the system has not taken; undefined where that cannot be told. */
+	readonly unsentBytes: number | undefined;
 	/** Since when it waits for a piece from the store; undefined while it does not. */
 	readonly waitsSinceMs: number | undefined;
 	/** Ends it. */
@@ -17,7 +20,8 @@ export interface WatchedDownload {
 
 export class DownloadWatch {
 	readonly #clock: Clock;
-	readonly #downloads = new Set<WatchedDownload>();
+	/** With what they had unsent when somebody was found to wait. */
+	readonly #downloads = new Map<WatchedDownload, number | undefined>();
 	#isScheduled = false;
 
 	constructor(clock: Clock) {
@@ -29,7 +33,7 @@ export class DownloadWatch {
 	}
 
 	add(download: WatchedDownload): void {
-		this.#downloads.add(download);
+		this.#downloads.set(download, undefined);
 		this.#schedule();
 	}
 
@@ -50,9 +54,17 @@ export class DownloadWatch {
 
 	#look(): void {
 		const nowMs = this.nowMs();
-		const downloads = [...this.#downloads];
+		const downloads = [...this.#downloads.keys()];
 		const lasts = (sinceMs: number | undefined, ms: number) => sinceMs !== undefined && nowMs - sinceMs >= ms;
-		if (!downloads.some(({ waitsSinceMs }) => lasts(waitsSinceMs, LIMITS.httpStalledLookMs))) return;
-		for (const download of downloads) if (lasts(download.heldSinceMs, LIMITS.httpStalledMs)) download.cut();
+		const isNeeded = downloads.some(({ waitsSinceMs }) => lasts(waitsSinceMs, LIMITS.httpStalledLookMs));
+		for (const download of downloads) {
+			const before = this.#downloads.get(download);
+			const { heldSinceMs } = download;
+			const unsent = isNeeded && heldSinceMs !== undefined ? download.unsentBytes : undefined;
+			this.#downloads.set(download, unsent);
+			const isStill = unsent !== undefined && unsent > 0 && unsent === before;
+			const isStalled = lasts(heldSinceMs, isStill ? LIMITS.httpStalledLookMs : LIMITS.httpStalledMs);
+			if (isNeeded && isStalled) download.cut();
+		}
 	}
 }

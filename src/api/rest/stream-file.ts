@@ -80,6 +80,14 @@ class Flight implements WatchedDownload {
 		response.on('close', () => this.#close());
 	}
 
+	get unsentBytes(): number | undefined {
+		// Node counts a write as a whole; what is left of it the handle alone tells.
+		const socket = this.#response.socket as unknown as {
+			readonly _handle?: { readonly writeQueueSize?: number };
+		} | null;
+		return socket?._handle?.writeQueueSize;
+	}
+
 	get isFull(): boolean {
 		return this.#bytes >= LIMITS.httpDownloadAheadBytes && !this.closed;
 	}
