@@ -146,21 +146,23 @@ export class ChunkPool implements SegmentUploads {
 	async #putLarge(segments: readonly ProvedSegment[], options: PutOptions): Promise<void> {
 		let file: PartialFile | undefined;
 		const own = await this.#ownOfSent(segments, options);
-		try {
-			await this.#storing.eachBatch(segments, async (right, sent) => {
-				const ours = right.filter(({ index }) => isKept(own, index));
-				if (ours.length === 0) return undefined;
-				if (!file) {
-					const begun = await this.#files.begin(sent, options.isSubmitted);
-					if ('until' in begun) return begun;
-					file = begun;
-				}
-				return this.#storing.store(file, sent, ours, options);
-			});
-		} finally {
-			file?.ended(this.#parts.clock.nowMs());
-		}
-		if (file) await this.#closing.complete(file);
+		const storing = this.#storing.eachBatch(segments, async (right, sent) => {
+			const ours = right.filter(({ index }) => isKept(own, index));
+			if (ours.length === 0) return undefined;
+			if (!file) {
+				const begun = await this.#files.begin(sent, options.isSubmitted);
+				if ('until' in begun) return begun;
+				file = begun;
+			}
+			return this.#storing.store(file, sent, ours, options);
+		});
+		const [ended] = await Promise.allSettled([storing]);
+		file?.ended(this.#parts.clock.nowMs());
+		// In front of a refused segment the last missing one may have come.
+		const completing = file && this.#closing.complete(file);
+		if (ended.status === 'fulfilled') return completing;
+		await completing?.catch(() => undefined);
+		throw ended.reason;
 	}
 
 	async #isOver(file: PartialFile): Promise<boolean> {

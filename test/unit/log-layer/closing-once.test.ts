@@ -163,6 +163,19 @@ test('content that came by segments and another way at once stays with the other
 		}
 });
 
+test('a refused segment behind the last missing one does not keep the file from being whole', async () => {
+	const store = await stores.open();
+	const content = prng.bytes(3 * SEGMENT_BYTES);
+	const segments = provedSegmentsOf(content);
+	const { segmentUploads } = store.files;
+	await submit(store, content);
+	await segmentUploads.put(segments.slice(0, 2), { isSubmitted: true, skipRepeated: false });
+	const again = segmentUploads.put([...segments.slice(2), ...segments], { isSubmitted: true, skipRepeated: false });
+	await assert.rejects(again, { refusal: 'repeated' });
+	assert.equal((await store.files.fileBySeq(0 as TxSeq))?.finalized, true);
+	await store.close();
+});
+
 /** A disk that is full for one write: the one behind `left` others. */
 function fullOnce(): { left: number; readonly wrapIo: (io: StorageIo) => StorageIo } {
 	const disk = {
