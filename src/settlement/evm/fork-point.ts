@@ -68,15 +68,17 @@ async function pointBySubmissions(
 	return { submissions, upTo: before ?? upTo };
 }
 
-/** How many submissions stand under the flow roots that the contract has. Errors: ChainError. */
+/** How many submissions stand under the flow roots that the contract has, as most endpoints tell them. Errors: ChainError. */
 export async function rightSubmissions(
 	reader: ChainReader,
 	settlement: Pick<EvmSettlement, 'state' | 'flowRootAfter'>,
 ): Promise<number> {
 	return await firstFalse(settlement.state.submissions, async (index) => {
-		const root = await reader.flowRootAfter(index);
-		if (!root) throw new ChainError(`no endpoint tells the flow root after submission ${index}`);
-		return Buffer.compare(root, await settlement.flowRootAfter(index + 1)) === 0;
+		const roots = await reader.flowRootOpinions(index);
+		if (roots.length === 0) throw new ChainError(`no endpoint tells the flow root after submission ${index}`);
+		const own = await settlement.flowRootAfter(index + 1);
+		const same = roots.filter((root) => Buffer.compare(root, own) === 0).length;
+		return same > 0 && 2 * same >= roots.length;
 	});
 }
 

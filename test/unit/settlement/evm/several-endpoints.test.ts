@@ -238,6 +238,24 @@ describe('of several endpoints', () => {
 		await store.close();
 	});
 
+	it('one shows a wrong submission and calls every flow root wrong from then on: the others put it right', async () => {
+		const [first, second] = (await endpoints(2)) as [ChainProxy, ChainProxy];
+		const store = await openChainStore(stores, chain, { endpoints: [first.url, second.url] });
+		await assertFollowed(store);
+		await caughtUp(store, chain);
+		const { submissions } = store.settlement.flow();
+		const wrongLogs = changedLogs((log) => ({ ...log, data: withRoot(log['data'] ?? '') }));
+		const isTaken = (): boolean => store.settlement.flow().submissions > submissions;
+		first.rule = (method, params) =>
+			method === 'eth_call' && isRootCall(params) && isTaken()
+				? { result: `0x${'77'.repeat(32)}` }
+				: wrongLogs(method, params);
+		await chain.fill(1, 1);
+		await assertFollowed(store);
+		assert.ok(store.troubles.every((trouble) => trouble?.isFinal !== true));
+		await store.close();
+	});
+
 	it('a first block behind the first submission is said, and an earlier one heals it', async () => {
 		const head = Number(await chain.client.getBlockNumber({ cacheTime: 0 }));
 		const late = { startBlock: head + 1 };
