@@ -7,7 +7,7 @@ export const CHAIN_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'an endpoint that shows no new block is compared with the others',
 		file: 'settlement/evm/chain-head.js',
-		find: 'most > this.#block + LAG_BLOCKS',
+		find: 'others > this.#block + LAG_BLOCKS',
 		replace: 'false',
 		test: SEVERAL,
 		guard: 'one stands still while the others go on',
@@ -43,6 +43,22 @@ export const CHAIN_MUTANTS: readonly Mutant[] = [
 		replace: 'if (false)',
 		test: SEVERAL,
 		guard: 'most say that the flow is another one',
+	},
+	{
+		rule: 'which submissions are right is decided by most endpoints',
+		file: 'settlement/evm/fork-point.js',
+		find: 'return same > 0 && 2 * same >= roots.length;',
+		replace: 'return same === roots.length;',
+		test: SEVERAL,
+		guard: 'one shows a wrong submission and calls every flow root wrong',
+	},
+	{
+		rule: 'a branch that one endpoint alone has is left',
+		file: 'settlement/evm/chain-head.js',
+		find: 'if (2 * same < hashes.length)',
+		replace: 'if (false)',
+		test: SEVERAL,
+		guard: 'one of 3 shows a branch that is longer',
 	},
 	{
 		rule: 'where flow roots differ what most endpoints have counts',

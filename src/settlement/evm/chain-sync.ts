@@ -174,8 +174,9 @@ export class ChainSync implements ChainFollower {
 				return true;
 			}
 			await this.#compareRoot(head);
+			await this.#head.agree(block, this.#recent);
 			await this.#head.compare();
-			this.#tell(this.#head.standstill());
+			this.#tell(this.#head.split ?? this.#head.standstill());
 			return false;
 		}
 		const isWatched = last - from < WATCHED_BLOCKS;
@@ -284,12 +285,14 @@ export class ChainSync implements ChainFollower {
 
 	/** Whether the last block is on the chain still. False: it went back to one that is. */
 	async #isOnChain(block: ChainBlock, head: number): Promise<boolean> {
-		if (isBeginning(block) || block.number > head) return true;
-		const now = await this.#blockAt(block.number);
-		if (Buffer.compare(now.hash, block.hash) === 0) return true;
-		await this.#askAll(block);
+		// The chain may have got shorter, or what was taken of it was none of it.
+		const known = block.number > head ? this.#recent.find(head) : block;
+		if (!known || isBeginning(known)) return true;
+		const now = await this.#blockAt(known.number);
+		if (Buffer.compare(now.hash, known.hash) === 0) return true;
+		await this.#askAll(known);
 		const before = this.#settlement.state.submissions;
-		const { submissions, upTo } = await lastCommonPoint(this.#reader, this.#settlement, this.#recent);
+		const { submissions, upTo } = await lastCommonPoint(this.#reader, this.#settlement, this.#recent, head);
 		this.#recent.cut(upTo.number);
 		await this.#settlement.revert(submissions, upTo);
 		this.#comparison.cut(submissions);

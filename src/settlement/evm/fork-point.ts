@@ -12,14 +12,17 @@ export interface CommonPoint {
 	readonly upTo: ChainBlock;
 }
 
-/** Errors: ChainError. */
+/** `head`: number of the chain's newest block. Errors: ChainError. */
 export async function lastCommonPoint(
 	reader: ChainReader,
 	settlement: Pick<EvmSettlement, 'state' | 'history' | 'rootOf' | 'beginning'>,
 	recent: RecentBlocks,
+	head: number,
 ): Promise<CommonPoint> {
 	const { state, history } = settlement;
 	for (const block of recent.newestFirst()) {
+		// Who has it is not who was asked for the head.
+		if (block.number > head) continue;
 		const now = await reader.block(block.number);
 		if (now && Buffer.compare(now.hash, block.hash) === 0)
 			return { submissions: await countUpTo(history, state.submissions, block.number), upTo: block };

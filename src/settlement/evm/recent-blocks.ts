@@ -22,6 +22,10 @@ export class RecentBlocks {
 		this.#blocks = [];
 	}
 
+	find(number: number): ChainBlock | undefined {
+		return this.#blocks.findLast((block) => block.number === number);
+	}
+
 	newestFirst(): readonly ChainBlock[] {
 		return this.#blocks.toReversed();
 	}

@@ -256,6 +256,35 @@ describe('of several endpoints', () => {
 		await store.close();
 	});
 
+	for (const count of [2, 3])
+		it(`one of ${count} shows a branch that is longer than the chain, and fits in itself`, async () => {
+			const made = await endpoints(count);
+			const [first] = made as [ChainProxy];
+			const store = await openChainStore(stores, chain, { endpoints: made.map(({ url }) => url) });
+			await assertFollowed(store);
+			await caughtUp(store, chain);
+			const { submissions, blockNumber, blockHash } = store.settlement.flow();
+			const hashOf = (number: number): Hex =>
+				number === blockNumber ? (hexOf(blockHash) as Hex) : `0x${number.toString(16).padStart(64, '9')}`;
+			first.rule = (method, [what]) => {
+				if (method === 'eth_blockNumber') return { result: `0x${(blockNumber + 20).toString(16)}` };
+				if (method === 'eth_getLogs') return { result: [] };
+				if (method === 'eth_call') return { result: `0x${submissions.toString(16).padStart(64, '0')}` };
+				const number = asNumber(what);
+				if (method !== 'eth_getBlockByNumber' || number <= blockNumber) return undefined;
+				const [hash, parentHash] = [hashOf(number), hashOf(number - 1)];
+				return { result: { number: what, hash, parentHash, timestamp: '0x1' } };
+			};
+			await until('the branch is taken', () => store.settlement.flow().blockNumber > blockNumber + 10);
+			await chain.fill(2, 1);
+			if (count === 2) {
+				await until('it is said', () => /1 of 2 endpoints have the block/.test(store.sync.trouble?.message ?? ''));
+				first.rule = () => undefined;
+			}
+			await assertFollowed(store);
+			await store.close();
+		});
+
 	it('a first block behind the first submission is said, and an earlier one heals it', async () => {
 		const head = Number(await chain.client.getBlockNumber({ cacheTime: 0 }));
 		const late = { startBlock: head + 1 };
