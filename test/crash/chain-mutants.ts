@@ -71,7 +71,7 @@ export const CHAIN_MUTANTS: readonly Mutant[] = [
 	{
 		rule: 'what an endpoint alone has shown is read again before the flow counts as another one',
 		file: 'settlement/evm/flow-comparison.js',
-		find: 'if (right === 0)',
+		find: 'if (this.#hasReadAgain)',
 		replace: 'if (true)',
 		test: SEVERAL,
 		guard: 'the first answers submissions that are none',

@@ -1,7 +1,9 @@
 /** A chain of its own for tests: anvil, with the real FixedPriceFlow and FixedPrice contracts, whose code the official SDK ships. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { FixedPriceFlow__factory } from '@0gfoundation/0g-ts-sdk';
@@ -106,6 +108,9 @@ export async function startChain(chainId: number = foundry.id): Promise<TestChai
 		'--disable-code-size-limit',
 	];
 	args.push('--timestamp', String(Math.floor(Date.now() / 1000)), '--order', 'fifo', '--gas-limit', '1000000000');
+	// Old states go there; anvil's own place below the home directory would keep those of a killed process for ever.
+	const states = await mkdtemp(join(tmpdir(), 'perigee-test-anvil-'));
+	args.push('--cache-path', states);
 	const child = spawn(anvilProgram(), args, { stdio: ['ignore', 'pipe', 'ignore'] });
 	const url = await listening(child);
 	const account = mnemonicToAccount(MNEMONIC);
@@ -113,7 +118,7 @@ export async function startChain(chainId: number = foundry.id): Promise<TestChai
 	const client = createTestClient({ mode: 'anvil', chain, transport, pollingInterval: 5 }).extend(publicActions);
 	const wallet = createWalletClient({ account, chain, transport });
 	const { flow, market } = await deployContracts(client, wallet, account);
-	return new Anvil({ url, child, client, wallet, account, flow, market });
+	return new Anvil({ url, child, states, client, wallet, account, flow, market });
 }
 
 async function listening(child: ChildProcess): Promise<string> {
@@ -166,6 +171,8 @@ async function deployContracts(
 interface AnvilParts {
 	readonly url: string;
 	readonly child: ChildProcess;
+	/** A directory. */
+	readonly states: string;
 	readonly client: Client;
 	readonly wallet: WalletClient;
 	readonly account: HDAccount;
@@ -239,10 +246,11 @@ class Anvil implements TestChain {
 	}
 
 	async stop(): Promise<void> {
-		const { child } = this.#parts;
+		const { child, states } = this.#parts;
 		const ended = once(child, 'exit');
 		child.kill('SIGKILL');
 		await ended;
+		await rm(states, { recursive: true, force: true });
 	}
 
 	#argument(length: bigint, nodes: SubmissionArgument['data']['nodes'], tags: Hex = '0x'): SubmissionArgument {

@@ -207,7 +207,6 @@ describe('of several endpoints', () => {
 		const urls = made.map(({ url }) => url);
 		let store = await openChainStore(stores, chain, { endpoints: urls });
 		await assertFollowed(store);
-		const { submissions } = store.settlement.flow();
 		for (const proxy of made.slice(1))
 			proxy.rule = (method, params) =>
 				method === 'eth_call' && isRootCall(params) ? { result: `0x${'66'.repeat(32)}` } : undefined;
@@ -216,6 +215,9 @@ describe('of several endpoints', () => {
 			store = await openChainStore(stores, chain, { endpoints: urls.toReversed() }, store.dataDir);
 			await until('the end', () => store.sync.trouble?.isFinal === true);
 			assert.equal(store.sync.trouble?.code, 'CHAIN_MISMATCH');
+			// All was read again before.
+			const { submissions } = store.settlement.flow();
+			assert.equal(submissions, await chain.submissions());
 			await chain.fill(1, 1);
 			assert.equal(store.settlement.flow().submissions, submissions);
 			assert.ok(await store.files.fileBySeq(0 as TxSeq));
@@ -233,6 +235,19 @@ describe('of several endpoints', () => {
 		await until('the submission', () => store.settlement.flow().submissions === submissions);
 		await store.close();
 		store = await openChainStore(stores, chain, { endpoints: [second.url, third.url] }, store.dataDir);
+		await assertFollowed(store);
+		assert.ok(store.troubles.every((trouble) => trouble?.isFinal !== true));
+		await store.close();
+	});
+
+	it('one has shown a wrong first submission: all is read again from the others', async () => {
+		const [first, second, third] = (await endpoints(3)) as [ChainProxy, ChainProxy, ChainProxy];
+		const urls = [first.url, second.url, third.url];
+		first.rule = says('eth_getLogs', {
+			change: (logs) =>
+				(logs as readonly Log[]).map((log, at) => (at === 0 ? { ...log, data: withRoot(log['data'] ?? '') } : log)),
+		});
+		const store = await openChainStore(stores, chain, { endpoints: urls });
 		await assertFollowed(store);
 		assert.ok(store.troubles.every((trouble) => trouble?.isFinal !== true));
 		await store.close();
