@@ -212,8 +212,11 @@ describe('of several endpoints', () => {
 				method === 'eth_call' && isRootCall(params) ? { result: `0x${'66'.repeat(32)}` } : undefined;
 		await store.close();
 		for (let pass = 0; pass < 2; pass++) {
+			const { submissions: known } = store.settlement.flow();
 			store = await openChainStore(stores, chain, { endpoints: urls.toReversed() }, store.dataDir);
 			await until('the end', () => store.sync.trouble?.isFinal === true);
+			// Before anything new is taken.
+			assert.match(store.troubles[0]?.message ?? '', new RegExp(`^after submission ${known - 1} `));
 			assert.equal(store.sync.trouble?.code, 'CHAIN_MISMATCH');
 			// All was read again before.
 			const { submissions } = store.settlement.flow();
@@ -267,8 +270,15 @@ describe('of several endpoints', () => {
 			method === 'eth_call' && isRootCall(params) && isTaken()
 				? { result: `0x${'77'.repeat(32)}` }
 				: wrongLogs(method, params);
+		const readFrom: number[] = [];
+		second.rule = (method, [filter]) => {
+			if (method === 'eth_getLogs') readFrom.push(asNumber((filter as { readonly fromBlock?: string }).fromBlock));
+			return undefined;
+		};
 		await chain.fill(1, 1);
 		await assertFollowed(store);
+		// What is right stays.
+		assert.ok(Math.min(...readFrom) > 1);
 		assert.ok(store.troubles.every((trouble) => trouble?.isFinal !== true));
 		await store.close();
 	});
