@@ -27,6 +27,8 @@ export interface ChainStoreOptions extends TestStoreOptions {
 	readonly pageBlocks?: number;
 	/** Default: 1. */
 	readonly startBlock?: number;
+	/** Milliseconds since 1970, as the endpoints are told. */
+	readonly endpointMs?: () => number;
 	/** Of one question. */
 	readonly timeoutMs?: number;
 	/** Of an account that pays for uploads; none: whoever uploads pays. */
@@ -69,7 +71,8 @@ export async function openChainStore(
 	const reverts: number[] = [];
 	const nowMs = (): number => Date.now();
 	const urls = options.endpoints ?? [chain.url];
-	const endpoints = new Endpoints({ urls, timeoutMs: options.timeoutMs ?? 5000, nowMs });
+	const endpointMs = options.endpointMs ?? nowMs;
+	const endpoints = new Endpoints({ urls, timeoutMs: options.timeoutMs ?? 5000, nowMs: endpointMs });
 	const plain = new ViemReader({ endpoints, flowAddress: chain.flowAddress, nowMs });
 	const paying = new ViemPaying(endpoints, chain.flowAddress);
 	const price = new FlowPrice(paying, systemClock);
@@ -171,6 +174,8 @@ export function bentReader(reader: ChainReader, bends: Partial<ChainReader>): Ch
 		'submissions',
 		'submissionCount',
 		'flowRootAfter',
+		'shownRight',
+		'shownWrong',
 		'opinions',
 		'flowRootOpinions',
 		'heads',

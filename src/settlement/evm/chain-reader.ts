@@ -23,6 +23,13 @@ export interface ChainReader {
 	begin(): void;
 	/** What was asked since `begin` does not fit: other endpoints are asked first for a while. */
 	distrust(): void;
+	/** The submissions that were shown fit the contract. */
+	shownRight(): void;
+	/**
+	 * Submissions that were shown since they last fitted are wrong: who had a part in that least often is asked first for them. True: each endpoint
+	 * had, so often that reading them again changes nothing.
+	 */
+	shownWrong(): boolean;
 	/** What each endpoint that answers has as the hash of a block; undefined: it does not have the block. */
 	opinions(number: number): Promise<readonly (Uint8Array | undefined)[]>;
 	/** What each endpoint that tells has as the contract's flow root after a submission. */

@@ -52,8 +52,6 @@ export interface ChainSyncObserver {
 
 /** Near the head each block is looked at. */
 const WATCHED_BLOCKS = 32;
-/** Submissions are misplaced by the chain, and not by an endpoint, when they are so often in a row. */
-const MISPLACED = 3;
 /** Of a block that was not asked for. */
 const NOTHING = new Uint8Array(0);
 const LONGEST_PAUSE_MS = 30_000;
@@ -71,8 +69,6 @@ export class ChainSync implements ChainFollower {
 	#hasContract = false;
 	#trouble: SyncTrouble | undefined;
 	readonly #comparison: FlowComparison;
-	/** Times in a row that submissions stood where they cannot. */
-	#misplaced = 0;
 	/** The block from which a page was read again after a gap. */
 	#rereadFrom: number | undefined;
 	#isClosing = false;
@@ -251,13 +247,12 @@ export class ChainSync implements ChainFollower {
 		this.#tell(undefined);
 	}
 
-	/** Submissions that stand elsewhere than they can are the chain's own only where they are shown so again and again. */
+	/** Submissions that stand elsewhere than they can are the chain's own only where every endpoint shows them so again and again. */
 	async #extend(fresh: readonly FoundSubmission[], upTo: ChainBlock): Promise<void> {
 		try {
 			await this.#settlement.extend(fresh, upTo);
-			this.#misplaced = 0;
 		} catch (error) {
-			if (!(error instanceof ChainMismatchError) || ++this.#misplaced >= MISPLACED) throw error;
+			if (!(error instanceof ChainMismatchError) || this.#reader.shownWrong()) throw error;
 			throw new ChainError(error.message, { cause: error });
 		}
 	}

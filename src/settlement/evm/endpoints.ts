@@ -4,7 +4,9 @@
  * answers do not fit what others say is asked last for a while (`distrust`).
  */
 import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createPublicClient, http, type Hex, type PublicClient } from 'viem';
+import { deferred } from '../../deferred.js';
 import { ChainError, RangeTooLargeError } from './chain-reader.js';
 
 export interface EndpointsOptions {
@@ -36,12 +38,16 @@ export interface Asking<T> {
 	readonly read: (answer: unknown) => T | undefined;
 	/** Takes the endpoint whose answer counts. */
 	readonly used?: Set<Endpoint>;
+	/** How often what each told of this was wrong: who was less often is asked first. */
+	readonly wrong?: ReadonlyMap<Endpoint, number>;
 }
 
 /** How long a node or the command line waits for the answer to one question. */
 export const ENDPOINT_TIMEOUT_MS = 30_000;
 /** The same where there is another one to ask. */
 const ONE_OF_SEVERAL_MS = 10_000;
+/** How long those that have not answered are waited for, once half have. */
+const LATE_MS = 1_000;
 const LEAST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 60_000;
 const LEAST_DISTRUST_MS = 5_000;
@@ -102,13 +108,30 @@ export class Endpoints {
 		this.#closed.abort();
 	}
 
-	/** What each endpoint answers, or why it does not. */
+	/** What each endpoint answers, or why it does not. Once half of them have answered the others have a little while left. */
 	async askAll<T>(method: string, params: readonly unknown[]): Promise<readonly PromiseSettledResult<T>[]> {
-		return await Promise.allSettled(this.#endpoints.map((endpoint) => this.#askOne<T>(endpoint, method, params)));
+		const half = deferred();
+		const late = new AbortController();
+		let answers = 0;
+		const asked = this.#endpoints.map(async (endpoint) => {
+			const answer = await this.#askOne<T>(endpoint, method, params);
+			if (2 * ++answers >= this.#endpoints.length) half.resolve();
+			return answer;
+		});
+		const tooLate = half.promise
+			.then(() => delay(LATE_MS, undefined, { signal: late.signal }))
+			.then(() => {
+				throw new Error('it did not answer while the others did');
+			});
+		try {
+			return await Promise.allSettled(asked.map((answer) => Promise.race([answer, tooLate])));
+		} finally {
+			late.abort();
+		}
 	}
 
-	get count(): number {
-		return this.#endpoints.length;
+	get all(): readonly Endpoint[] {
+		return this.#endpoints;
 	}
 
 	/** What these have said does not fit: others are asked first for a while, longer each time. Without others that changes nothing. */
@@ -134,12 +157,13 @@ export class Endpoints {
 	}
 
 	/** Asks one endpoint after the other; undefined: those that answer have no such thing. Errors: ChainError, RangeTooLargeError. */
-	async find<T>(method: string, params: readonly unknown[], { read, used }: Asking<T>): Promise<T | undefined> {
+	async find<T>(method: string, params: readonly unknown[], { read, used, wrong }: Asking<T>): Promise<T | undefined> {
 		const nowMs = this.#nowMs();
 		// The one that was distrusted first comes first of those.
 		const after = ({ avoidedUntilMs, distrustedUntilMs }: Endpoint): number =>
 			distrustedUntilMs > nowMs ? distrustedUntilMs : Number(avoidedUntilMs > nowMs);
-		const order = this.#endpoints.toSorted((left, right) => after(left) - after(right));
+		const wrongs = (endpoint: Endpoint): number => wrong?.get(endpoint) ?? 0;
+		const order = this.#endpoints.toSorted((left, right) => wrongs(left) - wrongs(right) || after(left) - after(right));
 		const reasons: string[] = [];
 		let [isMissing, isTooLarge] = [false, false];
 		for (const endpoint of order) {

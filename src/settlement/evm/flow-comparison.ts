@@ -31,8 +31,6 @@ export class FlowComparison {
 	#isCompared = false;
 	/** Times in a row that the flow root was another one, while the chain was that of this node. */
 	#mismatches = 0;
-	/** Everything behind the last flow root that is right was read again for that. */
-	#hasReadAgain = false;
 	#isUncounted = false;
 	/** Times in a row that the contract had more submissions than the logs showed. */
 	#missing = 0;
@@ -88,30 +86,36 @@ export class FlowComparison {
 		if (submissions === 0) this.#isCompared = true;
 		// A chain that is about to take blocks back has another flow for as long as it is shorter.
 		if ((submissions === this.#compared && this.#isCompared) || head < block.number) return undefined;
-		const root = await this.#reader.flowRootAfter(submissions - 1);
-		if (root && Buffer.compare(root, flowRoot) !== 0) return this.#wrong(root);
+		const opinions = await this.#flowRoots(submissions - 1);
+		const same = opinions.filter((opinion) => Buffer.compare(opinion, flowRoot) === 0).length;
+		const isRight = opinions.length === 0 || (same > 0 && 2 * same >= opinions.length);
+		if (!isRight) return this.#wrong(opinions);
 		this.#mismatches = 0;
-		this.#hasReadAgain = false;
+		this.#reader.shownRight();
 		this.#isCompared = true;
 		this.#compared = submissions;
 		return undefined;
 	}
 
-	async #wrong(root: Uint8Array): Promise<WrongFlow> {
+	/** As each endpoint that tells has it; none: no endpoint tells. Errors: ChainError, when none answers. */
+	async #flowRoots(txSeq: number): Promise<readonly Uint8Array[]> {
+		const opinions = await this.#reader.flowRootOpinions(txSeq);
+		if (opinions.length > 0) return opinions;
+		const root = await this.#reader.flowRootAfter(txSeq);
+		return root ? [root] : [];
+	}
+
+	async #wrong(opinions: readonly Uint8Array[]): Promise<WrongFlow> {
 		const { submissions, flowRoot, block } = this.#settlement.state;
-		const difference = `after submission ${submissions - 1} the contract's flow root is ${hexOf(root)}, here it is ${hexOf(flowRoot)}`;
-		const opinions = await this.#reader.flowRootOpinions(submissions - 1);
-		const same = opinions.filter((opinion) => Buffer.compare(opinion, flowRoot) === 0).length;
-		if (same > 0 && 2 * same >= opinions.length)
-			throw new ChainError(`${difference}, as ${same} of ${opinions.length} endpoints have it`);
+		const other = opinions.find((opinion) => Buffer.compare(opinion, flowRoot) !== 0);
+		const difference = `after submission ${submissions - 1} the contract's flow root is ${other && hexOf(other)}, here it is ${hexOf(flowRoot)}`;
 		const now = await this.#reader.block(block.number);
 		if (!now) throw new BehindError(`the endpoint does not have block ${block.number} (yet)`);
 		this.#mismatches = Buffer.compare(now.hash, block.hash) === 0 ? this.#mismatches + 1 : 0;
 		if (this.#mismatches < TIMES) throw new DifferenceError(difference);
-		if (this.#hasReadAgain) throw new ChainMismatchError(difference);
+		if (this.#reader.shownWrong()) throw new ChainMismatchError(difference);
 		// An endpoint may have shown other submissions than the chain has, also from the first one on.
 		const right = await rightSubmissions(this.#reader, this.#settlement);
-		this.#hasReadAgain = true;
 		this.#mismatches = 0;
 		return { difference, right };
 	}

@@ -21,6 +21,8 @@ export interface ViemReaderOptions {
 const COUNT_CALL = '0x77e19824';
 const ROOT_CALL = '0x6d7ad0fc';
 const NO_ROOT = /^0x0*$/;
+/** Submissions are wrong for good when each endpoint had a part in so many readings of them that were. */
+const READINGS = 3;
 const HASH_HEX = /^0x[0-9a-f]{64}$/i;
 
 export class ViemReader implements ChainReader {
@@ -28,6 +30,9 @@ export class ViemReader implements ChainReader {
 	readonly #endpoints: Endpoints;
 	/** Whose answers were taken since `begin`. */
 	readonly #used = new Set<Endpoint>();
+	/** Who has shown submissions since they last fitted, and in how many readings that turned out wrong since then each had a part. */
+	readonly #shown = new Set<Endpoint>();
+	readonly #wrong = new Map<Endpoint, number>();
 
 	constructor(options: ViemReaderOptions) {
 		this.#options = options;
@@ -65,6 +70,18 @@ export class ViemReader implements ChainReader {
 	distrust(): void {
 		this.#endpoints.distrust(this.#used);
 		this.#used.clear();
+	}
+
+	shownRight(): void {
+		this.#shown.clear();
+		this.#wrong.clear();
+	}
+
+	shownWrong(): boolean {
+		for (const endpoint of this.#shown) this.#wrong.set(endpoint, (this.#wrong.get(endpoint) ?? 0) + 1);
+		this.#endpoints.distrust(this.#shown);
+		this.#shown.clear();
+		return this.#endpoints.all.every((endpoint) => (this.#wrong.get(endpoint) ?? 0) >= READINGS);
 	}
 
 	async opinions(number: number): Promise<readonly (Uint8Array | undefined)[]> {
@@ -113,7 +130,13 @@ export class ViemReader implements ChainReader {
 				return found;
 			});
 		};
-		return (await this.#endpoints.find('eth_getLogs', [filter], { read, used: this.#used })) ?? [];
+		const used = new Set<Endpoint>();
+		const found = await this.#endpoints.find('eth_getLogs', [filter], { read, used, wrong: this.#wrong });
+		for (const endpoint of used) {
+			this.#used.add(endpoint);
+			if (found !== undefined && found.length > 0) this.#shown.add(endpoint);
+		}
+		return found ?? [];
 	}
 
 	async submissionCount(at: number): Promise<number | undefined> {

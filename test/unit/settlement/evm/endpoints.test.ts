@@ -203,10 +203,10 @@ it('a flow root that is asked for while the chain takes blocks back is no reason
 	const store = await openChainStore(stores, own, {
 		wrapReader: (reader) =>
 			bentReader(reader, {
-				async flowRootAfter(txSeq: number) {
+				async flowRootOpinions(txSeq: number) {
 					isAsked = true;
 					await changed;
-					return reader.flowRootAfter(txSeq);
+					return reader.flowRootOpinions(txSeq);
 				},
 			}),
 	});

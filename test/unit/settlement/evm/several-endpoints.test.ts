@@ -258,6 +258,18 @@ describe('of several endpoints', () => {
 		await store.close();
 	});
 
+	it('one shows wrong submissions, is asked first again before they were read again, and the other fails meanwhile', async () => {
+		const [first, second] = (await endpoints(2)) as [ChainProxy, ChainProxy];
+		first.rule = changedLogs((log) => ({ ...log, data: withRoot(log['data'] ?? '') }));
+		let failures = 0;
+		second.rule = (method) => (method === 'eth_getLogs' && failures++ % 3 < 2 ? { body: '' } : undefined);
+		const options = { endpoints: [first.url, second.url], endpointMs: () => 1e4 * Date.now() };
+		const store = await openChainStore(stores, chain, options);
+		await assertFollowed(store);
+		assert.ok(store.troubles.every((trouble) => trouble?.isFinal !== true));
+		await store.close();
+	});
+
 	it('one shows a wrong submission and calls every flow root wrong from then on: the others put it right', async () => {
 		const [first, second] = (await endpoints(2)) as [ChainProxy, ChainProxy];
 		const store = await openChainStore(stores, chain, { endpoints: [first.url, second.url] });
