@@ -27,15 +27,19 @@ export const {
 	hashPair,
 	hashSegments,
 	keccak256,
+	mine,
 	misalignment,
+	poraThreshold,
 	readRight,
 	sectorLeaves,
 	simd,
 	simdAvailable,
 	smallFileRoot,
+	transformSeals,
 	treeProof,
 	treeRoot,
 	trimMemory,
+	verifyAnswer,
 	verifyFileProof,
 	verifyFlowProof,
 	zeroHash,
@@ -43,4 +47,13 @@ export const {
 
 export type DataLock = InstanceType<typeof addon.DataLock>;
 export type FileTree = InstanceType<typeof addon.FileTree>;
-export type { FileGeometry, FileRoot, SubmissionNode, TreeProof } from '#addon';
+export type {
+	FileGeometry,
+	FileRoot,
+	MineFind,
+	MineRange,
+	PoraAnswer,
+	PoraTerms,
+	SubmissionNode,
+	TreeProof,
+} from '#addon';

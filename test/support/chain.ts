@@ -29,8 +29,8 @@ import { hexOf } from '../../src/units.js';
 
 /** Of anvil's accounts, which are the same everywhere and worth nothing. */
 export const MNEMONIC = 'test test test test test test test test test test test junk';
-/** Epochs are no business of these tests. */
-const BLOCKS_PER_EPOCH = 1_000_000_000n;
+/** Epochs are no business of most tests. */
+const NO_EPOCHS = 1_000_000_000n;
 const PRICE = 3n;
 
 /** `tags`: default none. */
@@ -94,8 +94,8 @@ function anvilProgram(): string {
 	return join(dirname(manifest), 'bin', process.platform === 'win32' ? 'anvil.exe' : 'anvil');
 }
 
-/** A chain that mines when it is told to. */
-export async function startChain(chainId: number = foundry.id): Promise<TestChain> {
+/** A chain that mines when it is told to. `blocksPerEpoch`: default none of it ends. */
+export async function startChain(chainId: number = foundry.id, blocksPerEpoch = NO_EPOCHS): Promise<TestChain> {
 	const chain = { ...foundry, id: chainId };
 	const args = [
 		'--chain-id',
@@ -117,7 +117,7 @@ export async function startChain(chainId: number = foundry.id): Promise<TestChai
 	const transport = http(url, { timeout: 60_000 });
 	const client = createTestClient({ mode: 'anvil', chain, transport, pollingInterval: 5 }).extend(publicActions);
 	const wallet = createWalletClient({ account, chain, transport });
-	const { flow, market } = await deployContracts(client, wallet, account);
+	const { flow, market } = await deployContracts(client, wallet, account, blocksPerEpoch);
 	return new Anvil({ url, child, states, client, wallet, account, flow, market });
 }
 
@@ -137,6 +137,7 @@ async function deployContracts(
 	client: Client,
 	wallet: WalletClient,
 	account: HDAccount,
+	blocksPerEpoch: bigint,
 ): Promise<{ readonly flow: Hex; readonly market: Hex }> {
 	const base = { account, chain: null };
 	await client.setCode({ address: REWARD, bytecode: STOP });
@@ -162,7 +163,7 @@ async function deployContracts(
 		address: flowAddress,
 		abi: flow.abi,
 		functionName: 'initialize',
-		args: [marketAddress, BLOCKS_PER_EPOCH],
+		args: [marketAddress, blocksPerEpoch],
 	});
 	await client.mine({ blocks: 1 });
 	return { flow: flowAddress, market: marketAddress };

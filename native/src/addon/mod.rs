@@ -6,6 +6,7 @@ mod args;
 mod hashing;
 mod host;
 mod memory;
+mod mining;
 mod reading;
 mod trees;
 

@@ -5,11 +5,13 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod miner;
 mod range;
 mod scalar;
 mod threshold;
 mod verify;
 
+pub use miner::{Find, Hunt, Load, Loads, Place, Tally, hunt};
 pub use range::{LOAD_SECTORS, MineRange};
 pub use threshold::{scale, threshold};
 pub use verify::{Answer, Refusal, Terms, unsealed, verify};
