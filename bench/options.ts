@@ -29,6 +29,8 @@ export interface BenchSizes {
 	readonly chainSubmissions: number;
 	/** Of 10 MiB, sent by segments over JSON-RPC. */
 	readonly rpcFiles: number;
+	/** Sealed flow segments of the file that is mined. */
+	readonly mineSegments: number;
 }
 
 export const FULL_SIZES: BenchSizes = {
@@ -50,6 +52,7 @@ export const FULL_SIZES: BenchSizes = {
 	churnBytesPerSecond: 32 * MIB,
 	chainSubmissions: 60_000,
 	rpcFiles: 48,
+	mineSegments: 2 ** 15,
 };
 
 const QUICK: BenchSizes = {
@@ -71,6 +74,7 @@ const QUICK: BenchSizes = {
 	churnBytesPerSecond: 16 * MIB,
 	chainSubmissions: 6000,
 	rpcFiles: 16,
+	mineSegments: 2 ** 10,
 };
 
 export interface BenchOptions {

@@ -125,9 +125,7 @@ export async function startMineChain(difficulty: bigint): Promise<MineChain> {
 		if (receipt.status !== 'success') throw new Error(`transaction ${hash} was refused`);
 		return receipt;
 	};
-	const { contractAddress } = await mined(
-		await wallet.deployContract({ abi: MINE_ABI, bytecode: await bytecode() }),
-	);
+	const { contractAddress } = await mined(await wallet.deployContract({ abi: MINE_ABI, bytecode: await bytecode() }));
 	if (!contractAddress) throw new Error('the contract was not deployed');
 	const contract = { address: contractAddress, abi: MINE_ABI } as const;
 	const submit = { address: contractAddress, abi: SUBMIT_ABI, functionName: 'submit' } as const;
