@@ -4,7 +4,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dropCache, mine } from '../../src/native/addon.js';
 import { SEGMENT_BYTES, SEGMENT_SECTORS } from '../../src/units.js';
-import { type BenchContext, interleave, median, type Round, type Row } from '../row.js';
+import { atLeast, type BenchContext, interleave, median, type Round, type Row, summarize } from '../row.js';
 
 const GOAL = 0.8;
 /** Longer ones would read most places twice, the second time from memory. */
@@ -87,14 +87,12 @@ export const mineDiskRow: Row = {
 				ours,
 				reference: Math.min(reference, inMemory),
 			}));
-			const ratio = median(rounds.map(({ ours, reference }) => ours / reference));
+			const summary = summarize(rounds);
 			return {
 				unit: 'nonces/s',
-				ours: median(rounds.map(({ ours }) => ours)),
-				reference: median(rounds.map(({ reference }) => reference)),
+				...summary,
 				referenceName: 'the lesser of disk and thread',
-				ratio,
-				goal: { text: `≥ ${GOAL} x`, met: ratio >= GOAL },
+				goal: atLeast(GOAL, summary.ratio, 'x'),
 				rounds,
 				details: {
 					'random reads of 256 KiB by 16 readers, 1/s': median(results.map(({ reference }) => reference)),

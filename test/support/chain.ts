@@ -73,7 +73,7 @@ export function chainEnvironment({ url, flowAddress }: TestChain): Record<string
 const require = createRequire(import.meta.url);
 const MARKET_ABI = parseAbi(['constructor()', 'function initialize(uint256 price, address flow, address reward)']);
 /** A contract that takes every call, and does nothing: where the market passes fees on to. */
-const REWARD = '0x00000000000000000000000000000000000000aa';
+export const REWARD = '0x00000000000000000000000000000000000000aa';
 const STOP = '0x00';
 
 /** The SDK has the market's code, and exports it not. */

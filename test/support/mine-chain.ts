@@ -16,13 +16,11 @@ import { mnemonicToAccount } from 'viem/accounts';
 import { foundry } from 'viem/chains';
 import type { PoraAnswer } from '../../src/native/addon.js';
 import { bytesOfHex, hexOf } from '../../src/units.js';
-import { MNEMONIC, startChain, type TestChain } from './chain.js';
+import { MNEMONIC, REWARD, startChain, type TestChain } from './chain.js';
 
 const CONTRACT = new URL('../../../test/contracts/PoraMine.sol', import.meta.url);
 /** Who may ask for the work of a miner. */
 const WORKER = '0x000000000000000000000000000000000000000a';
-/** Takes every call, and does nothing. */
-const REWARD = '0x00000000000000000000000000000000000000aa';
 const BLOCKS_PER_EPOCH = 40n;
 const MINE_BLOCKS = 30n;
 export const MOST_SHARDS = 8n;

@@ -104,9 +104,7 @@ impl Arg {
 
     /// A `Uint8Array` of 32 bytes.
     pub fn hash(&self, name: &str) -> Result<Hash, Error> {
-        let bytes = self.bytes(name)?;
-        let hash = bytes.try_into();
-        hash.map_err(|_| Error(format!("{name}: {} bytes, expected a hash of 32", bytes.len())))
+        hash_of(name, self.bytes(name)?)
     }
 
     /// A `Uint8Array` of hashes after each other.
@@ -206,6 +204,11 @@ impl Arg {
         let flag = unsafe { bool::from_napi_value(self.env, self.value) };
         flag.map_err(|_| Error(format!("{name}: expected a boolean")))
     }
+}
+
+/// Bytes that are a hash.
+pub fn hash_of(name: &str, bytes: &[u8]) -> Result<Hash, Error> {
+    bytes.try_into().map_err(|_| Error(format!("{name}: {} bytes, expected a hash of 32", bytes.len())))
 }
 
 /// The writable memory overlaps none of the other arguments, which are arrays of bytes or of 32-bit words.

@@ -1,6 +1,6 @@
 //! Seals, nonces and answers.
 
-use super::args::{Arg, Bytes};
+use super::args::{Arg, Bytes, hash_of};
 use crate::error::{Error, require};
 use crate::pora::{self, Answer, Hunt, Task, Terms};
 use crate::seal::{self, SEAL_BYTES, SEAL_SECTORS, Seal, SealKey};
@@ -135,8 +135,8 @@ pub fn mine(task: MineTask, first_nonce: Arg, milliseconds: Arg, places: Arg, fi
 
 fn mined(task: &MineTask, first_nonce: &Arg, milliseconds: &Arg, places: &Arg, files: &Arg) -> Result<MineResult, Error> {
     let mine_task = Task {
-        miner_id: hash("minerId", &task.miner_id)?,
-        subtask_digest: hash("subtaskDigest", &task.subtask_digest)?,
+        miner_id: hash_of("minerId", &task.miner_id)?,
+        subtask_digest: hash_of("subtaskDigest", &task.subtask_digest)?,
         range: task.range.checked()?,
     };
     let until = Instant::now() + Duration::from_millis(milliseconds.number("milliseconds")?.min(LONGEST_MS));
@@ -145,7 +145,7 @@ fn mined(task: &MineTask, first_nonce: &Arg, milliseconds: &Arg, places: &Arg, f
     let loads = os::Files::new(entries, files.words("files")?)?;
     let hunt = Hunt {
         task: &mine_task,
-        threshold: &hash("threshold", &task.threshold)?,
+        threshold: &hash_of("threshold", &task.threshold)?,
         first_nonce: &first_nonce.hash("firstNonce")?,
         until,
     };
@@ -231,23 +231,23 @@ fn judged(answer: &PoraAnswer, terms: &PoraTerms) -> Result<Verdict, Error> {
     let (proof, rest) = answer.merkle_proof.as_chunks();
     require!(rest.is_empty(), "merkleProof: {} bytes, expected a multiple of 32", answer.merkle_proof.len());
     let answer = Answer {
-        context_digest: hash("contextDigest", &answer.context_digest)?,
-        nonce: hash("nonce", &answer.nonce)?,
-        miner_id: hash("minerId", &answer.miner_id)?,
+        context_digest: hash_of("contextDigest", &answer.context_digest)?,
+        nonce: hash_of("nonce", &answer.nonce)?,
+        miner_id: hash_of("minerId", &answer.miner_id)?,
         range: answer.range.checked()?,
         recall_position: number("recallPosition", &answer.recall_position)?,
         seal_offset: number("sealOffset", &answer.seal_offset)?,
-        sealed_context_digest: hash("sealedContextDigest", &answer.sealed_context_digest)?,
+        sealed_context_digest: hash_of("sealedContextDigest", &answer.sealed_context_digest)?,
         sealed_data: Box::new(*sealed),
         merkle_proof: proof.to_vec(),
     };
     let sealed_range = (number("sealedStart", &terms.sealed_start)?, number("sealedEnd", &terms.sealed_end)?);
     let terms = Terms {
-        context_digest: hash("contextDigest", &terms.context_digest)?,
-        flow_root: hash("flowRoot", &terms.flow_root)?,
+        context_digest: hash_of("contextDigest", &terms.context_digest)?,
+        flow_root: hash_of("flowRoot", &terms.flow_root)?,
         flow_length: number("flowLength", &terms.flow_length)?,
-        subtask_digest: hash("subtaskDigest", &terms.subtask_digest)?,
-        pora_target: hash("poraTarget", &terms.pora_target)?,
+        subtask_digest: hash_of("subtaskDigest", &terms.subtask_digest)?,
+        pora_target: hash_of("poraTarget", &terms.pora_target)?,
         max_shards: number("maxShards", &terms.max_shards)?,
         sealed_range,
         is_full: terms.is_full,
@@ -267,10 +267,6 @@ impl MineRange {
             shard_mask: number("shardMask", &self.shard_mask)?,
         })
     }
-}
-
-fn hash(name: &str, bytes: &[u8]) -> Result<Hash, Error> {
-    bytes.try_into().map_err(|_| Error(format!("{name}: {} bytes, expected a hash of 32", bytes.len())))
 }
 
 fn number(name: &str, value: &BigInt) -> Result<u64, Error> {
