@@ -305,6 +305,12 @@ export const ERRORS = {
 		false,
 		'The text says which rule it breaks (spec log-layer §2.2).',
 	),
+	MINING_OFF: rule(
+		409,
+		'This node does not mine',
+		false,
+		'Start it with --mine, or with mining.mode = "on"; see docs/mining.md.',
+	),
 	CONFIG_INVALID: rule(
 		400,
 		'The configuration cannot be used',

@@ -224,6 +224,10 @@ export const CONFIG_SCHEMA = Type.Object(
 					description:
 						'Address of the reward contract. With shard.maxSectors, what 0G clients have uploaded and the chain pays nothing for any more is dropped (firstRewardableChunk). None: nothing is.',
 				}),
+				mineAddress: Type.String({
+					default: '',
+					description: 'Address of the mining contract (PoraMine): 0x and 40 digits. Needed to mine.',
+				}),
 				startBlock: integer(
 					0,
 					0,
@@ -270,6 +274,51 @@ export const CONFIG_SCHEMA = Type.Object(
 					Number.MAX_SAFE_INTEGER,
 					'Sectors of 256 bytes that this node is to hold. From nine tenths of that on it owns half of what it owned, and drops the rest of what 0G clients have uploaded. What came over REST counts and stays. 0: no limit.',
 				),
+			},
+			strict,
+		),
+		mining: Type.Object(
+			{
+				mode: choice(
+					['off', 'on'],
+					'off',
+					'on: flow segments are sealed, and mined for the settlement that this node follows. --mine says the same.',
+				),
+				minerId: Type.String({
+					default: '',
+					description:
+						'Registered miner id to mine with: 0x and 64 digits. Empty: the one that this directory has, or a new one, which is registered. Data is sealed for one id; with another one all of it is sealed anew.',
+				}),
+				cpuPercent: integer(100, 1, 100, 'Share of the time that the mining threads work.'),
+				threads: integer(0, 0, 256, 'Threads that mine. 0 means one per core but one, at least one.'),
+				startSector: integer(
+					0,
+					0,
+					Number.MAX_SAFE_INTEGER,
+					'Where in the flow mining begins, rounded down to 8 GiB; counts only once the flow is longer than what may be mined at once.',
+				),
+				pollMs: integer(5_000, 10, 3_600_000, 'Time between two questions for what there is to mine.'),
+				sealTranquility: integer(
+					1,
+					0,
+					1000,
+					'After work that took some time sealing rests this many times as long. 0: no rest.',
+				),
+				sealZeros: choice(
+					['yes', 'no'],
+					'yes',
+					'Whether flow segments that are nothing but zeros, where no file lies, are sealed too: they can be mined, and take room.',
+				),
+				keyFile: Type.String({
+					default: '',
+					description:
+						'With a chain: file with the private key of the account that sends answers, as chain.keyFile; another account than that one. None, and no PERIGEE_MINING_KEY: nothing is mined.',
+				}),
+				keyPasswordFile: Type.String({
+					default: '',
+					description:
+						'File with the password of an encrypted mining.keyFile (0600). None: PERIGEE_MINING_KEY_PASSWORD.',
+				}),
 			},
 			strict,
 		),

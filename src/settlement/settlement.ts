@@ -2,6 +2,7 @@
  * Who orders submissions into one flow. The node never asks which driver is behind this interface (docs/architecture.md §8).
  */
 import type { DataRoot, FlowId, SectorIndex, TxSeq } from '../units.js';
+import type { MiningSettlement } from './mining.js';
 
 /** One aligned, zero-padded subtree of a submission: 2^height sectors (spec log-layer §1.3). */
 export interface SubmissionNode {
@@ -101,22 +102,6 @@ export interface FlowState {
 	readonly blockNumber: number;
 	/** 32 bytes. */
 	readonly blockHash: Uint8Array;
-}
-
-/** What a miner asks its settlement (spec pora-and-contracts §2.2, §3.8). */
-export interface WorkerContext {
-	readonly context: EpochContext;
-	/** 0: there is nothing to mine now. */
-	readonly poraTarget: bigint;
-	/** 32 bytes. */
-	readonly subtaskDigest: Uint8Array;
-	readonly maxShards: number;
-}
-
-/** The mining side of a settlement. */
-export interface MiningSettlement {
-	/** `minerId`: 32 bytes. */
-	workerContext(minerId: Uint8Array): Promise<WorkerContext>;
 }
 
 /** Why a settlement does not go on. */
