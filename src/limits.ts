@@ -304,4 +304,24 @@ export const LIMITS = {
 	ballastBytes: 64 * 1024 * 1024,
 	/** Data directories of one store. */
 	volumes: 64,
+	/** Flow segments that are sealed with one native call and one commit: 4 MiB. */
+	sealBatchSegments: 16,
+	/** Copies of flow segments whose rows are looked up at once. */
+	sealLookSegments: 1000,
+	/** Ranges of flow segments that are to be looked at again; with more all of them are. */
+	sealDirtyRanges: 4096,
+	/** Time without work after which the sealer looks again. */
+	sealIdleMs: 5000,
+	/** Time after which sealing is tried again when it has failed. */
+	sealRetryMs: 5000,
+	/** Contexts whose part of the flow is remembered. */
+	sealOwners: 4096,
+	/** Longest native call of a mining thread. */
+	mineTaskMs: 150,
+	/** Answers that wait to be sent; more are thrown away, as they would be too late. */
+	waitingAnswers: 20,
+	/** So many answers in a row that are refused end the mining of a context. */
+	refusedAnswers: 3,
+	/** Time between two looks whether the store that is mined is still there. */
+	mineWatchMs: 250,
 } as const;

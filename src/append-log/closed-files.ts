@@ -57,7 +57,7 @@ export class ClosedFiles {
 	}
 
 	async open(lane: Lane, fileNo: number): Promise<ClosedFile> {
-		const file = await this.#openFile(lane, fileNo);
+		const file = await this.openFile(lane, fileNo);
 		try {
 			const scan = await LogFileScan.open(file, lane, fileNo, this.#shared.checksums);
 			return {
@@ -126,7 +126,7 @@ export class ClosedFiles {
 	}
 
 	async #withScan<T>(lane: Lane, fileNo: number, use: (scan: LogFileScan) => Promise<T>): Promise<T> {
-		const file = await this.#openFile(lane, fileNo);
+		const file = await this.openFile(lane, fileNo);
 		try {
 			return await use(await LogFileScan.open(file, lane, fileNo, this.#shared.checksums));
 		} finally {
@@ -134,7 +134,8 @@ export class ClosedFiles {
 		}
 	}
 
-	async #openFile(lane: Lane, fileNo: number): Promise<StorageFile> {
+	/** A file for reading; whoever opens it closes it. Errors: OVERLOADED, those of StorageIo. */
+	async openFile(lane: Lane, fileNo: number): Promise<StorageFile> {
 		try {
 			return await this.#shared.io.open(this.#shared.files.path(lane, fileNo), 'read');
 		} catch (error) {

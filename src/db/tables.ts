@@ -33,6 +33,8 @@ export const TABLES = {
 	staged: 0x0e,
 	/** (object id, segment) -> siblings on the way from a segment to the data root, where not all segments of the object are held. */
 	segmentProof: 0x0f,
+	/** (flow id, flow segment) -> its sealed copy: place, miner, contexts, which seals. */
+	sealed: 0x10,
 } as const;
 
 /** Where the rows of a table begin and end. */

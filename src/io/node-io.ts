@@ -73,6 +73,10 @@ class NodeFile implements StorageFile {
 		if (readRight) this.readRight = (buffer, position, crcs) => this.#use(() => readRight(fd, position, buffer, crcs));
 	}
 
+	get descriptor(): number {
+		return this.#fd;
+	}
+
 	/** libuv splits and repeats the system call until one fails: a short count means that the next byte could not be written. */
 	writev(buffers: readonly Uint8Array[], position: number): Promise<number> {
 		if (buffers.length === 0) return Promise.resolve(0);

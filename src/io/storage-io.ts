@@ -6,6 +6,8 @@
 /** One open file. Positions and lengths in bytes. Methods may run concurrently on one file. */
 export interface StorageFile {
 	readonly path: string;
+	/** By which the system knows it, until it is closed; absent where it is no file of the system. */
+	readonly descriptor?: number;
 	/** Writes the buffers one behind another at `position`; answers the bytes written, which may be fewer than asked (disk full). */
 	writev(buffers: readonly Uint8Array[], position: number): Promise<number>;
 	/** Reads into `buffer` from `position`; answers the bytes read, fewer only at the end of the file. */

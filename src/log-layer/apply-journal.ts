@@ -5,6 +5,7 @@ import type { JournalItem } from '../settlement/journal.js';
 import type { DeletionRecord, UploadRecord } from '../settlement/journal-records.js';
 import type { PlacedSubmission } from '../settlement/settlement.js';
 import { OWN_FLOW, type TxSeq } from '../units.js';
+import type { ContentChanges } from './content-changes.js';
 import { applyRevert } from './apply-revert.js';
 import type { FlowEdge } from './flow-tree.js';
 import type { LiveBytes } from './live-bytes.js';
@@ -29,6 +30,7 @@ export interface JournalMemory {
 	readonly edge: FlowEdge;
 	readonly pending: PendingObjects;
 	readonly live: LiveBytes;
+	readonly changes: ContentChanges;
 }
 
 /** Applies items in order. Applying them again, from any point on, changes nothing. */
@@ -170,7 +172,7 @@ async function submissionOf(
 async function applyDeletion(
 	turn: ViewTurn,
 	{ root, objectId, isDeleted }: DeletionRecord,
-	{ pending, live }: JournalMemory,
+	{ pending, live, changes }: JournalMemory,
 ): Promise<void> {
 	const key = rowKeys.root(root);
 	const { object, ended, deletion, ...rest } = await rootRow(turn, key);
@@ -180,6 +182,7 @@ async function applyDeletion(
 	if (object && !isNewer(object)) {
 		pending.settled(root);
 		live.moved(key, object.place, undefined);
+		changes.tell(root);
 	}
 	const row: RootRow = {
 		...(isNewer(object) && { object }),

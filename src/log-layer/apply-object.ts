@@ -1,6 +1,7 @@
 /** What applying any record of an object needs: its row, and what is kept in memory beside the view. */
 import type { LogRecord } from '../append-log/types.js';
 import { PerigeeError } from '../errors.js';
+import type { ContentChanges } from './content-changes.js';
 import type { LiveBytes } from './live-bytes.js';
 import type { OpenTrees } from './open-trees.js';
 import type { PendingObjects } from './pending-objects.js';
@@ -17,6 +18,8 @@ export interface ApplyMemory {
 	readonly staged: Map<ObjectId, boolean>;
 	/** How much of each log file counts. */
 	readonly live: LiveBytes;
+	/** Hears of what is held otherwise than before. */
+	readonly changes: ContentChanges;
 }
 
 export const NEW_OBJECT: ObjectRow = { state: OBJECT_OPEN, sizeBytes: 0n, root: NO_ROOT, heldSegments: 0, dropped: [] };

@@ -8,6 +8,7 @@ import { PerigeeError } from '../errors.js';
 import { rootFromBytes, type DataRoot, type Lsn } from '../units.js';
 import { NEW_OBJECT, objectRow, openObject, placeOf, putObjectRow, type ApplyMemory } from './apply-object.js';
 import { applyPolicy } from './apply-kept.js';
+import { applySealed, applySealedDropped } from './apply-sealed.js';
 import { applyResumable, applyStaged, dropStaged, dropStagedOf } from './apply-resumable.js';
 import type { LiveBytes } from './live-bytes.js';
 import { completeObject, segmentsOf } from './object-completion.js';
@@ -121,7 +122,7 @@ function applyRecord(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Pr
 		case RECORDS.objectDeleted:
 			return applyDeleted(turn, record, memory);
 		case RECORDS.segmentsDropped:
-			return applyDropped(turn, decodeDropped(record), memory.live);
+			return applyDropped(turn, decodeDropped(record), memory);
 		case RECORDS.stagedBytes:
 			return applyStaged(turn, record, memory);
 		case RECORDS.resumableUpload:
@@ -129,9 +130,9 @@ function applyRecord(turn: ViewTurn, record: LogRecord, memory: ApplyMemory): Pr
 		case RECORDS.objectPolicy:
 			return applyObjectPolicy(turn, record, memory);
 		case RECORDS.sealedFlowSegment:
+			return applySealed(turn, record, memory.live);
 		case RECORDS.flowSegmentDropped:
-			// Known types that no writer of this version writes (docs/format.md §5).
-			return undefined;
+			return applySealedDropped(turn, record, memory.live);
 		default:
 			throw new PerigeeError(
 				'FORMAT_UNKNOWN',
@@ -259,7 +260,7 @@ async function fillsHole(turn: ViewTurn, record: LogRecord): Promise<boolean> {
 async function applyDeleted(
 	turn: ViewTurn,
 	record: LogRecord,
-	{ trees, pending, staged, live }: ApplyMemory,
+	{ trees, pending, staged, live, changes }: ApplyMemory,
 ): Promise<void> {
 	const { objectId, root, cause } = decodeDeleted(record);
 	trees.forget(objectId);
@@ -283,6 +284,7 @@ async function applyDeleted(
 	if (kept.deletion?.objectId === objectId) return;
 	if (marker.ended && ended?.objectId === objectId && ended.isDeleted === isDeleted) return;
 	live.moved(key, object?.place, undefined);
+	changes.tell(dataRoot);
 	const rest: RootRow = { ...marker, ...kept };
 	if (Object.keys(rest).length === 0) turn.del(key);
 	else turn.put(key, encodeRootRow(rest));
@@ -292,12 +294,13 @@ async function applyDeleted(
 async function applyDropped(
 	turn: ViewTurn,
 	{ objectId, root, ...range }: DroppedRecord,
-	live: LiveBytes,
+	{ live, changes }: ApplyMemory,
 ): Promise<void> {
 	const known = (await objectRow(turn, objectId)) ?? NEW_OBJECT;
 	if (known.state === OBJECT_DELETED) return;
 	putObjectRow(turn, objectId, { ...known, dropped: withRange(known.dropped, range) });
 	await markPruned(turn, objectId, root);
+	changes.tell(rootFromBytes(root));
 	for await (const { first, rows } of segmentRows(turn, objectId, range.first, range.first + range.count)) {
 		for (const [index, value] of rows.entries()) {
 			if (!value) continue;
@@ -324,14 +327,15 @@ function setObject(
 	root: DataRoot,
 	object: RootObject,
 	when: 'now' | 'later',
-	{ pending, live }: ApplyMemory,
+	{ pending, live, changes }: ApplyMemory,
 ): Promise<void> | undefined {
 	const key = rowKeys.root(root);
 	const put = (row: Uint8Array | undefined): void => {
 		const { object: current, ended, ...kept }: RootRow = row ? decodeRootRow(row) : {};
 		const isEnded = [ended, kept.deletion].some((known) => known && known.objectId >= object.objectId);
 		if (isEnded || (current && current.objectId > object.objectId)) return;
-		if (!kept.submissions) pending.unnamed(root, object.objectId);
+		if (kept.submissions) changes.tell(root);
+		else pending.unnamed(root, object.objectId);
 		live.moved(key, current?.place, object.place);
 		const value = encodeRootRow({ object, ...kept });
 		if (when === 'later') turn.putLater(key, value);

@@ -5,7 +5,7 @@ import type { Lane, LanePosition } from '../append-log/types.js';
 import type { LiveBytes } from './live-bytes.js';
 import type { EmptiedFile } from './retirement.js';
 
-export const COMPACTED_LANES = ['small', 'bulk'] as const satisfies readonly Lane[];
+export const COMPACTED_LANES = ['small', 'bulk', 'sealed'] as const satisfies readonly Lane[];
 /** What a file without any record takes: its header and the marks of its end. */
 const FRAME_BYTES = FIRST_GROUP_OFFSET + 2 * GROUP_ALIGN_BYTES;
 

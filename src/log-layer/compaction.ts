@@ -1,7 +1,7 @@
 /**
  * Compaction: gives the space of dead records back (docs/architecture.md §4, "Deleting and compaction").
  *
- * Of the closed log files of the lanes `small` and `bulk` it takes those with the largest dead share, wholly dead ones first, copies what is
+ * Of the closed log files of the payload lanes it takes those with the largest dead share, wholly dead ones first, copies what is
  * alive to the end of the lane (copy-file.ts), and takes the file away (retirement.ts). It works in the background, by turns with
  * everything else: a bounded stretch of a file, then a rest of up to `tranquility` times the work, none while the disk is short. A pass can be
  * broken off at any point; what it has copied stays, and the file it was at is taken again later.
@@ -61,7 +61,7 @@ export interface PassOptions {
 
 export interface CompactionStatus {
 	readonly state: 'idle' | 'running' | 'paused';
-	/** Of the files of `small` and `bulk` as of the last look, the ones being written included. */
+	/** Of the files of the payload lanes as of the last look, the ones being written included. */
 	readonly fileBytes: number;
 	/** What counts in them: payload with the headers it needs, and facts. */
 	readonly liveBytes: number;

@@ -11,7 +11,7 @@ import { ContentBinding, type ContentBindingParts } from './content-binding.js';
 import { FileDeletion, givenUp } from './file-deletion.js';
 import { FileLookup } from './file-lookup.js';
 import { FileProofs } from './file-proofs.js';
-import { flowRootOf, flowSegmentRoot, proveSector, type FlowProofParts } from './flow-proofs.js';
+import { flowRootOf, flowSegmentRoot, proveSector, sealSiblings, type FlowProofParts } from './flow-proofs.js';
 import { flowSegmentData } from './flow-segment-data.js';
 import { flowSegmentAt, type FlowSegment } from './flow-segments.js';
 import type { FlowExtent } from './flow-tree.js';
@@ -28,7 +28,7 @@ import { includesSegment, type SegmentRange } from './segment-ranges.js';
 import { isKept } from './shard.js';
 import { Narrowing } from './narrowing.js';
 import { OwnSegments } from './own-segments.js';
-import { submissionAt } from './submissions.js';
+import { firstEndingBehind, submissionAt } from './submissions.js';
 import type {
 	FilePiece,
 	FileStore,
@@ -68,7 +68,7 @@ export interface FileStoreParts extends Omit<ContentBindingParts, 'held' | 'read
 export class LogFileStore implements FileStore {
 	readonly #parts: FileStoreParts;
 	readonly #flowId: FlowId;
-	readonly #reader: ObjectReader;
+	readonly reader: ObjectReader;
 	readonly held: HeldContent;
 	readonly #lookup: FileLookup;
 	readonly #fileProofs: FileProofs;
@@ -101,11 +101,11 @@ export class LogFileStore implements FileStore {
 			admit: (announcedBytes) => this.#admit(announcedBytes),
 		});
 		this.#flowId = parts.settlement.identity().flowId;
-		this.#reader = new ObjectReader(parts.log, parts.view, parts.damage);
+		this.reader = new ObjectReader(parts.log, parts.view, parts.damage);
 		const { log, view, losses } = parts;
 		const isWhole = losses.files.length === 0 && losses.volumes.length === 0;
 		const lost = isWhole ? undefined : new LostSegments(view, (lane, fileNo) => log.isLost(lane, fileNo));
-		this.held = new HeldContent(view, this.#reader, parts.damage, lost);
+		this.held = new HeldContent(view, this.reader, parts.damage, lost);
 		this.#fileProofs = new FileProofs(view, this.held);
 		this.#lookup = new FileLookup(view, this.#flowId, this.held, () => parts.shard.current, parts.unrewarded);
 		const own = new OwnSegments(view, this.held, () => parts.shard.current);
@@ -113,14 +113,14 @@ export class LogFileStore implements FileStore {
 		this.#binding = new ContentBinding({
 			...parts,
 			held: this.held,
-			reader: this.#reader,
+			reader: this.reader,
 			beginUpload: (options) => this.#newUpload(options),
 		});
 		this.narrowing = new Narrowing({ ...parts, held: this.held, own });
 		this.segmentUploads = new ChunkPool({
 			...parts,
 			held: this.held,
-			reader: this.#reader,
+			reader: this.reader,
 			admit: (bytes) => this.#admitBytes(bytes),
 			isComplete: () => doubtOf(parts.losses, parts.damage.lostStretches) === undefined,
 			isAwaited: (root) => parts.settlement.awaits?.(root) === true,
@@ -130,7 +130,7 @@ export class LogFileStore implements FileStore {
 		});
 		this.#proofs = {
 			view: parts.view,
-			reader: this.#reader,
+			reader: this.reader,
 			objectOf: (submission) => this.#objectOf(submission),
 			keptOf: async (object) => (await this.held.holding(object)).kept,
 		};
@@ -238,11 +238,24 @@ export class LogFileStore implements FileStore {
 
 	async flowSegmentData(index: bigint): Promise<readonly Uint8Array[]> {
 		const extent = await this.#extent();
-		return flowSegmentData(await this.flowSegment(index), extent.lengthSectors, this.#reader);
+		return flowSegmentData(await this.flowSegment(index), extent.lengthSectors, this.reader);
 	}
 
 	async sectorProof(sector: SectorIndex, atSeq?: TxSeq): Promise<SectorProof> {
 		return proveSector(this.#proofs, await this.#extent(atSeq), sector);
+	}
+
+	/**
+	 * The siblings of the seal that begins at `sector`, from the bottom up, in the flow as it was when it had `lengthSectors`. Errors: NOT_HELD,
+	 * DATA_DAMAGED, NOT_FOUND when the flow is shorter.
+	 */
+	async sealSiblings(sector: bigint, lengthSectors: bigint): Promise<readonly Uint8Array[]> {
+		const now = await this.#extent();
+		if (lengthSectors > now.lengthSectors)
+			throw new PerigeeError('NOT_FOUND', `the flow has ${now.lengthSectors} sectors`);
+		const { flowId } = now;
+		const behind = await firstEndingBehind(this.#parts.view, flowId, now.submissions, lengthSectors);
+		return sealSiblings(this.#proofs, { flowId, lengthSectors, submissions: behind?.txSeq ?? now.submissions }, sector);
 	}
 
 	/** The flow root after submission `atSeq`. Errors: NOT_FOUND. */

@@ -12,6 +12,7 @@ import { firstEndingBehind } from './submissions.js';
 import type { SectorProof } from './types.js';
 import type { View } from './view.js';
 
+const SEAL_HEIGHT = 4;
 const SEGMENT_HEIGHT = Math.log2(SEGMENT_SECTORS);
 
 export interface FlowProofParts {
@@ -51,6 +52,21 @@ export async function proveSector(
 		flowRoot: root,
 		flowLengthSectors: extent.lengthSectors,
 	};
+}
+
+/**
+ * The siblings of a seal, from the bottom up, against the flow root of `extent`: a seal is a subtree of 16 sectors, `sector` its first one.
+ * Errors: NOT_HELD, DATA_DAMAGED.
+ */
+export async function sealSiblings(
+	parts: FlowProofParts,
+	extent: FlowExtent,
+	sector: bigint,
+): Promise<readonly Uint8Array[]> {
+	const tree = new FlowTree(parts.view, extent, new SegmentLeaves(parts).inside);
+	const siblings = await tree.siblings(sector, SEAL_HEIGHT);
+	if (!siblings) throw new PerigeeError('NOT_HELD', 'the proof needs hashes of data that is not held here');
+	return siblings;
 }
 
 /** Root of the flow of `extent`. */

@@ -22,12 +22,19 @@ export async function flowSegmentData(
 	// Sector 0 of the flow is an opaque leaf.
 	let known = [{ from: start === 0n ? 1 : 0, to: end }].filter(({ from, to }) => from < to);
 	const bytes = Buffer.alloc(end * SECTOR_BYTES);
+	await fillPieces(segment, bytes, reader);
 	for (const piece of segment.pieces) {
 		const from = Number(piece.sector - start);
-		if (piece.object) await readPiece(piece, bytes.subarray(from * SECTOR_BYTES), reader);
-		else known = known.flatMap((stretch) => without(stretch, { from, to: from + piece.sectors }));
+		if (!piece.object) known = known.flatMap((stretch) => without(stretch, { from, to: from + piece.sectors }));
 	}
 	return known.map(({ from, to }) => bytes.subarray(from * SECTOR_BYTES, to * SECTOR_BYTES));
+}
+
+/** Puts the held pieces of a flow segment where they belong. Errors: DATA_DAMAGED, READ_FAILED, NOT_HELD. */
+export async function fillPieces(segment: FlowSegment, into: Buffer, reader: ObjectReader): Promise<void> {
+	const start = segment.index * BigInt(SEGMENT_SECTORS);
+	for (const piece of segment.pieces)
+		await readPiece(piece, into.subarray(Number(piece.sector - start) * SECTOR_BYTES), reader);
 }
 
 /** Behind the last byte of a file its padding is zeros. */

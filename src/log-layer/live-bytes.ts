@@ -99,7 +99,7 @@ export class LiveBytes {
 	async recount(view: View, breathe: () => Promise<void>): Promise<void> {
 		this.#recounting = { payload: noBytes(), frontier: Buffer.alloc(0) };
 		try {
-			for (const table of [TABLES.root, TABLES.segment, TABLES.staged]) {
+			for (const table of [TABLES.root, TABLES.segment, TABLES.staged, TABLES.sealed]) {
 				let from: Buffer = Buffer.of(table);
 				while (from.length > 0) {
 					from = await this.#recountRows(view, from, Buffer.of(table + 1));

@@ -32,6 +32,8 @@ import {
 	type PlainPlace,
 	type RootRow,
 } from './rows.js';
+import { decodeFlowSegmentDropped, decodeSealed } from './sealed-records.js';
+import { decodeSealedRow, sealedKey } from './sealed-rows.js';
 import { isKept } from './shard.js';
 import type { ViewTurn } from './view.js';
 
@@ -105,6 +107,10 @@ function questionOf(record: LogRecord, mayOlderHold: OlderFiles): Question {
 			return stagedQuestion(record);
 		case RECORDS.resumableUpload:
 			return resumableQuestion(record);
+		case RECORDS.sealedFlowSegment:
+			return sealedQuestion(record);
+		case RECORDS.flowSegmentDropped:
+			return sealedDroppedQuestion(record, mayOlderHold);
 		case RECORDS.objectPolicy:
 			return ofObject(record, objectOfPart(record), isThere);
 		default:
@@ -188,6 +194,35 @@ function deletedQuestion(record: LogRecord, mayOlderHold: OlderFiles): Question 
 			if (isInJournal && record.lane === 'small') return 'dead';
 			const isBeingRemoved = object !== undefined && decodeObjectRow(object).state === OBJECT_DELETED;
 			return isRemembered || isBeingRemoved || mayOlderHold(objectId, record.origin) ? 'live' : 'dead';
+		},
+	};
+}
+
+/** Belongs to no object. */
+const NO_OBJECT: ObjectId = 0n;
+
+function sealedQuestion(record: LogRecord): Question {
+	return {
+		record,
+		objectId: NO_OBJECT,
+		keys: [sealedKey(decodeSealed(record))],
+		fate([row]) {
+			const known = row && decodeSealedRow(row);
+			return known && 'place' in known && isAt(known.place, record) ? 'live' : 'dead';
+		},
+	};
+}
+
+/** That a sealed copy is gone counts while an older file may hold it. */
+function sealedDroppedQuestion(record: LogRecord, mayOlderHold: OlderFiles): Question {
+	return {
+		record,
+		objectId: NO_OBJECT,
+		keys: [sealedKey(decodeFlowSegmentDropped(record))],
+		fate([row]) {
+			const known = row && decodeSealedRow(row);
+			const isLast = known !== undefined && 'droppedBy' in known && known.droppedBy === record.origin;
+			return isLast && mayOlderHold(0n, record.origin) ? 'live' : 'dead';
 		},
 	};
 }

@@ -1,9 +1,9 @@
 /** Which segments of a content this node is to hold: those of its shard, by the places of its submissions in the flow (spec log-layer §7). */
 import type { Shard } from '../config/shard-position.js';
-import { LIMITS } from '../limits.js';
-import type { DataRoot, FlowId, TxSeq } from '../units.js';
+import type { DataRoot } from '../units.js';
 import type { HeldContent } from './held-content.js';
-import { rowKeys, type RootSubmissions } from './rows.js';
+import { furtherSeqs } from './root-ranges.js';
+import type { RootSubmissions } from './rows.js';
 import { ownSegmentsOfAll, type KeptSegments } from './shard.js';
 import { submissionAt } from './submissions.js';
 import type { View } from './view.js';
@@ -32,21 +32,11 @@ export class OwnSegments {
 
 	/** The same by the submissions alone. */
 	async ofSubmissions(root: DataRoot, { flowId, firstSeq, more }: RootSubmissions): Promise<KeptSegments | undefined> {
-		const seqs = [firstSeq, ...(more ? await this.#furtherSeqs(root, flowId) : [])];
+		const seqs = [firstSeq, ...(more ? await furtherSeqs(this.#view, root, flowId) : [])];
 		const found = await Promise.all(seqs.map((txSeq) => submissionAt(this.#view, flowId, txSeq)));
 		return ownSegmentsOfAll(
 			this.#shard(),
 			found.flatMap((submission) => (submission ? [submission.startSector as bigint] : [])),
 		);
-	}
-
-	/** The oldest of them. */
-	async #furtherSeqs(root: DataRoot, flowId: FlowId): Promise<readonly TxSeq[]> {
-		const seqs: TxSeq[] = [];
-		const from = rowKeys.rootSeq(root, flowId, 0 as TxSeq);
-		const to = rowKeys.rootSeq(root, flowId, Number.MAX_SAFE_INTEGER as TxSeq);
-		for await (const rows of this.#view.scan({ from, to, limitRows: LIMITS.keptResidues }))
-			for (const { key } of rows) seqs.push(Number(Buffer.from(key).readBigUInt64BE(37)) as TxSeq);
-		return seqs;
 	}
 }

@@ -3,6 +3,7 @@ import type { Place } from '../append-log/types.js';
 import { TABLES } from '../db/tables.js';
 import { decodeStagedRow } from './resumable-rows.js';
 import { decodeRootRow, decodeSegmentRow } from './rows.js';
+import { decodeSealedRow } from './sealed-rows.js';
 
 export function placesOf(key: Uint8Array, value: Uint8Array): readonly Place[] {
 	switch (key[0]) {
@@ -10,6 +11,10 @@ export function placesOf(key: Uint8Array, value: Uint8Array): readonly Place[] {
 			return listed(decodeRootRow(value).object?.place);
 		case TABLES.segment:
 			return listed(decodeSegmentRow(value).place);
+		case TABLES.sealed: {
+			const row = decodeSealedRow(value);
+			return listed('place' in row ? row.place : undefined);
+		}
 		case TABLES.staged:
 			return decodeStagedRow(value).map(({ place }) => place);
 		default:

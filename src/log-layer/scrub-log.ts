@@ -4,6 +4,8 @@ import type { LogFileName, LogRecord } from '../append-log/types.js';
 import { LIMITS } from '../limits.js';
 import type { DamageList, DamagedStretch, SegmentPlace, StretchDamageReason } from './damage.js';
 import type { Pacer } from './pacer.js';
+import { RECORDS } from './records.js';
+import { decodeSealed } from './sealed-records.js';
 import { rootReadFrom } from './places.js';
 import {
 	checkSegments,
@@ -23,6 +25,8 @@ export interface ScrubLogParts extends SegmentCheckParts {
 	readonly checked: (offset: number, bytes: number, segments: number) => void;
 	/** A damaged place, known or not. */
 	readonly met: () => void;
+	/** The sealed copy of a flow segment is not as it was written. */
+	readonly sealedDamaged: (index: bigint) => void;
 	/** The disk could not read this segment; it is asked again later. */
 	readonly readFailed: (segment: StoredSegment) => void;
 }
@@ -91,8 +95,15 @@ class LogFileScrub {
 			return;
 		}
 		if (!record.place) return;
+		if (record.type === RECORDS.sealedFlowSegment) return this.#checkSealed(record);
 		const { ranges, isLost } = await this.#file.damagedPayload(record);
 		for (const { from, to } of ranges) this.#stretch(from, to, isLost ? 'lost' : 'copy');
+	}
+
+	/** A damaged copy is no loss: it is made again. */
+	async #checkSealed(record: LogRecord): Promise<void> {
+		const { ranges } = await this.#file.damagedPayload(record);
+		if (ranges.length > 0) this.#parts.sealedDamaged(decodeSealed(record).index);
 	}
 
 	async #flush(): Promise<void> {

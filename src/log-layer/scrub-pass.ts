@@ -30,6 +30,7 @@ export interface ScrubPassParts extends SegmentCheckParts {
 	readonly signal: AbortSignal;
 	readonly progress: ScrubProgress;
 	readonly flow: ScrubViewParts['flow'];
+	readonly sealedDamaged: (index: bigint) => void;
 }
 
 /** A log file that the disk cannot read is tried so often before the pass goes on behind it. */

@@ -62,6 +62,8 @@ export interface ScrubParts {
 	readonly flow: () => { readonly flowId: FlowId; readonly submissions: number };
 	/** Every object with a lower id is complete, or never will be. */
 	readonly completeBelow: () => ObjectId;
+	/** The sealed copy of a flow segment is not as it was written. */
+	readonly sealedDamaged: (index: bigint) => void;
 }
 
 const DAY_MS = 86_400_000;

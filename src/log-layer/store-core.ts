@@ -7,6 +7,7 @@ import { Journal } from '../settlement/journal.js';
 import type { Lsn } from '../units.js';
 import { applyJournalItems } from './apply-journal.js';
 import { applyPayloadRecords } from './apply-payload.js';
+import { ContentChanges } from './content-changes.js';
 import type { Checkpoint } from './checkpoint.js';
 import { flowHistory } from './flow-history.js';
 import { FlowEdge } from './flow-tree.js';
@@ -36,6 +37,7 @@ export class StoreCore {
 	readonly live: LiveBytes;
 	/** Set once the log is open. */
 	shard!: ShardSetting;
+	readonly changes = new ContentChanges();
 	readonly trees = new OpenTrees();
 	readonly staged = new Map<ObjectId, boolean>();
 	/** Called when enough log has gathered for a checkpoint. */
@@ -92,9 +94,7 @@ export class StoreCore {
 		this.journal = new Journal({
 			write: (records) => this.#openLog().write('journal', records),
 			sink: async (items) => {
-				await this.view.change((turn) =>
-					applyJournalItems(turn, items, { edge: this.#edge, pending: this.pending, live: this.live }),
-				);
+				await this.view.change((turn) => applyJournalItems(turn, items, { ...this, edge: this.#edge }));
 				// A replay from before it would meet rows of what came later.
 				if (!items.some((item) => 'event' in item && item.event.kind === 'revertedTo')) return;
 				this.#hasReverted = true;

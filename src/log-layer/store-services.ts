@@ -24,6 +24,8 @@ import { RootLocks } from './key-locks.js';
 import { decodeWholeObject, RECORDS } from './records.js';
 import { decodeObjectRow, rowKeys } from './rows.js';
 import { Scrub, SCRUB_DEFAULTS } from './scrub.js';
+import { decodeSealed } from './sealed-records.js';
+import { SealedSegments } from './sealed-segments.js';
 import type { ShardSetting } from './shard-setting.js';
 import type { StoreOptions } from './store.js';
 import { Unrewarded } from './unrewarded.js';
@@ -38,6 +40,7 @@ export interface StoreServices {
 	readonly scrub: Scrub;
 	readonly housekeeping: Housekeeping;
 	readonly compaction: Compaction;
+	readonly sealed: SealedSegments;
 }
 
 /** What the services share with the store. */
@@ -78,7 +81,10 @@ export async function openServices(
 		clock: options.clock,
 		checkpoint,
 		position: (lane) => core.applied[lane],
-		damaged: (error) => noteDamagedRecord(view, damage, error),
+		damaged: (error) =>
+			error.record.type === RECORDS.sealedFlowSegment
+				? sealed.foundDamaged(decodeSealed(error.record).index)
+				: noteDamagedRecord(view, damage, error),
 		doubt: () => doubtOf(losses, damage.lostStretches),
 		observer: options.observer.compaction,
 		tranquility: options.compactionTranquility,
@@ -103,6 +109,15 @@ export async function openServices(
 		unrewarded,
 		overdueFiles: () => compaction.overdue().length,
 		submitter,
+	});
+	const sealed = new SealedSegments({
+		log,
+		view,
+		disk,
+		files,
+		settlement,
+		reverts: () => core.reverts,
+		onError: (error) => options.observer.housekeepingFailed(error),
 	});
 	const isComplete = (): boolean => doubtOf(losses, damage.lostStretches) === undefined;
 	const expiry = new Expiry({
@@ -150,8 +165,9 @@ export async function openServices(
 		checked,
 		flow,
 		completeBelow: () => files.completeBelow,
+		sealedDamaged: (index) => void sealed.foundDamaged(index),
 	});
-	return { files, damage, damageFile, scrub, housekeeping, compaction };
+	return { files, sealed, damage, damageFile, scrub, housekeeping, compaction };
 }
 
 /** Puts a record that compaction found damaged into the list. The record of a small file names its root itself. */

@@ -20,6 +20,7 @@ import type { Settlement } from '../settlement/settlement.js';
 import type { FlowId, Lsn } from '../units.js';
 import { Ballast } from './ballast.js';
 import { dropCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
+import type { ContentChanges } from './content-changes.js';
 import type { Compaction, CompactionObserver } from './compaction.js';
 import type { DamageList, DamagedSegment, DamagedStretch } from './damage.js';
 import { DiskSpace } from './disk-space.js';
@@ -38,6 +39,8 @@ import {
 	type Losses,
 } from './losses.js';
 import { rowKeys } from './rows.js';
+import { MinerSetting } from './miner-setting.js';
+import type { SealedSegments } from './sealed-segments.js';
 import type { Scrub, ScrubObserver, ScrubSettings } from './scrub.js';
 import { StoreCore } from './store-core.js';
 import { type ShardChoice, type ShardObserver, ShardSetting } from './shard-setting.js';
@@ -136,6 +139,10 @@ export interface Store {
 	/** What was missing when the store was opened. */
 	readonly losses: Losses;
 	readonly compaction: Compaction;
+	/** Sealed copies of flow segments. */
+	readonly sealed: SealedSegments;
+	readonly minerSetting: MinerSetting;
+	readonly changes: ContentChanges;
 	/**
 	 * What is missing or cannot be read no longer counts as part of the store, from the next open on and for good. Only after `rebuild`: the
 	 * view must not point to it.
@@ -191,6 +198,9 @@ class OpenStore implements Store {
 	readonly scrub: Scrub;
 	readonly losses: Losses;
 	readonly compaction: Compaction;
+	readonly sealed: SealedSegments;
+	readonly minerSetting: MinerSetting;
+	readonly changes: ContentChanges;
 	readonly #options: StoreOptions;
 	readonly #parts: StoreCore;
 	readonly #housekeeping: StoreServices['housekeeping'];
@@ -207,7 +217,7 @@ class OpenStore implements Store {
 		disk: DiskSpace,
 		losses: Losses,
 		fullDisk: FullDisk,
-		{ files, scrub, damage, damageFile, housekeeping, compaction }: StoreServices,
+		{ files, scrub, damage, damageFile, housekeeping, compaction, sealed }: StoreServices,
 	) {
 		this.#options = options;
 		this.#parts = parts;
@@ -222,6 +232,9 @@ class OpenStore implements Store {
 		this.scrub = scrub;
 		this.#housekeeping = housekeeping;
 		this.compaction = compaction;
+		this.sealed = sealed;
+		this.minerSetting = new MinerSetting(parts.journal);
+		this.changes = parts.changes;
 	}
 
 	static async open(options: StoreOptions, site: LogSite): Promise<Store> {

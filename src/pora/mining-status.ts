@@ -6,9 +6,8 @@
  * sent; noMinerId: it is being registered, or cannot be; unregistered: the settlement does not know the id; lagging: what is followed is behind, or
  * nobody answers; version: the contract is of another one; noContext: no epoch has begun that can be mined; tooManyShards: this node's shard is smaller
  * than the contract takes; noSegment: nothing of the flow is held whole where it may be mined; nothingSealed: sealing has not got there yet;
- * noWindow: the miner's turn in this epoch is over, or still to come; quota: the epoch has enough answers; throttled: it rests, because of
- * mining.cpuPercent; rejected: the last answer was refused, and the next ones will be (mining goes on with the next epoch); failed: mining workers
- * do not run; mining.
+ * noWindow: the miner's turn in this epoch is over, or still to come; quota: the epoch has enough answers; rejected: several answers in a row
+ * were refused (mining goes on with the next epoch); failed: mining workers do not run; throttled: it mines for mining.cpuPercent of the time; mining.
  */
 export const MINING_STATES = [
 	'off',
@@ -26,9 +25,9 @@ export const MINING_STATES = [
 	'nothingSealed',
 	'noWindow',
 	'quota',
-	'throttled',
 	'rejected',
 	'failed',
+	'throttled',
 	'mining',
 ] as const;
 

@@ -1,6 +1,7 @@
 /** A view that nobody listens to, and what is kept beside one, for tests that apply records by hand. */
 import type { KvEngine } from '../../src/db/kv-engine.js';
 import type { ApplyMemory } from '../../src/log-layer/apply-object.js';
+import { ContentChanges } from '../../src/log-layer/content-changes.js';
 import { LiveBytes } from '../../src/log-layer/live-bytes.js';
 import { OpenTrees } from '../../src/log-layer/open-trees.js';
 import { PendingObjects } from '../../src/log-layer/pending-objects.js';
@@ -13,5 +14,11 @@ export function quietView(kv: KvEngine): View {
 
 export function emptyMemory(): ApplyMemory {
 	const pending = new PendingObjects(() => 0, []);
-	return { trees: new OpenTrees(), pending, staged: new Map(), live: new LiveBytes(undefined, true) };
+	return {
+		trees: new OpenTrees(),
+		pending,
+		staged: new Map(),
+		live: new LiveBytes(undefined, true),
+		changes: new ContentChanges(),
+	};
 }
