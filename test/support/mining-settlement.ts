@@ -4,6 +4,7 @@ import type { PoraAnswer } from '../../src/native/addon.js';
 import type { AnswerOutcome, MiningSettlement, SealOwner, WorkNow } from '../../src/settlement/mining.js';
 
 export interface TestMining extends MiningSettlement {
+	account: Uint8Array | undefined;
 	/** Ascending, without gaps; what lies behind the last one has no owner. */
 	owners: SealOwner[];
 	now: WorkNow;
