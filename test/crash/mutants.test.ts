@@ -7,6 +7,7 @@ import { MutantSite } from './mutant-site.js';
 import { LOG_MUTANTS } from './mutants.js';
 import { PAYMENT_MUTANTS } from './payment-mutants.js';
 import { RESUMABLE_MUTANTS } from './resumable-mutants.js';
+import { SEALING_MUTANTS } from './sealing-mutants.js';
 import { SHARD_MUTANTS } from './shard-mutants.js';
 import { UPKEEP_MUTANTS } from './upkeep-mutants.js';
 
@@ -25,6 +26,7 @@ describe('a guard notices when this rule is taken out:', () => {
 		SHARD_MUTANTS,
 		CHAIN_MUTANTS,
 		PAYMENT_MUTANTS,
+		SEALING_MUTANTS,
 	];
 	for (const mutant of mutants.flat()) {
 		it(mutant.rule, async (t) => {

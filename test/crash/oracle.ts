@@ -3,6 +3,7 @@ import { fileRoot } from '../../src/native/addon.js';
 import { rootFromBytes, type DataRoot, type TxSeq } from '../../src/units.js';
 import type { Prng } from '../support/prng.js';
 import { ContentStates } from './content-states.js';
+import { SealedStates } from './sealing.js';
 import type { SentUpload } from './resumables.js';
 import type { SentSegments } from './segments.js';
 
@@ -29,6 +30,8 @@ export class Oracle {
 	/** All content that was submitted for these, by root and size. */
 	readonly #submitted = new Map<string, Content>();
 	states = new ContentStates();
+	/** Sealed copies of flow segments. */
+	sealed = new SealedStates();
 	/** Names of uploads that were begun and not answered with success, by root: each may be there or not. */
 	readonly #openNames = new Map<DataRoot, Set<string>>();
 	#names = 0;
@@ -44,6 +47,7 @@ export class Oracle {
 		for (const [root, names] of this.#openNames) copy.#openNames.set(root, new Set(names));
 		copy.#names = this.#names;
 		copy.states = this.states.fork();
+		copy.sealed = this.sealed.fork();
 		return copy;
 	}
 

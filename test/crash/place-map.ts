@@ -6,6 +6,7 @@ import { posix } from 'node:path';
 import type { Lane, Place } from '../../src/append-log/types.js';
 import type { PlaceHolder } from '../../src/log-layer/retirement.js';
 import { decodeRootRow, decodeSegmentRow, type PlainPlace } from '../../src/log-layer/rows.js';
+import { decodeSealedRow } from '../../src/log-layer/sealed-rows.js';
 import { TABLES } from '../../src/db/tables.js';
 import { checkBlocksBytes } from '../../src/native/addon.js';
 import type { SimulatedMachine } from './simulated-machine.js';
@@ -34,10 +35,10 @@ export class PlaceMap implements PlaceHolder {
 		const { database } = this.#machine;
 		if (!database) return;
 		const places: PlainPlace[] = [];
-		for (const table of [TABLES.root, TABLES.segment]) {
+		for (const table of [TABLES.root, TABLES.segment, TABLES.sealed]) {
 			for await (const rows of database.scan({ from: Buffer.of(table), to: Buffer.of(table + 1) })) {
 				for (const { value } of rows) {
-					const place = table === TABLES.root ? decodeRootRow(value).object?.place : decodeSegmentRow(value).place;
+					const place = placeIn(table, value);
 					if (place && !this.#left.has(nameOf(place))) places.push(place);
 				}
 			}
@@ -62,6 +63,13 @@ export class PlaceMap implements PlaceHolder {
 				throw new Violation(`a place of the map in ${path} has other bytes`);
 		}
 	}
+}
+
+function placeIn(table: number, value: Uint8Array): PlainPlace | undefined {
+	if (table === TABLES.root) return decodeRootRow(value).object?.place;
+	if (table === TABLES.segment) return decodeSegmentRow(value).place;
+	const row = decodeSealedRow(value);
+	return 'place' in row ? row.place : undefined;
 }
 
 function nameOf({ lane, fileNo }: Pick<Place, 'lane' | 'fileNo'>): string {

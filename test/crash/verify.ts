@@ -8,6 +8,7 @@ import type { StoredFile } from '../../src/log-layer/types.js';
 import { HASH_BYTES, SEGMENT_BYTES, type TxSeq } from '../../src/units.js';
 import type { Content, Oracle } from './oracle.js';
 import { verifyResumables } from './resumables.js';
+import { verifySealed } from './sealing.js';
 import { verifySegments } from './segments.js';
 import type { Process, SimulatedMachine, Told } from './simulated-machine.js';
 import { inTurns } from './turns.js';
@@ -24,6 +25,7 @@ export async function verifyStore(machine: SimulatedMachine, process: Process, o
 	}
 	await verifyResumables(store, oracle);
 	await verifySegments(store, oracle);
+	await verifySealed(store, oracle);
 	await verifyAcknowledged(store, oracle);
 	await verifySubmissions(store, oracle);
 	await store.log.flush();

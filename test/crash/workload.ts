@@ -8,6 +8,7 @@ import type { OperationToken } from './content-states.js';
 import { PlaceMap } from './place-map.js';
 import { makeContent, type Content, type Oracle } from './oracle.js';
 import { resume } from './resumables.js';
+import { sealSomething } from './sealing.js';
 import { sendSegments } from './segments.js';
 import type { SimulatedMachine } from './simulated-machine.js';
 import { untilStalled } from './until-stalled.js';
@@ -73,7 +74,8 @@ async function runOperation(machine: SimulatedMachine, store: Store, oracle: Ora
 	if (dice < 76) return upload(machine, store, oracle, prng, oracle.anyContent(prng) ?? makeContent(prng, 1000));
 	if (dice < 82) return breakOff(store, prng);
 	if (dice < 89) return remove(machine, store, oracle, prng);
-	if (dice < 92) return readBack(machine, store, oracle, prng);
+	if (dice < 90) return readBack(machine, store, oracle, prng);
+	if (dice < 93) return sealSomething(machine, store, oracle, prng);
 	if (dice < 95) return checkpoint(machine, store);
 	if (dice < 98) return compact(machine, store, prng.chance(0.7));
 	machine.clock.advance(prng.chance(0.3) ? 31 * 60_000 : 700);

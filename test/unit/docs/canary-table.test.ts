@@ -10,6 +10,7 @@ import { DAMAGE_MUTANTS } from '../../crash/damage-mutants.js';
 import { LOG_MUTANTS } from '../../crash/mutants.js';
 import { PAYMENT_MUTANTS } from '../../crash/payment-mutants.js';
 import { RESUMABLE_MUTANTS } from '../../crash/resumable-mutants.js';
+import { SEALING_MUTANTS } from '../../crash/sealing-mutants.js';
 import { SHARD_MUTANTS } from '../../crash/shard-mutants.js';
 import { UPKEEP_MUTANTS } from '../../crash/upkeep-mutants.js';
 
@@ -48,6 +49,7 @@ test('each rule of the table has a canary, and each canary is in the table', () 
 		...SHARD_MUTANTS,
 		...CHAIN_MUTANTS,
 		...PAYMENT_MUTANTS,
+		...SEALING_MUTANTS,
 	].map(({ rule, test: path }) => `${rule} (\`${basename(path, '.js')}\`)`);
 	assert.deepEqual(rulesOf('taken out'), takenOut.sort());
 	const within = tableRows().filter(({ canary }) => canary === 'within');

@@ -262,6 +262,25 @@ describe('sealing', () => {
 		await running.stop();
 	});
 
+	it('seals anew what has come again while nothing was sealed', async () => {
+		const store = await stores.open();
+		const { contents, length, segments } = await filled(store);
+		const mining = testMining();
+		mining.owners = [ownerOf(0n, length)];
+		await sealAll(store, mining);
+		const file = await store.files.fileBySeq(1 as never);
+		assert.ok(file);
+		await store.files.deleteFile(file.root);
+		await put(store, contents[1] as Buffer);
+		const again = await sealAll(store, mining);
+		assert.deepEqual(again.outdated, [1]);
+		await assertCopies(
+			store,
+			mining.owners,
+			Array.from({ length: segments }, (_, index) => (index === 0 ? ALL_SEALS - 1n : ALL_SEALS)),
+		);
+	});
+
 	it('makes a copy with a flipped bit anew once the scrub has met it', async () => {
 		const store = await stores.open();
 		const { length, segments } = await filled(store);
