@@ -324,4 +324,14 @@ export const LIMITS = {
 	refusedAnswers: 3,
 	/** Time between two looks whether the store that is mined is still there. */
 	mineWatchMs: 250,
+	/** Transactions of one ledger block. */
+	ledgerBlockTransactions: 16,
+	/** Answers and registrations that wait for a ledger block. */
+	ledgerQueueTransactions: 64,
+	/** Miners of an embedded ledger. */
+	ledgerMiners: 1024,
+	/** Contexts that own part of the flow of an embedded ledger. */
+	ledgerOwners: 2 ** 20,
+	/** Pricing chunks of 8 GiB with fees. */
+	ledgerPools: 2 ** 20,
 } as const;

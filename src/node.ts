@@ -24,6 +24,8 @@ import { makeFirstDataDir, NODE_FILE } from './node/data-dir.js';
 import { settlementMaker } from './node/settlement.js';
 import type { FileModules } from './node/access.js';
 import { startListeners } from './node/listeners.js';
+import { startMining } from './node/mining.js';
+import { refreshMiningMetrics } from './node/mining-metrics.js';
 import { startTrimming } from './node/memory-trim.js';
 import { healingObserver, scrubObserver } from './node/observers.js';
 import { checkStart } from './node/start-check.js';
@@ -32,6 +34,8 @@ import { refreshStoreMetrics } from './node/store-metrics.js';
 import { createMetrics, type Metrics } from './metrics/metrics.js';
 import { watchProcess } from './metrics/process-metrics.js';
 import * as addon from './native/addon.js';
+import { MINING_OFF } from './pora/mining-off.js';
+import type { MiningControl } from './pora/mining-status.js';
 import { HashPool, type HashPoolObserver } from './native/hash-pool.js';
 import { SlabRing } from './native/slab-ring.js';
 
@@ -99,15 +103,18 @@ export async function startNode(config: Config): Promise<RunningNode> {
 		const processWatch = watchProcess(site.metrics);
 		site.closers.push(() => processWatch.stop());
 		site.closers.push(startTrimming(systemClock));
+		const mining = miningOf(site, healing);
 		const refreshMetrics = (): void => {
 			processWatch.refresh();
 			refresh();
+			refreshMiningMetrics(site.metrics, mining.status());
 		};
 		const stopAsked = deferred();
 		const listeners = await startListeners(doors, {
 			...modules,
 			version: VERSION,
 			healing,
+			mining,
 			refreshMetrics,
 			shutdown: () => stopAsked.resolve(),
 			closers: site.closers,
@@ -152,6 +159,14 @@ export async function rebuildView(
 	} finally {
 		await closeSite(site);
 	}
+}
+
+/** Mining of a node whose configuration asks for it; it ends before its store does. */
+function miningOf(site: Site, healing: HealingStore): MiningControl {
+	if (site.config.mining.mode === 'off') return MINING_OFF;
+	const mining = startMining(site.config, healing, site);
+	site.closers.push(() => mining.close());
+	return mining;
 }
 
 interface StoreChoices {

@@ -54,6 +54,7 @@ export type {
 	MineRange,
 	PoraAnswer,
 	PoraTerms,
+	Verdict,
 	SubmissionNode,
 	TreeProof,
 } from '#addon';

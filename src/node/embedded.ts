@@ -6,6 +6,7 @@ import { systemRandomness } from '../io/randomness.js';
 import type { Metrics } from '../metrics/metrics.js';
 import * as addon from '../native/addon.js';
 import { EmbeddedSettlement } from '../settlement/embedded/embedded-settlement.js';
+import { miningParams } from '../settlement/embedded/mining/params.js';
 import { createGenesis } from '../settlement/embedded/genesis.js';
 import type { Journal } from '../settlement/journal.js';
 
@@ -17,7 +18,7 @@ export function makeEmbedded(
 	journal: Journal,
 	{ metrics, log }: { readonly metrics: Metrics; readonly log: Logger },
 ): EmbeddedSettlement {
-	const { blocksPerEpoch, blockIntervalMs, pricePerSector } = config.embedded;
+	const { blocksPerEpoch, blockIntervalMs, pricePerSector, mineBlocks, targetSubmissions, maxShards } = config.embedded;
 	const choices = {
 		chainId: EMBEDDED_CHAIN_ID,
 		blocksPerEpoch,
@@ -43,5 +44,17 @@ export function makeEmbedded(
 			},
 		},
 		genesis: createGenesis(choices, systemClock, systemRandomness),
+		...(config.mining.mode === 'on' && {
+			mining: {
+				params: miningParams({
+					difficulty: BigInt(config.embedded.mineDifficulty),
+					mineBlocks,
+					targetSubmissions,
+					maxShards,
+					baseReward: BigInt(config.embedded.baseReward),
+				}),
+				randomness: systemRandomness,
+			},
+		}),
 	});
 }

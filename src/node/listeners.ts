@@ -4,6 +4,7 @@ import { startGrpcServer } from '../api/grpc/grpc-server.js';
 import { startHttpServer } from '../api/http-server.js';
 import { isLoopback, isSamePlace, parseListenAddress, parseListenPlace } from '../config/listen-address.js';
 import type { HealingStore } from '../log-layer/healing-store.js';
+import type { MiningControl } from '../pora/mining-status.js';
 import { type FileModules, type NodeAccess, openAccess } from './access.js';
 import { type NodeTls, openTls } from './tls.js';
 
@@ -36,6 +37,7 @@ export async function openDoors(modules: FileModules): Promise<Doors> {
 export interface ListenerModules extends FileModules {
 	readonly version: string;
 	readonly healing: HealingStore;
+	readonly mining: MiningControl;
 	readonly refreshMetrics: () => void;
 	/** Stops the node, as SIGTERM does. */
 	readonly shutdown: () => void;

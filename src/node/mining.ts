@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.js';
 import { systemClock } from '../io/clock.js';
 import { systemRandomness } from '../io/randomness.js';
 import type { HealingStore } from '../log-layer/healing-store.js';
+import type { Metrics } from '../metrics/metrics.js';
 import { Mining } from '../pora/mining.js';
 import type { MiningState } from '../pora/mining-status.js';
 import { bytesOfHex, hexOf } from '../units.js';
@@ -20,7 +21,11 @@ const FAULTS: ReadonlySet<MiningState> = new Set([
 /** Refused answers are told one by one only so often. */
 const REFUSAL_LINE_MS = 60_000;
 
-export function startMining({ mining: config }: Config, healing: HealingStore, log: Logger): Mining {
+export function startMining(
+	{ mining: config }: Config,
+	healing: HealingStore,
+	{ log, metrics }: { readonly log: Logger; readonly metrics: Metrics },
+): Mining {
 	let toldMs = Number.NEGATIVE_INFINITY;
 	const { minerId, cpuPercent, pollMs, sealTranquility, sealZeros, threads, startSector } = config;
 	return new Mining({
@@ -57,7 +62,7 @@ export function startMining({ mining: config }: Config, healing: HealingStore, l
 				log.warn({ outcome: outcome.kind, reason: outcome.reason }, 'an answer was not accepted');
 			},
 			sealing: {
-				sealed: () => undefined,
+				sealed: (_segments, seals) => metrics.sealsMade.inc(seals),
 				outdated: (segments) => log.info({ segments }, 'sealed copies did not fit any more; they are made anew'),
 				trouble: (message) =>
 					message === undefined

@@ -141,7 +141,7 @@ export interface AwaitedSubmission {
 
 export interface Settlement {
 	/** Absent when the driver takes no proofs. */
-	readonly mining?: MiningSettlement;
+	readonly mining?: MiningSettlement | undefined;
 	identity(): SettlementIdentity;
 	flow(): FlowState;
 	/** In whose name this node submits, 20 bytes; absent where nobody asks. */

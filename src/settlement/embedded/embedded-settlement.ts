@@ -7,6 +7,7 @@
  */
 import { PerigeeError } from '../../errors.js';
 import type { Clock } from '../../io/clock.js';
+import type { Randomness } from '../../io/randomness.js';
 import { LIMITS } from '../../limits.js';
 import { OWN_FLOW } from '../../units.js';
 import { ByteWriter } from '../../bytes.js';
@@ -23,8 +24,11 @@ import type {
 	UploadName,
 } from '../settlement.js';
 import { type ChoiceDifference, differentChoices, flowAddressOf, type LedgerGenesis } from './genesis.js';
-import type { FlowHashing } from '../flow/hashing.js';
-import { type BlockDraft, Ledger, maxEmptyBlocks, type Transition } from './ledger.js';
+import type { MiningParams } from './mining/params.js';
+import type { LedgerHashing, Refusal } from './mining/rules.js';
+import type { LedgerTransaction } from './mining/transactions.js';
+import { EmbeddedMining } from './embedded-mining.js';
+import { type BlockDraft, Ledger, maxEmptyBlocks, type TransactionResult, type Transition } from './ledger.js';
 import { submissionBytes } from './ledger-entry.js';
 import { decodeState, encodeState, initialState, type LedgerState } from './ledger-state.js';
 import { checkSubmission } from '../flow/submission-rules.js';
@@ -49,9 +53,11 @@ export interface LedgerObserver {
 export interface EmbeddedSettlementOptions {
 	readonly journal: Journal;
 	readonly clock: Clock;
-	readonly hashing: FlowHashing;
+	readonly hashing: LedgerHashing;
 	/** Used when the journal holds none. */
 	readonly genesis: LedgerGenesis;
+	/** The ledger takes answers of miners, by these rules if it has none yet. Absent: it takes none now. */
+	readonly mining?: { readonly params: MiningParams; readonly randomness: Randomness };
 	readonly observer?: LedgerObserver;
 	/** Idle time after which an entry covers it (default 30 minutes; at least one block interval). */
 	readonly idleEntryMs?: number;
@@ -76,6 +82,17 @@ interface Taken {
 	readonly placed: PlacedSubmission;
 }
 
+interface WaitingTransaction {
+	readonly transaction: LedgerTransaction;
+	readonly resolve: (result: TransactionResult | Refusal) => void;
+	readonly reject: (error: unknown) => void;
+}
+
+interface Executed {
+	readonly waiting: WaitingTransaction;
+	readonly result: TransactionResult;
+}
+
 export class EmbeddedSettlement implements Settlement, JournalDriver {
 	readonly flowId = OWN_FLOW;
 	readonly #options: EmbeddedSettlementOptions;
@@ -88,6 +105,8 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 	#inFlight: Transition | undefined;
 	#waiting: Waiting[] = [];
 	#waitingBytes = 0;
+	readonly #transactions: WaitingTransaction[] = [];
+	#miningSide: EmbeddedMining | undefined;
 	#idleDue = false;
 	#pumping: Promise<void> | undefined;
 	#started = false;
@@ -111,8 +130,30 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 			const transition = this.#ledger.begin(this.#options.genesis);
 			await this.#commit(transition, [], [this.#flowSetting()]);
 		}
+		await this.#beginMining();
 		this.#started = true;
 		this.#scheduleIdle();
+	}
+
+	/** Absent when the options do not ask for it. Of a settlement that is started. */
+	get mining(): EmbeddedMining | undefined {
+		const { mining, hashing } = this.#options;
+		if (!mining || !this.#confirmed?.mining) return undefined;
+		this.#miningSide ??= new EmbeddedMining(
+			{
+				hashing,
+				randomness: mining.randomness,
+				state: () => this.#durable(),
+				blockNumber: () => {
+					const state = this.#durable();
+					return state.blockNumber + idleBlocks(state, this.#nowMs(state));
+				},
+				passTime: () => this.#passTime(),
+				transact: (transaction) => this.#transact(transaction),
+			},
+			this.identity().flowAddress,
+		);
+		return this.#miningSide;
 	}
 
 	identity(): SettlementIdentity {
@@ -184,6 +225,46 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 		this.#identity = undefined;
 	}
 
+	#durable(): LedgerState {
+		if (!this.#confirmed) throw new Error('the ledger has no genesis');
+		return this.#confirmed;
+	}
+
+	#nowMs(state: LedgerState): number {
+		return Math.max(this.#options.clock.nowMs(), state.blockTimeMs);
+	}
+
+	/** The first node that is to mine on the ledger lays down the rules. */
+	async #beginMining(): Promise<void> {
+		const { mining, observer } = this.#options;
+		const state = this.#durable();
+		if (!mining || state.mining) return;
+		const nowMs = this.#nowMs(state);
+		const emptyBlocks = idleBlocks(state, nowMs);
+		const draft = this.#ledger.draft(state, emptyBlocks, nowMs);
+		draft.transact({ kind: 'begin', params: mining.params });
+		await this.#commit(draft.seal(), [], []);
+		observer?.committed(0, emptyBlocks + 1);
+	}
+
+	async #transact(transaction: LedgerTransaction): Promise<TransactionResult | Refusal> {
+		if (this.#closing) throw new PerigeeError('SHUTTING_DOWN');
+		if (this.#transactions.length >= LIMITS.ledgerQueueTransactions)
+			throw new PerigeeError('OVERLOADED', `${this.#transactions.length} transactions already wait for the journal`);
+		return new Promise((resolve, reject) => {
+			this.#transactions.push({ transaction, resolve, reject });
+			this.#startPumping();
+		});
+	}
+
+	/** Writes the idle blocks that have passed. */
+	async #passTime(): Promise<void> {
+		if (this.#closing) throw new PerigeeError('SHUTTING_DOWN');
+		this.#idleDue = true;
+		this.#startPumping();
+		await this.#pumping;
+	}
+
 	#startPumping(): void {
 		if (this.#pumping) return;
 		this.#pumping = this.#pump()
@@ -199,41 +280,56 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 		this.#idleDue = false;
 		this.#waitingBytes = 0;
 		for (const waiting of this.#waiting.splice(0)) waiting.reject(error);
+		for (const waiting of this.#transactions.splice(0)) waiting.reject(error);
 	}
 
 	#hasWork(): boolean {
-		return this.#waiting.length > 0 || this.#idleDue;
+		return this.#waiting.length > 0 || this.#transactions.length > 0 || this.#idleDue;
 	}
 
 	async #pump(): Promise<void> {
 		// Submissions of the same turn share a block.
 		await Promise.resolve();
 		while (this.#hasWork()) {
-			const state = this.#confirmed;
-			if (!state) throw new Error('the ledger has no genesis');
-			const nowMs = Math.max(this.#options.clock.nowMs(), state.blockTimeMs);
-			if (this.#waiting.length > 0) await this.#commitSubmissions(state, nowMs);
+			const state = this.#durable();
+			const nowMs = this.#nowMs(state);
+			if (this.#waiting.length > 0 || this.#transactions.length > 0) await this.#commitBlock(state, nowMs);
 			else await this.#commitIdle(state, nowMs);
 		}
 	}
 
-	async #commitSubmissions(state: LedgerState, nowMs: number): Promise<void> {
+	async #commitBlock(state: LedgerState, nowMs: number): Promise<void> {
 		// The block itself stands for the last interval that has passed.
 		const emptyBlocks = Math.max(0, idleBlocks(state, nowMs) - 1);
 		const draft = this.#ledger.draft(state, emptyBlocks, nowMs);
 		const taken = this.#fill(draft);
-		if (taken.length === 0) return;
+		const executed = this.#execute(draft);
+		if (taken.length === 0 && executed.length === 0) return;
 		try {
 			const uploads = taken.flatMap(({ waiting, placed }) =>
 				waiting.upload ? [uploadOf(placed, waiting.upload)] : [],
 			);
 			await this.#commit(draft.seal(), uploads, []);
 		} catch (error) {
-			for (const { waiting } of taken) waiting.reject(error);
+			for (const { waiting } of [...taken, ...executed]) waiting.reject(error);
 			return;
 		}
 		this.#options.observer?.committed(taken.length, emptyBlocks + 1);
 		for (const { waiting, placed } of taken) waiting.resolve(placed);
+		for (const { waiting, result } of executed) waiting.resolve(result);
+	}
+
+	/** Moves waiting transactions into the draft; a refused one is answered alone. */
+	#execute(draft: BlockDraft): Executed[] {
+		const executed: Executed[] = [];
+		while (draft.hasRoomForTransaction) {
+			const waiting = this.#transactions.shift();
+			if (!waiting) break;
+			const result = draft.transact(waiting.transaction);
+			if ('refusal' in result) waiting.resolve(result);
+			else executed.push({ waiting, result });
+		}
+		return executed;
 	}
 
 	/** Moves waiting submissions into the draft; an invalid one is answered alone. */

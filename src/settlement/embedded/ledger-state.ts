@@ -5,11 +5,13 @@ import type { EpochContext } from '../settlement.js';
 import { frontierBytes } from '../flow/flow-draft.js';
 import { MAX_FLOW_SECTORS } from '../flow/submission-rules.js';
 import { EMPTY_HISTORY, firstContext, HISTORY_ROOTS, type RootHistory } from './epochs.js';
+import { readMiningState, readOwners, writeMiningState, writeOwners, type MiningState } from './mining/state.js';
 import { genesisHash, type LedgerGenesis, readGenesis, writeGenesis } from './genesis.js';
 import type { FlowHashing } from '../flow/hashing.js';
 
-/** Version of the state's bytes. */
+/** Versions of the state's bytes: before mining has begun, and since. */
 const STATE_VERSION = 1;
+const MINING_VERSION = 2;
 
 /** Never changed, only replaced. */
 export interface LedgerState {
@@ -30,6 +32,8 @@ export interface LedgerState {
 	readonly epochStart: bigint;
 	readonly rootHistory: RootHistory;
 	readonly pricePerSector: bigint;
+	/** Absent: mining has not begun. */
+	readonly mining?: MiningState;
 	/** K(fixed part of the bytes), which commits to the history through its digest. */
 	readonly stateHash: Uint8Array;
 }
@@ -64,11 +68,13 @@ export function initialState(genesis: LedgerGenesis, hashing: FlowHashing): Ledg
 	return hashState(state, hashing);
 }
 
-/** The canonical bytes: fixed part, then the roots of the history. */
+/** The canonical bytes: fixed part, then the roots of the history, then the owners of seals. */
 export function encodeState(state: LedgerState): Uint8Array {
 	const writer = new ByteWriter(1024 + state.rootHistory.roots.length);
 	writeFixedPart(writer, state);
-	return writer.raw(state.rootHistory.roots).toBytes();
+	writer.raw(state.rootHistory.roots);
+	if (state.mining) writeOwners(writer, state.mining);
+	return writer.toBytes();
 }
 
 /** Reads a state; everything that can be recomputed is. Errors: FORMAT_UNKNOWN. */
@@ -76,7 +82,8 @@ export function decodeState(bytes: Uint8Array, hashing: FlowHashing): LedgerStat
 	// A copy: the state outlives the buffer it came in.
 	const reader = new ByteReader(bytes.slice(), 'the saved state of the ledger');
 	const version = reader.u8('version');
-	if (version !== STATE_VERSION) reader.fail(`its version is ${version}, this program knows ${STATE_VERSION}`);
+	if (version !== STATE_VERSION && version !== MINING_VERSION)
+		reader.fail(`its version is ${version}, this program knows ${STATE_VERSION} and ${MINING_VERSION}`);
 	const genesis = readGenesis(reader);
 	const blockNumber = reader.safeU64('block number');
 	const blockHash = reader.bytes(HASH_BYTES, 'block hash');
@@ -91,18 +98,21 @@ export function decodeState(bytes: Uint8Array, hashing: FlowHashing): LedgerStat
 	const pricePerSector = reader.u128('price');
 	const inserted = reader.safeU64('roots inserted');
 	const digest = reader.bytes(HASH_BYTES, 'history digest');
+	const withoutOwners = version === MINING_VERSION ? readMiningState(reader) : undefined;
 	const roots = reader.bytes(Math.min(inserted, HISTORY_ROOTS) * HASH_BYTES, 'history');
+	const mining = withoutOwners && readOwners(reader, withoutOwners, hashing);
 	reader.end();
 	if (!equal(hashing.keccak256(roots), digest)) reader.fail('the history of roots does not match its digest');
 	if (!equal(hashing.flowRoot(flowLength, frontier), flowRoot))
 		reader.fail('the frontier does not match the flow root');
 	const rootHistory = { inserted, roots, digest };
 	const fields = { genesis, blockNumber, blockHash, blockTimeMs, submissions, flowLength, frontier, flowRoot };
-	return hashState({ ...fields, context, epochStart, rootHistory, pricePerSector }, hashing);
+	const state = { ...fields, context, epochStart, rootHistory, pricePerSector };
+	return hashState(mining ? { ...state, mining } : state, hashing);
 }
 
 function writeFixedPart(writer: ByteWriter, state: UnhashedState): void {
-	writer.u8(STATE_VERSION);
+	writer.u8(state.mining ? MINING_VERSION : STATE_VERSION);
 	writeGenesis(writer, state.genesis);
 	writer
 		.u64(state.blockNumber)
@@ -124,6 +134,7 @@ function writeFixedPart(writer: ByteWriter, state: UnhashedState): void {
 		.u128(state.pricePerSector)
 		.u64(rootHistory.inserted)
 		.fixed(rootHistory.digest, HASH_BYTES);
+	if (state.mining) writeMiningState(writer, state.mining);
 }
 
 function readContext(reader: ByteReader): EpochContext {

@@ -10,19 +10,38 @@ import type { EpochContext, PlacedSubmission, SettlementEvent, Submission } from
 import { emptyBlockHash, insertRoots, makeContext, type RootHistory } from './epochs.js';
 import type { LedgerGenesis } from './genesis.js';
 import { FlowDraft } from '../flow/flow-draft.js';
-import type { FlowHashing } from '../flow/hashing.js';
 import {
 	type BlockInputs,
 	decodeEntry,
 	encodeBlockEntry,
 	encodeGenesisEntry,
-	ENTRY_SUBMISSION_BYTES,
+	ENTRY_CONTENT_BYTES,
 	submissionBytes,
 	writeSubmission,
 } from './ledger-entry.js';
 import { hashState, initialState, type LedgerState } from './ledger-state.js';
+import {
+	answered,
+	begun,
+	paid,
+	passed,
+	registered,
+	type LedgerHashing,
+	type MiningBlock,
+	type Refusal,
+} from './mining/rules.js';
+import type { MiningState } from './mining/state.js';
+import { TRANSACTION_BYTES, writeTransaction, type LedgerTransaction } from './mining/transactions.js';
 import { OrderedSubmission } from '../flow/placed-submission.js';
 import { checkRoom, checkSubmission, foldRoots } from '../flow/submission-rules.js';
+
+/** What a transaction does: the miner that it registers, or the place of its answer in the epoch and what is paid for it. */
+export interface TransactionResult {
+	readonly state: MiningState;
+	readonly id?: Uint8Array;
+	readonly epochIndex?: number;
+	readonly reward?: bigint;
+}
 
 /** What an entry does. */
 export interface Transition {
@@ -35,9 +54,9 @@ export interface Transition {
 /** The machine of one flow. It holds no state. */
 export class Ledger {
 	readonly flowId: FlowId;
-	readonly hashing: FlowHashing;
+	readonly hashing: LedgerHashing;
 
-	constructor(flowId: FlowId, hashing: FlowHashing) {
+	constructor(flowId: FlowId, hashing: LedgerHashing) {
 		this.flowId = flowId;
 		this.hashing = hashing;
 	}
@@ -71,6 +90,10 @@ export class Ledger {
 			try {
 				const draft = new BlockDraft(this, state, entry);
 				for (const submission of entry.submissions) draft.add(submission);
+				for (const transaction of entry.transactions) {
+					const result = draft.transact(transaction);
+					if ('refusal' in result) throw diverged(`a transaction of block ${entry.firstNumber}: ${result.refusal}`);
+				}
 				transition = draft.seal();
 			} catch (error) {
 				if (!(error instanceof PerigeeError) || error.code !== 'SUBMISSION_INVALID') throw error;
@@ -104,6 +127,12 @@ export class BlockDraft {
 	readonly #placed: PlacedSubmission[] = [];
 	readonly #encoded = new ByteWriter(1024);
 	readonly #flow: FlowDraft;
+	readonly #transactions = new ByteWriter(256);
+	#transactionCount = 0;
+	/** Contexts and mining as the block with transactions has them; set with the first of those. */
+	#block: MiningBlock | undefined;
+	#mining: MiningState | undefined;
+	#hasBegun = false;
 
 	constructor(ledger: Ledger, before: LedgerState, inputs: BlockInputs) {
 		const most = maxEmptyBlocks(before.genesis);
@@ -125,7 +154,7 @@ export class BlockDraft {
 	hasRoomFor(submission: Submission): boolean {
 		return (
 			this.#placed.length < LIMITS.ledgerBlockSubmissions &&
-			this.#encoded.length + submissionBytes(submission) <= ENTRY_SUBMISSION_BYTES
+			this.#encoded.length + submissionBytes(submission) <= ENTRY_CONTENT_BYTES
 		);
 	}
 
@@ -154,35 +183,109 @@ export class BlockDraft {
 		return placed;
 	}
 
-	/** Closes the blocks of the entry. Errors: FORMAT_UNKNOWN when it has neither empty blocks nor submissions. */
+	/** Whether a transaction fits behind what is there. */
+	get hasRoomForTransaction(): boolean {
+		return (
+			this.#transactionCount < LIMITS.ledgerBlockTransactions &&
+			this.#encoded.length + this.#transactions.length + TRANSACTION_BYTES <= ENTRY_CONTENT_BYTES
+		);
+	}
+
+	/** Executes a transaction behind all submissions of the entry. A refused one leaves no trace. */
+	transact(transaction: LedgerTransaction): TransactionResult | Refusal {
+		this.#openBlock();
+		const result = this.#execute(transaction);
+		if ('refusal' in result) return result;
+		this.#mining = result.state;
+		writeTransaction(this.#transactions, transaction);
+		this.#transactionCount++;
+		return result;
+	}
+
+	#execute(transaction: LedgerTransaction): TransactionResult | Refusal {
+		const { hashing } = this.#ledger;
+		const mining = this.#mining;
+		const block = this.#block;
+		if (!block) throw new Error('no block is open');
+		if (transaction.kind === 'begin') {
+			if (mining) return { refusal: 'Mining has begun before' };
+			this.#hasBegun = true;
+			return { state: begun(transaction.params) };
+		}
+		if (!mining) return { refusal: 'Mining has not begun' };
+		return transaction.kind === 'register'
+			? registered(mining, transaction, block, hashing)
+			: answered(mining, transaction.answer, block, hashing);
+	}
+
+	/** From here on the block takes no submissions: the fees of those that are there lie in the pools. */
+	#openBlock(): void {
+		if (this.#block) return;
+		const { firstNumber, emptyBlocks, timeMs } = this.#inputs;
+		const number = firstNumber + emptyBlocks;
+		const { contexts } = this.#makeContexts(number);
+		this.#mining = this.#miningAfter(contexts, number);
+		const context = contexts.at(-1) ?? this.#before.context;
+		this.#block = { number, parentHash: this.#hashOfEmpty(number - 1), timeMs, context };
+	}
+
+	/** Mining with the contexts and fees of this entry, before its transactions. */
+	#miningAfter(contexts: readonly EpochContext[], last: number): MiningState | undefined {
+		const { mining, epochStart, context, pricePerSector } = this.#before;
+		if (!mining) return undefined;
+		const what = {
+			contexts,
+			rangeStart: epochStart,
+			context: contexts.at(-1) ?? context,
+			last,
+			hashOf: (number: number) => this.#hashOfEmpty(number),
+		};
+		let next = passed(mining, what, this.#ledger.hashing);
+		for (const submission of this.#placed) next = paid(next, submission, pricePerSector);
+		return next;
+	}
+
+	/** Closes the blocks of the entry. Errors: FORMAT_UNKNOWN when it has neither empty blocks nor anything else. */
 	seal(): Transition {
 		const { emptyBlocks, firstNumber, timeMs } = this.#inputs;
-		const filled = this.#placed.length > 0;
+		const filled = this.#placed.length > 0 || this.#transactionCount > 0;
 		if (!filled && emptyBlocks === 0) throw diverged('an entry without blocks');
 		const blockNumber = firstNumber + emptyBlocks - (filled ? 0 : 1);
 		const { contexts, history } = this.#makeContexts(blockNumber);
+		const mining = this.#block ? this.#mining : this.#miningAfter(contexts, blockNumber);
 		const submissions = this.#encoded.toBytes();
-		const flowRoot = filled
-			? this.#ledger.hashing.flowRoot(this.#flow.length, this.#flow.frontier)
-			: this.#before.flowRoot;
+		const transactions = this.#transactions.toBytes();
+		const flowRoot =
+			this.#placed.length > 0
+				? this.#ledger.hashing.flowRoot(this.#flow.length, this.#flow.frontier)
+				: this.#before.flowRoot;
 		const state = hashState(
 			{
 				genesis: this.#before.genesis,
 				blockNumber,
-				blockHash: filled ? this.#blockHash(blockNumber, submissions, flowRoot) : this.#hashOfEmpty(blockNumber),
+				blockHash: filled
+					? this.#blockHash(blockNumber, submissions, transactions, flowRoot)
+					: this.#hashOfEmpty(blockNumber),
 				blockTimeMs: timeMs,
 				submissions: this.#before.submissions + this.#placed.length,
 				flowLength: this.#flow.length,
 				frontier: new Uint8Array(this.#flow.frontier),
 				flowRoot,
 				context: contexts.at(-1) ?? this.#before.context,
-				epochStart: contexts.length > 0 ? this.#before.flowLength : this.#before.epochStart,
+				// When mining begins nobody knows what earlier contexts have owned: the next one owns it all.
+				epochStart: this.#hasBegun ? 0n : contexts.length > 0 ? this.#before.flowLength : this.#before.epochStart,
 				rootHistory: history,
 				pricePerSector: this.#before.pricePerSector,
+				...(mining && { mining }),
 			},
 			this.#ledger.hashing,
 		);
-		const entry = encodeBlockEntry(this.#inputs, this.#placed.length, submissions, state.stateHash);
+		const entry = encodeBlockEntry(
+			this.#inputs,
+			{ count: this.#placed.length, bytes: submissions },
+			{ count: this.#transactionCount, bytes: transactions },
+			state.stateHash,
+		);
 		return { entry, state, events: this.#events(contexts, state) };
 	}
 
@@ -205,17 +308,20 @@ export class BlockDraft {
 		return number === blockNumber ? blockHash : emptyBlockHash(blockHash, number, this.#ledger.hashing);
 	}
 
-	/** K(0x01 || number u64 || time u64 || parent hash || K(encoded submissions) || flow root || flow length u64). */
-	#blockHash(number: number, submissions: Uint8Array, flowRoot: Uint8Array): Uint8Array {
-		const header = new ByteWriter(1 + 8 + 8 + 3 * HASH_BYTES + 8)
-			.u8(1)
+	/**
+	 * K(0x01 || number u64 || time u64 || parent hash || K(encoded submissions) || flow root || flow length u64); with transactions 0x03, and
+	 * K(encoded transactions) behind the submissions'.
+	 */
+	#blockHash(number: number, submissions: Uint8Array, transactions: Uint8Array, flowRoot: Uint8Array): Uint8Array {
+		const { keccak256 } = this.#ledger.hashing;
+		const header = new ByteWriter(1 + 8 + 8 + 4 * HASH_BYTES + 8)
+			.u8(transactions.length > 0 ? 3 : 1)
 			.u64(number)
 			.u64(this.#inputs.timeMs)
 			.fixed(this.#hashOfEmpty(number - 1), HASH_BYTES)
-			.fixed(this.#ledger.hashing.keccak256(submissions), HASH_BYTES)
-			.fixed(flowRoot, HASH_BYTES)
-			.u64(this.#flow.length);
-		return this.#ledger.hashing.keccak256(header.toBytes());
+			.raw(keccak256(submissions));
+		if (transactions.length > 0) header.raw(keccak256(transactions));
+		return keccak256(header.fixed(flowRoot, HASH_BYTES).u64(this.#flow.length).toBytes());
 	}
 
 	/** Epochs first: they see the flow without the submissions of this entry. */

@@ -4,12 +4,12 @@ import type { LanePosition, LogRecord, RecordInput, WriteTicket } from '../../..
 import type { PerigeeError } from '../../../src/errors.js';
 import * as addon from '../../../src/native/addon.js';
 import type { LedgerGenesis } from '../../../src/settlement/embedded/genesis.js';
-import type { FlowHashing } from '../../../src/settlement/flow/hashing.js';
+import type { LedgerHashing } from '../../../src/settlement/embedded/mining/rules.js';
 import type { JournalItem } from '../../../src/settlement/journal.js';
 import type { Submission, SubmissionNode } from '../../../src/settlement/settlement.js';
 import type { Lsn } from '../../../src/units.js';
 
-export const hashing: FlowHashing = addon;
+export const hashing: LedgerHashing = addon;
 
 export const testGenesis: LedgerGenesis = {
 	chainId: 31_337n,
