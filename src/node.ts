@@ -25,7 +25,7 @@ import { settlementMaker } from './node/settlement.js';
 import type { FileModules } from './node/access.js';
 import { startListeners } from './node/listeners.js';
 import { startMining } from './node/mining.js';
-import { refreshMiningMetrics } from './node/mining-metrics.js';
+import { miningMeter } from './node/mining-metrics.js';
 import { startTrimming } from './node/memory-trim.js';
 import { healingObserver, scrubObserver } from './node/observers.js';
 import { checkStart } from './node/start-check.js';
@@ -104,10 +104,11 @@ export async function startNode(config: Config): Promise<RunningNode> {
 		site.closers.push(() => processWatch.stop());
 		site.closers.push(startTrimming(systemClock));
 		const mining = miningOf(site, healing);
+		const refreshMining = miningMeter(site.metrics, mining);
 		const refreshMetrics = (): void => {
 			processWatch.refresh();
 			refresh();
-			refreshMiningMetrics(site.metrics, mining.status());
+			refreshMining();
 		};
 		const stopAsked = deferred();
 		const listeners = await startListeners(doors, {

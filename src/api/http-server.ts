@@ -9,6 +9,7 @@ import type { Clock } from '../io/clock.js';
 import type { Randomness } from '../io/randomness.js';
 import { placeSocket } from '../io/unix-socket.js';
 import { LIMITS } from '../limits.js';
+import type { MiningControl } from '../pora/mining-status.js';
 import type { FileStore } from '../log-layer/types.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { Administration } from './admin/admin-server.js';
@@ -62,6 +63,7 @@ export interface ServerModules {
 
 export interface HttpServerModules extends ServerModules {
 	readonly store: FileStore;
+	readonly mining: Pick<MiningControl, 'status'>;
 	/** Brings gauges up to date before each scrape. */
 	readonly refreshMetrics: () => void | Promise<void>;
 }
@@ -82,6 +84,7 @@ export async function startHttpServer(options: HttpServerOptions, modules: HttpS
 	const uploads = new UploadWatch({ idleTimeoutMs, minBytesPerSecond, clock: modules.clock });
 	const context: RestContext = {
 		store: modules.store,
+		mining: modules.mining,
 		metrics: modules.metrics,
 		refreshMetrics: modules.refreshMetrics,
 		clock: modules.clock,

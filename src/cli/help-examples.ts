@@ -39,6 +39,7 @@ export const HELP_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
 		'perigee token create old --scope read --data-dir data && perigee token rm old --data-dir data',
 	],
 	scrub: ['perigee scrub start', 'perigee scrub status --json', 'perigee scrub pause'],
+	mine: ['perigee mine status', 'perigee mine status --json'],
 	errors: ['perigee errors list --json'],
 	bench: ['perigee bench --only keccak-8'],
 };

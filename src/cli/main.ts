@@ -11,6 +11,7 @@ import { CliError, EXIT_CODES } from './exit-codes.js';
 import { exampleText } from './help-examples.js';
 import type { InfoVerbOptions } from './info.js';
 import type { ListVerbOptions } from './list.js';
+import type { MineAction, MineVerbOptions } from './mine.js';
 import { withVerb } from './official.js';
 import { type OutputOptions, reportFailure } from './output.js';
 import type { RemoveVerbOptions } from './remove.js';
@@ -183,6 +184,10 @@ function addOperatorVerbs(program: Command): void {
 		.action(async (action: ScrubAction, options: ScrubVerbOptions) =>
 			(await import('./scrub.js')).scrub(action, options),
 		);
+	admin(program.command('mine'))
+		.description('tell why a running node mines or does not, and what it earns; stop it, and start it again')
+		.addArgument(new Argument('<action>').choices(['status', 'start', 'stop'] satisfies MineAction[]))
+		.action(async (action: MineAction, options: MineVerbOptions) => (await import('./mine.js')).mine(action, options));
 	admin(program.command('errors'))
 		.description('list what a running node knows to be damaged, one place a line')
 		.addArgument(new Argument('<action>').choices(['list']))
@@ -203,6 +208,7 @@ function nodeFlags(command: Command): Command {
 		.option('--admin <place>', 'where administration listens: host:port, or unix:path')
 		.option('--grpc <host:port>', 'where gRPC listens')
 		.option('-c, --config <file>', 'configuration file (TOML), of Perigee or of a 0G storage node')
+		.option('--mine', 'seal and mine what is stored, for the settlement that the node follows')
 		.option('--log-level <level>', 'least severe messages that are logged');
 }
 

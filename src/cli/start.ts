@@ -15,6 +15,7 @@ export interface StartVerbOptions extends OutputOptions, OfficialOptions {
 	readonly grpc?: string;
 	readonly config?: string;
 	readonly logLevel?: string;
+	readonly mine?: boolean;
 }
 
 const HOLD_MS = 60_000;
@@ -63,6 +64,7 @@ export function loadedConfigOf(options: StartVerbOptions): LoadedConfig {
 			admin: options.admin,
 			grpc: options.grpc,
 			'log.level': options.logLevel,
+			'mining.mode': options.mine === true ? 'on' : undefined,
 		},
 		env: process.env,
 		officialFlags: officialFlagsOf(options),

@@ -400,6 +400,7 @@ const FLAGS: Readonly<Record<string, string>> = {
 	admin: '--admin',
 	grpc: '--grpc',
 	'log.level': '--log-level',
+	'mining.mode': '--mine',
 };
 
 /** What the walk below reads of a TypeBox node. */

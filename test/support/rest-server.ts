@@ -10,6 +10,7 @@ import type { Access } from '../../src/api/auth/access.js';
 import type { TlsPair } from '../../src/api/tls-pair.js';
 import { systemRandomness } from '../../src/io/randomness.js';
 import type { FileStore } from '../../src/log-layer/types.js';
+import { MINING_OFF } from '../../src/pora/mining-off.js';
 import { createMetrics, type Metrics } from '../../src/metrics/metrics.js';
 import { MemoryFileStore } from './memory-file-store.js';
 import { openAccess } from './open-access.js';
@@ -63,6 +64,7 @@ export async function serve(store: FileStore, options: ServeOptions = {}): Promi
 		},
 		{
 			store,
+			mining: MINING_OFF,
 			metrics,
 			refreshMetrics() {},
 			clock: options.clock ?? systemClock,

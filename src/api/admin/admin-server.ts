@@ -35,9 +35,10 @@ export async function startAdminServer(
 	modules: AdminModules & ServerModules,
 ): Promise<HttpServer> {
 	const host = 'socketPath' in listen ? 'localhost' : listen.host;
-	const { admin, metrics, clock, log, access } = modules;
+	const { admin, mining, metrics, clock, log, access } = modules;
 	const context: AdminContext = {
 		admin,
+		mining,
 		metrics,
 		clock,
 		log,
@@ -67,7 +68,7 @@ export function administrationAt(
 	{ host }: ListenAddress,
 	modules: AdminModules & { readonly access: Access },
 ): Administration {
-	const { admin, access } = modules;
+	const { admin, mining, access } = modules;
 	const guard = guardBodiless(host);
 	const guardCalls = guardAdmin(host);
 	const permit = (request: IncomingMessage): void => {
@@ -81,7 +82,7 @@ export function administrationAt(
 			guard,
 			// The guard refuses bodies, in its own words.
 			anyBody: true,
-			handle: (context, request, response) => handle({ ...context, admin }, request, response),
+			handle: (context, request, response) => handle({ ...context, admin, mining }, request, response),
 		})),
 		family: adminFamily(modules, permit),
 	};

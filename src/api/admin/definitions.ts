@@ -1,6 +1,7 @@
 /** The endpoints of the admin listener as data, like those of REST (docs/api.md). */
 import { Type } from '../../config/json-schema.js';
 import { define, json } from '../rest/definitions.js';
+import { MINING_STATUS } from '../rest/mining-schema.js';
 import { closed } from '../rest/schemas.js';
 
 const time = (description: string) => Type.String({ description: `${description} ISO 8601, UTC.` });
@@ -63,6 +64,8 @@ export const DAMAGE_PAGE = Type.Object(
 
 const scrubAnswer = { 200: json('Where the scrub stands.', SCRUB_STATE) } as const;
 
+const miningAnswer = { 200: json('Mining as it stands.', MINING_STATUS) } as const;
+
 export const ADMIN_ENDPOINTS = {
 	scrub: define({
 		methods: ['GET', 'HEAD'],
@@ -84,6 +87,27 @@ export const ADMIN_ENDPOINTS = {
 		scope: 'admin',
 		summary: 'Stop the scrub where it stands; no pass begins by itself until it is started again.',
 		answers: scrubAnswer,
+	}),
+	mining: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/admin/mining',
+		scope: 'admin',
+		summary: 'Mining as it stands; the same as /v1/mining.',
+		answers: miningAnswer,
+	}),
+	miningStart: define({
+		methods: ['POST'],
+		url: '/v1/admin/mining/start',
+		scope: 'admin',
+		summary: 'Mine again after a stop.',
+		answers: miningAnswer,
+	}),
+	miningStop: define({
+		methods: ['POST'],
+		url: '/v1/admin/mining/stop',
+		scope: 'admin',
+		summary: 'Mine no more until it is started again, or the node is. Sealing goes on.',
+		answers: miningAnswer,
 	}),
 	errors: define({
 		methods: ['GET', 'HEAD'],

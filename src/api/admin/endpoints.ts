@@ -4,12 +4,15 @@ import { PerigeeError } from '../../errors.js';
 import { LIMITS } from '../../limits.js';
 import type { DamageEntry } from '../../log-layer/damage.js';
 import type { ScrubStatus, StoreAdmin } from '../../log-layer/types.js';
+import type { MiningControl } from '../../pora/mining-status.js';
 import type { Endpoint, ServerContext } from '../rest/endpoint.js';
+import { miningBodyOf } from '../rest/mining.js';
 import { NO_STORE, sendJson } from '../rest/json.js';
 import { ADMIN_ENDPOINTS, type DAMAGE_PAGE, type SCRUB_STATE } from './definitions.js';
 
 export interface AdminContext extends ServerContext {
 	readonly admin: StoreAdmin;
+	readonly mining: MiningControl;
 }
 
 const DEFAULT_LIMIT = 100;
@@ -35,6 +38,29 @@ const scrubPause: Endpoint<AdminContext> = {
 	},
 };
 
+const mining: Endpoint<AdminContext> = {
+	definition: ADMIN_ENDPOINTS.mining,
+	async handle(context, _request, response) {
+		sendJson(response, 200, miningBodyOf(context.mining.status()), NO_STORE);
+	},
+};
+
+const miningStart: Endpoint<AdminContext> = {
+	definition: ADMIN_ENDPOINTS.miningStart,
+	async handle(context, _request, response) {
+		context.mining.start();
+		sendJson(response, 200, miningBodyOf(context.mining.status()), NO_STORE);
+	},
+};
+
+const miningStop: Endpoint<AdminContext> = {
+	definition: ADMIN_ENDPOINTS.miningStop,
+	async handle(context, _request, response) {
+		context.mining.stop();
+		sendJson(response, 200, miningBodyOf(context.mining.status()), NO_STORE);
+	},
+};
+
 const errors: Endpoint<AdminContext> = {
 	definition: ADMIN_ENDPOINTS.errors,
 	async handle({ admin }, request, response) {
@@ -52,7 +78,15 @@ const errors: Endpoint<AdminContext> = {
 	},
 };
 
-export const ADMIN_LISTENER: readonly Endpoint<AdminContext>[] = [scrub, scrubStart, scrubPause, errors];
+export const ADMIN_LISTENER: readonly Endpoint<AdminContext>[] = [
+	scrub,
+	scrubStart,
+	scrubPause,
+	mining,
+	miningStart,
+	miningStop,
+	errors,
+];
 
 function wholeOf(text: string | undefined, name: string, fallback: number, least: number, most: number): number {
 	if (text === undefined) return fallback;

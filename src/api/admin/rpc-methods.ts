@@ -1,7 +1,8 @@
 /**
- * The admin_ methods of 0G Storage (spec log-layer §4.5). This node follows its settlement and no other nodes: they answer what a node without
+ * The admin_ and miner_ methods of 0G Storage (spec log-layer §4.5, pora-and-contracts §2.6). This node follows its settlement and no other nodes: they answer what a node without
  * peers answers, and what could begin only with one is refused.
  */
+import type { MiningControl } from '../../pora/mining-status.js';
 import type { FileStore, StoredFile } from '../../log-layer/types.js';
 import { SECTOR_BYTES } from '../../units.js';
 import { fileOfSeq } from '../rpc/file-info.js';
@@ -12,6 +13,7 @@ import { internalError } from '../rpc/rpc-error.js';
 /** What a method may use. */
 export interface AdminRpcContext {
 	readonly store: FileStore;
+	readonly mining: MiningControl;
 	/** All metrics as they are now, in the text format of Prometheus. */
 	readonly metricsText: () => Promise<string>;
 	/** Stops the node once the answer is on its way. */
@@ -85,6 +87,24 @@ export const ADMIN_METHODS: RpcMethods<AdminRpcContext> = {
 	async admin_getMetrics({ metricsText }, params) {
 		const prefix = params.optionalText('prefix') ?? '';
 		return valuesOf(await metricsText(), prefix);
+	},
+};
+
+/** Only where the node mines, as in the reference (spec pora-and-contracts §2.6). */
+export const MINER_METHODS: RpcMethods<AdminRpcContext> = {
+	miner_start({ mining }) {
+		mining.start();
+		return true;
+	},
+
+	miner_stop({ mining }) {
+		mining.stop();
+		return true;
+	},
+
+	miner_setStartPosition({ mining }, params) {
+		mining.setStartPosition(params.u64('start_position'));
+		return true;
 	},
 };
 

@@ -2,6 +2,7 @@
  * Every REST endpoint as data: method, address, schemas, meaning. No code of the node stands here, so that the client, the
  * documentation and the tests read the same values (docs/api.md).
  */
+import { DEEP_HEALTH, MINING_STATUS } from './mining-schema.js';
 import { Type } from '../../config/json-schema.js';
 import { define, json } from './endpoint-definition.js';
 import { GATEWAY_ENDPOINTS } from './gateway/definitions.js';
@@ -238,6 +239,13 @@ export const ENDPOINTS = {
 		anyQuery: true,
 		answers: { 200: { description: 'The file.', contentType: '*/*' } },
 	}),
+	mining: define({
+		methods: ['GET', 'HEAD'],
+		url: '/v1/mining',
+		scope: 'read',
+		summary: 'Whether this node mines, why it does not, and what it has earned (docs/mining.md).',
+		answers: { 200: json('Mining as it stands.', MINING_STATUS) },
+	}),
 	greeting: define({
 		methods: ['GET', 'HEAD'],
 		url: '/',
@@ -258,6 +266,13 @@ export const ENDPOINTS = {
 		scope: 'open',
 		summary: 'The process answers.',
 		answers: { 200: json('It lives.', LIVENESS) },
+	}),
+	deep: define({
+		methods: ['GET', 'HEAD'],
+		url: '/health/deep',
+		scope: 'open',
+		summary: 'How each part of the node is; also where nothing keeps it from uploads.',
+		answers: { 200: json('How they are.', DEEP_HEALTH) },
 	}),
 	ready: define({
 		methods: ['GET', 'HEAD'],

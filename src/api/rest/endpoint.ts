@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../../io/clock.js';
 import type { Randomness } from '../../io/randomness.js';
 import type { FileStore } from '../../log-layer/types.js';
+import type { MiningControl } from '../../pora/mining-status.js';
 import type { Metrics } from '../../metrics/metrics.js';
 import type { Access } from '../auth/access.js';
 import type { UploadAllowance } from '../auth/byte-quota.js';
@@ -37,6 +38,7 @@ export interface ServerContext {
 /** What a handler of REST may use. */
 export interface RestContext extends ServerContext {
 	readonly store: FileStore;
+	readonly mining: Pick<MiningControl, 'status'>;
 	/** Brings gauges up to date before the registry is rendered. */
 	readonly refreshMetrics: () => void | Promise<void>;
 	readonly version: string;

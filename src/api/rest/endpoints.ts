@@ -14,7 +14,8 @@ import { listOfFiles, listOfSubmissions } from './lists.js';
 import { postUpload } from './post-upload.js';
 import { putUpload } from './put-upload.js';
 import { fileSegment, submissionSegment } from './segments.js';
-import { greeting, live, metrics, ready } from './service.js';
+import { mining } from './mining.js';
+import { deep, greeting, live, metrics, ready } from './service.js';
 import { tusCreate, tusHead, tusOptions, tusOverride, tusPatch, tusRemove } from './tus.js';
 
 export const REST_ENDPOINTS: readonly Endpoint[] = [
@@ -45,11 +46,13 @@ export const REST_ENDPOINTS: readonly Endpoint[] = [
 	gatewayFilesInfo,
 	gatewayStatus,
 	gatewaySegment,
+	mining,
 	openApi,
 	docsPage,
 	docsAsset,
 	greeting,
 	metrics,
 	live,
+	deep,
 	ready,
 ];

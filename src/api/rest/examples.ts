@@ -36,6 +36,26 @@ const UPLOADED = {
 	name: 'hello.txt',
 	segments: 1,
 };
+const MINING_OFF = {
+	state: 'off',
+	reason: 'the configuration does not ask for it: start with --mine',
+	sealing: { segments: 0, seals: 0, backlog: 0 },
+	totals: {
+		nonces: '0',
+		qualities: '0',
+		reads: '0',
+		readFailures: '0',
+		hits: 0,
+		accepted: 0,
+		refused: 0,
+		givenUp: 0,
+		rewards: '0',
+		gasSpent: '0',
+	},
+	noncesPerSecond: 0,
+	cpuPercent: 0,
+	threads: 0,
+};
 const LISTED = {
 	files: [
 		{
@@ -326,6 +346,14 @@ export const EXAMPLES: Readonly<Record<keyof typeof ENDPOINTS, Example>> = {
 			status: 'live',
 			version: '0.1.0',
 		},
+	},
+	mining: {
+		status: 200,
+		answer: MINING_OFF,
+	},
+	deep: {
+		status: 200,
+		answer: { ready: true, reasons: [], mining: { state: 'off', reason: MINING_OFF.reason } },
 	},
 	ready: {
 		status: 200,

@@ -5,6 +5,8 @@ import { ENDPOINTS } from './definitions.js';
 import type { LIVENESS, READINESS } from './schemas.js';
 import type { Endpoint } from './endpoint.js';
 import { NO_STORE, sendJson } from './json.js';
+import { miningBodyOf } from './mining.js';
+import type { DEEP_HEALTH } from './mining-schema.js';
 import { originOf } from './origin.js';
 
 export const greeting: Endpoint = {
@@ -32,6 +34,20 @@ export const live: Endpoint = {
 	definition: ENDPOINTS.live,
 	async handle(context, _request, response) {
 		const body: Static<typeof LIVENESS> = { status: 'live', version: context.version };
+		sendJson(response, 200, body, NO_STORE);
+	},
+};
+
+export const deep: Endpoint = {
+	definition: ENDPOINTS.deep,
+	async handle(context, _request, response) {
+		const reasons = context.store.health();
+		const { state, reason, since } = miningBodyOf(context.mining.status());
+		const body: Static<typeof DEEP_HEALTH> = {
+			ready: reasons.every((each) => each.ready),
+			reasons: [...reasons],
+			mining: { state, reason, ...(since === undefined ? {} : { since }) },
+		};
 		sendJson(response, 200, body, NO_STORE);
 	},
 };

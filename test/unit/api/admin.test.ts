@@ -10,6 +10,7 @@ import type { DataRoot } from '../../../src/units.js';
 import { MemoryFileStore } from '../../support/memory-file-store.js';
 import { openAccess } from '../../support/open-access.js';
 import { type Answer, ask } from '../../support/rest-server.js';
+import { fakeMining } from '../../support/fake-mining.js';
 
 const ROOT = `0x${'5a'.repeat(32)}` as DataRoot;
 
@@ -31,6 +32,7 @@ async function startAdmin(t: TestContext) {
 		},
 		status,
 	};
+	const mining = fakeMining();
 	const server = await startAdminServer(
 		{ listen: { host: '127.0.0.1', port: 0 }, idleTimeoutMs: 60_000, minBytesPerSecond: 0, graceMs: 10_000 },
 		{
@@ -38,6 +40,7 @@ async function startAdmin(t: TestContext) {
 			refreshMetrics() {},
 			shutdown() {},
 			admin: { scrub, damage: (after, most) => damage.entries(after, most) },
+			mining,
 			metrics: createMetrics(),
 			clock: systemClock,
 			randomness: systemRandomness,
@@ -46,10 +49,26 @@ async function startAdmin(t: TestContext) {
 		},
 	);
 	t.after(() => server.close());
-	return { calls, damage, port: Number(new URL(server.url).port) };
+	return { calls, damage, mining, port: Number(new URL(server.url).port) };
 }
 
 describe('the admin listener', () => {
+	it('stops and starts mining, and tells how it stands', async (t) => {
+		const admin = await startAdmin(t);
+		const states: unknown[] = [];
+		for (const [method, path] of [
+			['POST', '/stop'],
+			['GET', ''],
+			['POST', '/start'],
+		] as const) {
+			const answer = await ask(admin, `/v1/admin/mining${path}`, { method });
+			assert.equal(answer.status, 200);
+			states.push(answer.json['state']);
+		}
+		assert.deepEqual(states, ['stopped', 'stopped', 'mining']);
+		assert.deepEqual(admin.mining.told, ['stop', 'start']);
+	});
+
 	it('starts, pauses and tells about the scrub', async (t) => {
 		const admin = await startAdmin(t);
 		const states: unknown[] = [];

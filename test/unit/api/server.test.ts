@@ -15,6 +15,7 @@ import { openAccess } from '../../support/open-access.js';
 import { startMemoryNode } from '../../support/processes.js';
 import { ask, eventually, put, RawConnection, readAnswer, startRest } from '../../support/rest-server.js';
 import { SimulatedClock } from '../../support/simulated-clock.js';
+import { fakeMining } from '../../support/fake-mining.js';
 
 test('every endpoint that is defined is served, once, and answers JSON as its schema says', async (t) => {
 	const definitions: readonly EndpointDefinition[] = Object.values(ENDPOINTS);
@@ -203,6 +204,7 @@ test('an address that is taken is a clear error', async (t) => {
 			},
 			{
 				store: rest.store,
+				mining: fakeMining(),
 				metrics: createMetrics(),
 				refreshMetrics() {},
 				clock: new SimulatedClock(),

@@ -20,6 +20,9 @@ import { Prng } from '../../../support/prng.js';
 import { ask, eventually, readAnswer, serve } from '../../../support/rest-server.js';
 import { call, observed, post, result, type RpcAnswer } from '../../../support/rpc.js';
 import { put, type TestStore, useTestStores } from '../../../support/test-store.js';
+import { MINING_OFF } from '../../../../src/pora/mining-off.js';
+import type { MiningControl } from '../../../../src/pora/mining-status.js';
+import { fakeMining } from '../../../support/fake-mining.js';
 
 const stores = useTestStores();
 const prng = new Prng(90);
@@ -32,12 +35,13 @@ interface Administered {
 	readonly modules: AdminModules;
 }
 
-function modulesOf(store: TestStore) {
+function modulesOf(store: TestStore, mining: MiningControl = MINING_OFF) {
 	const damage = new DamageList(systemClock, { found: () => undefined });
 	const metrics = createMetrics();
 	let stops = 0;
 	const modules = {
 		store: store.files,
+		mining,
 		admin: { scrub: store.scrub, damage: damage.entries.bind(damage) },
 		metrics,
 		refreshMetrics: () => metrics.tokens.set(17),
@@ -52,8 +56,9 @@ async function serveAdmin(
 	store: TestStore,
 	access = openAccess(),
 	listen: ListenPlace = { host: '127.0.0.1', port: 0 },
+	mining: MiningControl = MINING_OFF,
 ): Promise<Administered> {
-	const { modules, ...rest } = modulesOf(store);
+	const { modules, ...rest } = modulesOf(store, mining);
 	const server = await startAdminServer(
 		{ listen, idleTimeoutMs: 60_000, minBytesPerSecond: 0, graceMs: 10_000 },
 		{
@@ -131,6 +136,14 @@ describe('a node without peers answers as the reference did', () => {
 	it('admin_shutdown(): and the node is told to stop', async () => {
 		assert.deepEqual(await call(admin, 'admin_shutdown', []), observed('admin_shutdown()').answer);
 		await eventually(() => admin.stops() === 1, 'the stop');
+	});
+
+	it('miner_*: only where the node mines', async (t) => {
+		const mining = fakeMining();
+		const miner = await serveAdmin(t, await stores.open(), openAccess(), undefined, mining);
+		for (const [method, ...params] of [['miner_stop'], ['miner_setStartPosition', 2 ** 40], ['miner_start']] as const)
+			assert.equal((await call(miner, method, params)).result, true);
+		assert.deepEqual(mining.told, ['stop', `from ${2 ** 40}`, 'start']);
 	});
 
 	it('is told once, however often a body says it', async (t) => {
