@@ -11,6 +11,9 @@ import type { EpochContext } from '../settlement.js';
 import type { TransactionResult } from './ledger.js';
 import type { LedgerState } from './ledger-state.js';
 import {
+	epochAt,
+	startOf,
+	tickOf,
 	isQuotaReached,
 	minerOf,
 	ownerOf,
@@ -27,9 +30,9 @@ export interface EmbeddedMiningParts {
 	readonly randomness: Randomness;
 	/** As it is durable. */
 	readonly state: () => LedgerState;
-	/** Number of the last block that has passed, written or not. */
-	readonly blockNumber: () => number;
-	/** Writes the blocks that have passed. */
+	/** Milliseconds since 1970, never before the last block. */
+	readonly nowMs: () => number;
+	/** Writes a block, at the present time. */
 	readonly passTime: () => Promise<void>;
 	/** Resolves once the transaction is durable, or refused. Errors: OVERLOADED, DISK_FULL, READ_ONLY, SHUTTING_DOWN. */
 	readonly transact: (transaction: LedgerTransaction) => Promise<TransactionResult | Refusal>;
@@ -49,21 +52,27 @@ export class EmbeddedMining implements MiningSettlement {
 
 	async work(minerId: Uint8Array): Promise<WorkNow> {
 		const { context, mining: before } = await this.#now();
-		const { hashing, blockNumber } = this.#parts;
+		const { hashing, nowMs, state } = this.#parts;
 		if (!minerOf(before, minerId)) throw new PerigeeError('NOT_FOUND', 'MinerId does not registered');
-		if (context.epoch === 0) return { none: 'noContext', message: 'the first epoch of this ledger has not begun' };
+		const { genesis } = state();
+		const tick = tickOf(genesis, nowMs());
+		if (context.epoch === before.firstEpoch) {
+			const seconds = ((startOf(before, genesis, context.epoch + 1) + 1 - tick) * genesis.blockIntervalMs) / 1000;
+			return {
+				none: 'noContext',
+				message: `the first epoch that can be mined begins in about ${Math.ceil(seconds)} s`,
+			};
+		}
 		const mining = rolled(before, context.epoch);
 		const { index, start } = subtaskOf(mining, context, minerId, hashing);
-		// An answer comes with the block behind those that have passed.
-		const number = blockNumber() + 1;
 		const end = start + mining.params.mineBlocks;
 		const hash = mining.subtaskHashes[index];
-		if (number <= start || !hash)
-			return { none: 'noWindow', message: `the turn of this miner begins with block ${start + 1}` };
-		if (number > end)
+		if (tick <= start || !hash)
+			return { none: 'noWindow', message: 'the turn of this miner in the epoch is still to come' };
+		if (tick > end)
 			return {
 				none: 'noWindow',
-				message: `the turn of this miner has ended with block ${end}; the next epoch brings another`,
+				message: 'the turn of this miner in the epoch is over; the next epoch brings another',
 			};
 		if (isQuotaReached(mining))
 			return { none: 'quota', message: `epoch ${context.epoch} has ${mining.answers} answers, and takes no more` };
@@ -121,20 +130,21 @@ export class EmbeddedMining implements MiningSettlement {
 
 	/** The ledger as it is durable, with every context and subtask that has begun. */
 	async #now(): Promise<{ readonly context: EpochContext; readonly mining: MiningState }> {
-		const { state, blockNumber, passTime } = this.#parts;
-		if (hasNews(state(), blockNumber())) await passTime();
+		const { state, nowMs, passTime } = this.#parts;
+		if (hasNews(state(), nowMs())) await passTime();
 		const { context, mining } = state();
 		if (!mining) throw new PerigeeError('MINING_OFF', 'mining has not begun on this ledger');
 		return { context, mining };
 	}
 }
 
-/** Whether the blocks up to `last` bring a context or a subtask that the state does not have. */
-function hasNews({ genesis, context, mining }: LedgerState, last: number): boolean {
-	const boundary = genesis.firstBlock + (context.epoch + 1) * genesis.blocksPerEpoch;
-	if (boundary < last) return true;
-	if (!mining || context.epoch === 0) return false;
+/** Whether the time brings a context or a subtask that the state does not have. */
+function hasNews({ genesis, context, mining }: LedgerState, nowMs: number): boolean {
+	if (!mining) return false;
+	const tick = tickOf(genesis, nowMs);
+	if (epochAt(mining, genesis, tick) > context.epoch) return true;
+	if (context.epoch === mining.firstEpoch) return false;
 	const { subtasks, subtaskBlocks } = mining.params;
 	const known = mining.subtaskHashes.length;
-	return known < subtasks && context.mineStart + known * subtaskBlocks < last;
+	return known < subtasks && context.mineStart + known * subtaskBlocks < tick;
 }

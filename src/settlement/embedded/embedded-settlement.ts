@@ -108,6 +108,8 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 	readonly #transactions: WaitingTransaction[] = [];
 	#miningSide: EmbeddedMining | undefined;
 	#idleDue = false;
+	/** Somebody has to know what the time brings: a block is closed although its interval is not over. */
+	#isTimeAsked = false;
 	#pumping: Promise<void> | undefined;
 	#started = false;
 	#closing = false;
@@ -144,10 +146,7 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 				hashing,
 				randomness: mining.randomness,
 				state: () => this.#durable(),
-				blockNumber: () => {
-					const state = this.#durable();
-					return state.blockNumber + idleBlocks(state, this.#nowMs(state));
-				},
+				nowMs: () => this.#nowMs(this.#durable()),
 				passTime: () => this.#passTime(),
 				transact: (transaction) => this.#transact(transaction),
 			},
@@ -257,10 +256,11 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 		});
 	}
 
-	/** Writes the idle blocks that have passed. */
+	/** Writes a block at the present time, with the idle ones before it. */
 	async #passTime(): Promise<void> {
 		if (this.#closing) throw new PerigeeError('SHUTTING_DOWN');
 		this.#idleDue = true;
+		this.#isTimeAsked = true;
 		this.#startPumping();
 		await this.#pumping;
 	}
@@ -352,12 +352,15 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 
 	async #commitIdle(state: LedgerState, nowMs: number): Promise<void> {
 		this.#idleDue = false;
-		const blocks = idleBlocks(state, nowMs);
+		const isAsked = this.#isTimeAsked;
+		this.#isTimeAsked = false;
+		const passed = idleBlocks(state, nowMs);
+		const blocks = isAsked ? Math.max(1, passed) : passed;
 		try {
 			if (blocks > 0) {
 				// Whole intervals, so that the rest counts towards the next block; after a very long pause, all of it.
 				const endMs = state.blockTimeMs + blocks * state.genesis.blockIntervalMs;
-				const timeMs = blocks < maxEmptyBlocks(state.genesis) ? endMs : nowMs;
+				const timeMs = !isAsked && blocks < maxEmptyBlocks(state.genesis) ? endMs : nowMs;
 				await this.#commit(this.#ledger.draft(state, blocks, timeMs).seal(), [], []);
 				this.#options.observer?.committed(0, blocks);
 			}

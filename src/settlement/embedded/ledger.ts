@@ -23,9 +23,12 @@ import { hashState, initialState, type LedgerState } from './ledger-state.js';
 import {
 	answered,
 	begun,
+	epochAt,
 	paid,
 	passed,
 	registered,
+	startOf,
+	tickOf,
 	type LedgerHashing,
 	type MiningBlock,
 	type Refusal,
@@ -210,7 +213,7 @@ export class BlockDraft {
 		if (transaction.kind === 'begin') {
 			if (mining) return { refusal: 'Mining has begun before' };
 			this.#hasBegun = true;
-			return { state: begun(transaction.params) };
+			return { state: begun(transaction.params, block) };
 		}
 		if (!mining) return { refusal: 'Mining has not begun' };
 		return transaction.kind === 'register'
@@ -224,21 +227,21 @@ export class BlockDraft {
 		const { firstNumber, emptyBlocks, timeMs } = this.#inputs;
 		const number = firstNumber + emptyBlocks;
 		const { contexts } = this.#makeContexts(number);
-		this.#mining = this.#miningAfter(contexts, number);
+		this.#mining = this.#miningAfter(contexts);
 		const context = contexts.at(-1) ?? this.#before.context;
-		this.#block = { number, parentHash: this.#hashOfEmpty(number - 1), timeMs, context };
+		this.#block = { tick: this.#tick, parentHash: this.#hashOfEmpty(number - 1), timeMs, context };
 	}
 
 	/** Mining with the contexts and fees of this entry, before its transactions. */
-	#miningAfter(contexts: readonly EpochContext[], last: number): MiningState | undefined {
-		const { mining, epochStart, context, pricePerSector } = this.#before;
+	#miningAfter(contexts: readonly EpochContext[]): MiningState | undefined {
+		const { mining, epochStart: rangeStart, context: known, pricePerSector } = this.#before;
 		if (!mining) return undefined;
+		const context = contexts.at(-1);
 		const what = {
-			contexts,
-			rangeStart: epochStart,
-			context: contexts.at(-1) ?? context,
-			last,
-			hashOf: (number: number) => this.#hashOfEmpty(number),
+			made: context && { context, rangeStart },
+			context: context ?? known,
+			tick: this.#tick,
+			hashOf: (tick: number) => this.#hashOfTick(tick),
 		};
 		let next = passed(mining, what, this.#ledger.hashing);
 		for (const submission of this.#placed) next = paid(next, submission, pricePerSector);
@@ -252,7 +255,7 @@ export class BlockDraft {
 		if (!filled && emptyBlocks === 0) throw diverged('an entry without blocks');
 		const blockNumber = firstNumber + emptyBlocks - (filled ? 0 : 1);
 		const { contexts, history } = this.#makeContexts(blockNumber);
-		const mining = this.#block ? this.#mining : this.#miningAfter(contexts, blockNumber);
+		const mining = this.#block ? this.#mining : this.#miningAfter(contexts);
 		const submissions = this.#encoded.toBytes();
 		const transactions = this.#transactions.toBytes();
 		const flowRoot =
@@ -289,9 +292,36 @@ export class BlockDraft {
 		return { entry, state, events: this.#events(contexts, state) };
 	}
 
-	/** Contexts whose boundary block lies before `last`: all of them see the flow as it was before this entry. */
+	get #tick(): number {
+		return tickOf(this.#before.genesis, this.#inputs.timeMs);
+	}
+
+	/** The context of the newest epoch, where mining counts in ticks; those that nobody saw begin are passed over. */
+	#contextByTime(mining: MiningState): readonly EpochContext[] {
+		const { genesis, context, flowRoot: root, flowLength: length } = this.#before;
+		const epoch = epochAt(mining, genesis, this.#tick);
+		if (epoch <= context.epoch) return [];
+		const start = startOf(mining, genesis, epoch);
+		return [makeContext(epoch, start, this.#hashOfTick(start), { root, length }, this.#ledger.hashing)];
+	}
+
+	/** Ticks have no blocks: this stands for the hash of one that this entry has passed. */
+	#hashOfTick(tick: number): Uint8Array {
+		return emptyBlockHash(this.#before.blockHash, tick, this.#ledger.hashing);
+	}
+
+	/**
+	 * Contexts whose boundary block lies before `last`, or, once mining has begun, whose tick has passed: all of them see the flow as it was before this
+	 * entry.
+	 */
 	#makeContexts(last: number): { contexts: readonly EpochContext[]; history: RootHistory } {
-		const { genesis, context, flowRoot, flowLength, rootHistory } = this.#before;
+		const { mining, flowRoot, rootHistory } = this.#before;
+		const contexts = mining ? this.#contextByTime(mining) : this.#contextsByBlocks(last);
+		return { contexts, history: insertRoots(rootHistory, flowRoot, contexts.length, this.#ledger.hashing) };
+	}
+
+	#contextsByBlocks(last: number): readonly EpochContext[] {
+		const { genesis, context, flowRoot, flowLength } = this.#before;
 		const flow = { root: flowRoot, length: flowLength };
 		const contexts: EpochContext[] = [];
 		for (let epoch = context.epoch + 1; ; epoch++) {
@@ -299,7 +329,7 @@ export class BlockDraft {
 			if (boundary >= last) break;
 			contexts.push(makeContext(epoch, boundary, this.#hashOfEmpty(boundary), flow, this.#ledger.hashing));
 		}
-		return { contexts, history: insertRoots(rootHistory, flowRoot, contexts.length, this.#ledger.hashing) };
+		return contexts;
 	}
 
 	/** Hash of an empty block of this entry, or of the block before it. */

@@ -8,6 +8,7 @@ import { HASH_BYTES } from '../../../units.js';
 import type { FlowHashing } from '../../flow/hashing.js';
 import { EMPTY_HASH } from '../../flow/hashing.js';
 import type { EpochContext, PlacedSubmission } from '../../settlement.js';
+import type { LedgerGenesis } from '../genesis.js';
 import type { SealOwner } from '../../mining.js';
 import { adjustedTarget } from './difficulty.js';
 import type { MiningParams } from './params.js';
@@ -23,7 +24,8 @@ export interface LedgerHashing extends FlowHashing {
 
 /** The block that transactions are part of. */
 export interface MiningBlock {
-	readonly number: number;
+	/** Ticks of the ledger's time: mining counts in them, since uploads close blocks as fast as they come. */
+	readonly tick: number;
 	/** 32 bytes, of the block before. */
 	readonly parentHash: Uint8Array;
 	/** Milliseconds since 1970. */
@@ -38,41 +40,64 @@ export interface Refusal {
 	readonly refusal: string;
 }
 
-/** A block that an entry has gone past, with what the ledger has made of it. */
+/** Time that an entry has passed. */
 export interface Passed {
-	/** Contexts that were made, in order, and the first sector that the first of them owns. */
-	readonly contexts: readonly EpochContext[];
-	readonly rangeStart: bigint;
+	/** The context that was made, and the first sector that it owns. */
+	readonly made: { readonly context: EpochContext; readonly rangeStart: bigint } | undefined;
 	/** The newest context, whether new or not. */
 	readonly context: EpochContext;
-	/** The last block of the entry. */
-	readonly last: number;
-	/** Hash of a block before the last one, from the last block of the entry before on. */
-	readonly hashOf: (number: number) => Uint8Array;
+	/** Of the end of the entry. */
+	readonly tick: number;
+	/** What stands for the hash of a tick that this entry has passed. */
+	readonly hashOf: (tick: number) => Uint8Array;
+}
+
+/** Ticks of one block interval since the ledger began. */
+export function tickOf({ timeMs, blockIntervalMs }: LedgerGenesis, nowMs: number): number {
+	return Math.floor((nowMs - timeMs) / blockIntervalMs);
+}
+
+/** The newest epoch whose first tick has passed. */
+export function epochAt(
+	{ firstEpoch, firstTick }: MiningState,
+	{ blocksPerEpoch }: LedgerGenesis,
+	tick: number,
+): number {
+	return firstEpoch + Math.max(0, Math.floor((tick - 1 - firstTick) / blocksPerEpoch));
+}
+
+/** The tick behind which an epoch begins. */
+export function startOf(
+	{ firstEpoch, firstTick }: MiningState,
+	{ blocksPerEpoch }: LedgerGenesis,
+	epoch: number,
+): number {
+	return firstTick + (epoch - firstEpoch) * blocksPerEpoch;
 }
 
 /** Mining begins: the next context owns all that comes before it. */
-export function begun(params: MiningParams): MiningState {
-	return firstMiningState(params);
+export function begun(params: MiningParams, { context, tick }: MiningBlock): MiningState {
+	return firstMiningState(params, context.epoch, tick);
 }
 
-/** Time has passed: contexts that own something, and hashes of blocks at which subtasks begin. */
+/** Time has passed: a context that owns something, and hashes of ticks at which subtasks begin. */
 export function passed(state: MiningState, what: Passed, hashing: FlowHashing): MiningState {
 	let next = state;
-	let start = what.rangeStart;
-	for (const { flowLength, digest } of what.contexts) {
-		if (flowLength > start) next = { ...next, ...withOwner(next, { start, end: flowLength, digest }, hashing) };
-		start = flowLength;
+	if (what.made) {
+		const { context, rangeStart: start } = what.made;
+		const { flowLength: end, digest } = context;
+		if (end > start) next = { ...next, ...withOwner(next, { start, end, digest }, hashing) };
+		next = { ...next, subtaskHashes: [], outputs: [] };
 	}
-	if (what.contexts.length > 0) next = { ...next, subtaskHashes: [], outputs: [] };
 	const { subtasks, subtaskBlocks } = next.params;
-	if (what.context.epoch === 0) return next;
+	// The epoch in which mining began has no start that anybody could mine from.
+	if (what.context.epoch === next.firstEpoch) return next;
 	const hashes = [...next.subtaskHashes];
 	while (hashes.length < subtasks) {
-		const number = what.context.mineStart + hashes.length * subtaskBlocks;
-		if (number >= what.last) break;
-		// The first one is the block that the context was made of.
-		hashes.push(hashes.length === 0 ? what.context.blockDigest : what.hashOf(number));
+		const tick = what.context.mineStart + hashes.length * subtaskBlocks;
+		if (tick >= what.tick) break;
+		// The first one is the tick that the context was made of.
+		hashes.push(hashes.length === 0 ? what.context.blockDigest : what.hashOf(tick));
 	}
 	return hashes.length === next.subtaskHashes.length ? next : { ...next, subtaskHashes: hashes };
 }
@@ -111,7 +136,7 @@ export function isQuotaReached({ answers, params }: MiningState): boolean {
 	return answers >= 2 * params.targetSubmissions;
 }
 
-/** Number of a miner's subtask, and the block at which it begins. */
+/** Number of a miner's subtask, and the tick at which it begins. */
 export function subtaskOf(
 	{ params }: MiningState,
 	context: EpochContext,
@@ -143,7 +168,7 @@ export function minerOf({ miners }: MiningState, id: Uint8Array): Miner | undefi
 export function answered(
 	before: MiningState,
 	answer: PoraAnswer,
-	{ number, timeMs, context }: MiningBlock,
+	{ tick, timeMs, context }: MiningBlock,
 	hashing: LedgerHashing,
 ): { readonly state: MiningState; readonly epochIndex: number; readonly reward: bigint } | Refusal {
 	if (!isWellFormed(answer)) return { refusal: 'The answer has no shape that a block can hold' };
@@ -152,8 +177,9 @@ export function answered(
 	if (!miner) return { refusal: 'MinerId does not registered' };
 	const state = rolled(before, context.epoch);
 	const { index, start } = subtaskOf(state, context, miner.id, hashing);
-	if (number <= start) return { refusal: 'Earlier than expected subtask start block.' };
-	if (number > start + state.params.mineBlocks) return { refusal: 'Mine deadline exceed' };
+	if (context.epoch === state.firstEpoch) return { refusal: 'Empty digest can not mine' };
+	if (tick <= start) return { refusal: 'Earlier than expected subtask start block.' };
+	if (tick > start + state.params.mineBlocks) return { refusal: 'Mine deadline exceed' };
 	const owner = state.owners.find(({ digest }) => Buffer.compare(digest, answer.sealedContextDigest) === 0);
 	const subtaskHash = state.subtaskHashes[index] ?? EMPTY_HASH;
 	const { output, refusal } = hashing.verifyAnswer(answer, {

@@ -20,6 +20,9 @@ export interface Miner {
 
 export interface MiningState {
 	readonly params: MiningParams;
+	/** The epoch in which mining began, and the tick: each later epoch begins `blocksPerEpoch` ticks behind the one before. */
+	readonly firstEpoch: number;
+	readonly firstTick: number;
 	readonly poraTarget: bigint;
 	/** 0: none yet. */
 	readonly lastMinedEpoch: number;
@@ -38,9 +41,11 @@ export interface MiningState {
 	readonly basePool: bigint;
 }
 
-export function firstMiningState(params: MiningParams): MiningState {
+export function firstMiningState(params: MiningParams, firstEpoch: number, firstTick: number): MiningState {
 	return {
 		params,
+		firstEpoch,
+		firstTick,
 		poraTarget: targetOf(params.difficulty),
 		lastMinedEpoch: 0,
 		answers: 0,
@@ -71,11 +76,12 @@ function chained(before: Uint8Array, { end, digest }: SealOwner, hashing: FlowHa
 }
 
 /**
- * What the state hash commits to: params; target 32 (little-endian); last mined epoch u64; answers u32; owners' digest 32; hashes u16, n × 32; outputs u32, n × 32; miners u32,
+ * What the state hash commits to: params; first epoch u64; first tick u64; target 32 (little-endian); last mined epoch u64; answers u32; owners' digest 32; hashes u16, n × 32; outputs u32, n × 32; miners u32,
  * n × (id 32, beneficiary 20, credited u128); pools u32, n × (index u64, locked u128, claimable u128, distributed u128, start u64); base pool u128.
  */
 export function writeMiningState(writer: ByteWriter, state: MiningState): void {
 	writeParams(writer, state.params);
+	writer.u64(state.firstEpoch).u64(state.firstTick);
 	writer.u128(state.poraTarget & MAX_U128).u128(state.poraTarget >> 128n);
 	writer.u64(state.lastMinedEpoch).u32(state.answers).fixed(state.ownersDigest, HASH_BYTES);
 	writer.u16(state.subtaskHashes.length);
@@ -105,6 +111,8 @@ export function readMiningState(reader: ByteReader): MiningState {
 	};
 	const hash = (): Uint8Array => reader.bytes(HASH_BYTES, 'hash');
 	const params = readParams(reader);
+	const firstEpoch = reader.safeU64('first epoch');
+	const firstTick = reader.safeU64('first tick');
 	const low = reader.u128('target');
 	const poraTarget = low | (reader.u128('target') << 128n);
 	const lastMinedEpoch = reader.safeU64('last mined epoch');
@@ -130,6 +138,8 @@ export function readMiningState(reader: ByteReader): MiningState {
 	const basePool = reader.u128('base pool');
 	return {
 		params,
+		firstEpoch,
+		firstTick,
 		poraTarget,
 		lastMinedEpoch,
 		answers,
