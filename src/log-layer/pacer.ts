@@ -16,6 +16,11 @@ export class Pacer {
 		this.#sinceMs = clock.monotonicMs();
 	}
 
+	/** Work begins now: what went before was none. */
+	begin(): void {
+		this.#sinceMs = this.#clock.monotonicMs();
+	}
+
 	/** Call it between two pieces of work: sleeps for the work since the last call, at least until the next turn of the event loop. */
 	async breathe(): Promise<void> {
 		const workMs = this.#clock.monotonicMs() - this.#sinceMs;

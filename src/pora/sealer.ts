@@ -116,6 +116,7 @@ export class Sealer {
 		for (;;) {
 			signal.throwIfAborted();
 			try {
+				this.#parts.pacer.begin();
 				await work();
 				this.#parts.observer.trouble(undefined);
 				return;
