@@ -2,10 +2,14 @@
 import { type Hex, parseGwei } from 'viem';
 import type { Config } from '../config/schema.js';
 import { systemClock } from '../io/clock.js';
+import { systemRandomness } from '../io/randomness.js';
 import * as addon from '../native/addon.js';
 import { ChainSync, type ChainSyncObserver } from '../settlement/evm/chain-sync.js';
 import { ENDPOINT_TIMEOUT_MS, Endpoints } from '../settlement/evm/endpoints.js';
 import { EvmSettlement, type EvmSettlementOptions } from '../settlement/evm/evm-settlement.js';
+import { EvmMining } from '../settlement/evm/evm-mining.js';
+import { MineContract } from '../settlement/evm/mine-contract.js';
+import { MineSender } from '../settlement/evm/mine-sender.js';
 import { FlowPrice } from '../settlement/evm/flow-price.js';
 import { Payer, type PayerObserver } from '../settlement/evm/payer.js';
 import type { PayingAccount } from '../settlement/evm/payment-signer.js';
@@ -19,6 +23,9 @@ import type { SettlementTrouble } from '../settlement/settlement.js';
 import { bytesOfHex } from '../units.js';
 import type { SettlementModules } from './settlement.js';
 
+/** Time between two looks for the receipt of an answer, and until it is sent again, dearer. */
+const ANSWER_LOOK_MS = 1_000;
+const ANSWER_PATIENCE_MS = 20_000;
 /** A transaction that no block has taken is looked after so often. */
 const RECHECK_MS = 15_000;
 
@@ -26,6 +33,14 @@ export interface EvmModules extends SettlementModules {
 	readonly config: Config;
 	/** Who pays for uploads; undefined: whoever uploads. */
 	readonly account: PayingAccount | undefined;
+	/** Undefined: this node does not mine. */
+	readonly miner: EvmMiner | undefined;
+}
+
+export interface EvmMiner {
+	/** Who sends answers; undefined: nobody. */
+	readonly account: PayingAccount | undefined;
+	readonly mineAddress: Hex;
 }
 
 export function makeEvm(
@@ -60,7 +75,41 @@ export function makeEvm(
 		payments,
 		...(payer && { payer }),
 		...(rewards && { rewards }),
+		...(modules.miner && { miningOf: miningOf(modules, modules.miner, { endpoints, chain, address }) }),
 	});
+}
+
+function miningOf(
+	{ config }: EvmModules,
+	{ account, mineAddress }: EvmMiner,
+	{ endpoints, chain, address }: { readonly endpoints: Endpoints; readonly chain: PayingChain; readonly address: Hex },
+): NonNullable<EvmSettlementOptions['miningOf']> {
+	const rewardAddress = config.chain.rewardAddress.toLowerCase() as Hex;
+	const contract = new MineContract({
+		endpoints,
+		flowAddress: address,
+		mineAddress,
+		...(config.chain.rewardAddress !== '' && { rewardAddress }),
+	});
+	return ({ flowLength, chainId }) =>
+		new EvmMining({
+			contract,
+			flowLength,
+			randomness: systemRandomness,
+			...(account && {
+				address: account.address,
+				sender: new MineSender({
+					chain,
+					contract,
+					account,
+					chainId,
+					clock: systemClock,
+					mostForGas: parseGwei(String(config.chain.maxGasPriceGwei)),
+					lookMs: ANSWER_LOOK_MS,
+					patienceMs: ANSWER_PATIENCE_MS,
+				}),
+			}),
+		});
 }
 
 /** Undefined without a key. */

@@ -13,25 +13,50 @@ import { openKeystore } from '../settlement/evm/keystore.js';
 import type { PayingAccount } from '../settlement/evm/payment-signer.js';
 import { hexOf } from '../units.js';
 
-const KEY_VARIABLE = 'PERIGEE_CHAIN_KEY';
-const PASSWORD_VARIABLE = 'PERIGEE_CHAIN_KEY_PASSWORD';
+/** Where a key is looked for: `PERIGEE_CHAIN_KEY` and `chain.keyFile`, or the same of `mining`. */
+type KeySection = 'chain' | 'mining';
+
 const OTHERS = 0o077;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Undefined: there is no key, and whoever uploads pays. Errors: CONFIG_INVALID, which say nothing of the key. */
-export async function payingAccount(
+export function payingAccount(
+	files: Pick<Config['chain'], 'keyFile' | 'keyPasswordFile'>,
+	environment: Environment,
+): Promise<PayingAccount | undefined> {
+	return accountIn('chain', files, environment);
+}
+
+/** Undefined: there is no key, and nothing is mined. Errors: CONFIG_INVALID, also for the account that pays for uploads. */
+export async function miningAccount(
+	files: Pick<Config['mining'], 'keyFile' | 'keyPasswordFile'>,
+	paying: PayingAccount | undefined,
+	environment: Environment,
+): Promise<PayingAccount | undefined> {
+	const account = await accountIn('mining', files, environment);
+	if (account && account.address === paying?.address)
+		throw new PerigeeError(
+			'CONFIG_INVALID',
+			'mining.keyFile has the key of chain.keyFile: payments and answers would use the same transaction numbers. Give mining an account of its own',
+		);
+	return account;
+}
+
+async function accountIn(
+	section: KeySection,
 	{ keyFile, keyPasswordFile }: Pick<Config['chain'], 'keyFile' | 'keyPasswordFile'>,
 	environment: Environment,
 ): Promise<PayingAccount | undefined> {
-	const text = environment[KEY_VARIABLE] ?? '';
+	const variable = `PERIGEE_${section.toUpperCase()}_KEY`;
+	const text = environment[variable] ?? '';
 	if (text !== '' && keyFile !== '')
-		throw new PerigeeError('CONFIG_INVALID', `${KEY_VARIABLE} and chain.keyFile both name a key: give one`);
-	if (text !== '') return accountOf(keyOf(text, KEY_VARIABLE));
+		throw new PerigeeError('CONFIG_INVALID', `${variable} and ${section}.keyFile both name a key: give one`);
+	if (text !== '') return accountOf(keyOf(text, variable));
 	if (keyFile === '') return undefined;
-	const secret = await about(['chain.keyFile'], () => readSecret(keyFile));
+	const secret = await about([`${section}.keyFile`], () => readSecret(keyFile));
 	if (!secret.startsWith('{')) return accountOf(keyOf(secret, keyFile));
-	const password = await passwordOf(keyPasswordFile, environment);
+	const password = await passwordOf(section, keyPasswordFile, environment);
 	return accountOf(hexOf(await openKeystore(secret, password, { keccak256 })));
 }
 
@@ -45,13 +70,14 @@ function accountOf(key: string): PayingAccount {
 	}
 }
 
-async function passwordOf(file: string, environment: Environment): Promise<string> {
-	const password = environment[PASSWORD_VARIABLE];
+async function passwordOf(section: KeySection, file: string, environment: Environment): Promise<string> {
+	const variable = `PERIGEE_${section.toUpperCase()}_KEY_PASSWORD`;
+	const password = environment[variable];
 	if (password !== undefined) return password;
-	if (file !== '') return await about(['chain.keyPasswordFile'], () => readSecret(file));
+	if (file !== '') return await about([`${section}.keyPasswordFile`], () => readSecret(file));
 	throw new PerigeeError(
 		'CONFIG_INVALID',
-		`chain.keyFile is an encrypted keystore: set ${PASSWORD_VARIABLE}, or name a file with its password in chain.keyPasswordFile`,
+		`${section}.keyFile is an encrypted keystore: set ${variable}, or name a file with its password in ${section}.keyPasswordFile`,
 	);
 }
 

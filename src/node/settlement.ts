@@ -2,8 +2,11 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/schema.js';
 import type { StoreOptions } from '../log-layer/store.js';
+import { PerigeeError } from '../errors.js';
 import type { Metrics } from '../metrics/metrics.js';
+import type { PayingAccount } from '../settlement/evm/payment-signer.js';
 import { makeEmbedded } from './embedded.js';
+import type { EvmMiner, EvmModules } from './evm.js';
 
 export interface SettlementModules {
 	readonly metrics: Metrics;
@@ -16,7 +19,23 @@ export async function settlementMaker(
 	modules: SettlementModules,
 ): Promise<StoreOptions['makeSettlement']> {
 	if (config.chain.endpoints.length === 0) return (journal) => makeEmbedded(config, journal, modules);
-	const [{ makeEvm }, { payingAccount }] = await Promise.all([import('./evm.js'), import('./paying-key.js')]);
-	const account = await payingAccount(config.chain, process.env);
-	return (journal, historyOf) => makeEvm({ config, account, ...modules }, journal, historyOf);
+	const [{ makeEvm }, keys] = await Promise.all([import('./evm.js'), import('./paying-key.js')]);
+	const account = await keys.payingAccount(config.chain, process.env);
+	const miner = await minerOf(config, () => keys.miningAccount(config.mining, account, process.env));
+	return (journal, historyOf) => makeEvm({ config, account, miner, ...modules }, journal, historyOf);
+}
+
+/** Errors: CONFIG_INVALID. */
+async function minerOf(
+	{ mining, chain }: Config,
+	accountOf: () => Promise<PayingAccount | undefined>,
+): Promise<EvmModules['miner']> {
+	if (mining.mode === 'off') return undefined;
+	const { mineAddress } = chain;
+	if (!/^0x[0-9a-f]{40}$/i.test(mineAddress))
+		throw new PerigeeError(
+			'CONFIG_INVALID',
+			`chain.mineAddress is ${mineAddress === '' ? 'not set' : 'no address'}: mining on a chain needs the address of its mining contract, 0x and 40 digits`,
+		);
+	return { account: await accountOf(), mineAddress: mineAddress.toLowerCase() as EvmMiner['mineAddress'] };
 }

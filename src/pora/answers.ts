@@ -44,10 +44,15 @@ export class Answers {
 		this.#parts = parts;
 	}
 
+	/** Further finds would wait for nothing. */
+	get isFull(): boolean {
+		return this.#waiting.length >= LIMITS.waitingAnswers;
+	}
+
 	/** Takes a find over; what does not fit into the queue would come too late anyway. */
 	offer(find: MineFind, work: MiningWork, range: MineRange): void {
 		if (this.#isClosed) return;
-		if (this.#waiting.length >= LIMITS.waitingAnswers) {
+		if (this.isFull) {
 			this.#parts.ended({ kind: 'given up', reason: 'too many answers wait to be sent' });
 			return;
 		}

@@ -115,7 +115,8 @@ export class Mining implements MiningControl {
 				try {
 					await this.#serve(store);
 				} catch (error) {
-					this.#failure = error instanceof SessionEnded ? undefined : asPerigeeError(error).message;
+					const isAsked = error instanceof SessionEnded || signal.aborted;
+					this.#failure = isAsked ? undefined : asPerigeeError(error).message;
 				} finally {
 					leave();
 				}

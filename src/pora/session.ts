@@ -66,6 +66,9 @@ const NO_WORK: Readonly<Record<NoWork, MiningState>> = {
 /** These stand before what is sealed: whether there is anything to mine is not known before. */
 const FIRST_REASONS: readonly MiningState[] = ['lagging', 'version', 'noContext'];
 
+/** What the contract says of answers that others, or the time, were faster than. */
+const TOO_LATE = /enough submissions|deadline exceed|mining digest|has been submitted/i;
+
 interface Tools {
 	readonly identity: MinerIdentity;
 	readonly owners: SealOwners;
@@ -257,7 +260,10 @@ export class MiningSession {
 			randomness,
 			minerId,
 			cpuPercent: settings.cpuPercent,
-			aim: () => (this.#refusedInRow < LIMITS.refusedAnswers && !this.#parts.isStopped() ? this.#aim : undefined),
+			aim: () => {
+				const isWanted = this.#refusedInRow < LIMITS.refusedAnswers && !answers.isFull && !this.#parts.isStopped();
+				return isWanted ? this.#aim : undefined;
+			},
 			tally: (tally) => totals.tally(tally, clock.monotonicMs()),
 			found: (find, { work, range }) => answers.offer(find, work, range),
 			trouble: (message) => {
@@ -329,7 +335,8 @@ export class MiningSession {
 		totals.answer(outcome);
 		if (outcome.kind === 'accepted') this.#refusedInRow = 0;
 		else this.#lastRefusal = { reason: outcome.reason, timeMs: clock.nowMs() };
-		if (outcome.kind === 'refused') this.#refusedInRow++;
+		// Who comes late or second is refused as well, and nothing is wrong with the next answer.
+		if (outcome.kind === 'refused' && !TOO_LATE.test(outcome.reason)) this.#refusedInRow++;
 		observer.answered(outcome);
 		// The quota may be reached, and the reward has come.
 		this.nudge();

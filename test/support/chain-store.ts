@@ -18,8 +18,12 @@ import { RewardContract } from '../../src/settlement/evm/reward-contract.js';
 import { ViemPaying } from '../../src/settlement/evm/viem-paying.js';
 import { ViemReader } from '../../src/settlement/evm/viem-reader.js';
 import { bytesOfHex } from '../../src/units.js';
-import type { TestChain } from './chain.js';
+import { REWARD, type TestChain } from './chain.js';
 import type { TestStore, TestStoreOptions, TestStores } from './test-store.js';
+import { EvmMining } from '../../src/settlement/evm/evm-mining.js';
+import { MineContract } from '../../src/settlement/evm/mine-contract.js';
+import { MineSender } from '../../src/settlement/evm/mine-sender.js';
+import { systemRandomness } from '../../src/io/randomness.js';
 
 export interface ChainStoreOptions extends TestStoreOptions {
 	readonly endpoints?: readonly string[];
@@ -41,6 +45,13 @@ export interface ChainStoreOptions extends TestStoreOptions {
 	readonly wrapReader?: (reader: ChainReader) => ChainReader;
 	/** Of a contract that tells from where on the flow is paid for. */
 	readonly rewardAddress?: Hex;
+	/** Mines with this key, by this contract. */
+	readonly mining?: {
+		readonly key?: Hex;
+		readonly mineAddress: Hex;
+		readonly mostForGas?: bigint;
+		readonly patienceMs?: number;
+	};
 	/** Is waited for before the journal takes an upload. */
 	readonly beforeRecord?: () => Promise<void>;
 }
@@ -129,6 +140,7 @@ export async function openChainStore(
 					payments,
 					...(payer && { payer }),
 					...(rewards && { rewards }),
+					...(options.mining && { miningOf: miningOf(options.mining, endpoints, paying, chain.flowAddress) }),
 					journal,
 					hashing: addon,
 					historyOf,
@@ -187,4 +199,35 @@ export function bentReader(reader: ChainReader, bends: Partial<ChainReader>): Ch
 	] as const;
 	const plain = Object.fromEntries(names.map((name) => [name, reader[name].bind(reader)]));
 	return { ...plain, ...bends } as unknown as ChainReader;
+}
+
+type MiningOf = NonNullable<ConstructorParameters<typeof EvmSettlement>[0]['miningOf']>;
+
+function miningOf(
+	{ key, mineAddress, mostForGas = 0n, patienceMs = 2000 }: NonNullable<ChainStoreOptions['mining']>,
+	endpoints: Endpoints,
+	chain: ViemPaying,
+	flowAddress: Hex,
+): MiningOf {
+	const contract = new MineContract({ endpoints, flowAddress, mineAddress, rewardAddress: REWARD });
+	const account = key && privateKeyToAccount(key);
+	return ({ flowLength, chainId }) =>
+		new EvmMining({
+			contract,
+			flowLength,
+			randomness: systemRandomness,
+			...(account && {
+				address: account.address,
+				sender: new MineSender({
+					chain,
+					contract,
+					account: { address: account.address, sign: account.signTransaction },
+					chainId,
+					clock: systemClock,
+					mostForGas,
+					lookMs: 20,
+					patienceMs,
+				}),
+			}),
+		});
 }

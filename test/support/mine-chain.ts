@@ -11,6 +11,7 @@ import {
 	http,
 	parseAbi,
 	parseEventLogs,
+	zeroAddress,
 } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
 import { foundry } from 'viem/chains';
@@ -18,7 +19,7 @@ import type { PoraAnswer } from '../../src/native/addon.js';
 import { bytesOfHex, hexOf } from '../../src/units.js';
 import { MNEMONIC, REWARD, startChain, type TestChain } from './chain.js';
 
-const CONTRACT = new URL('../../../test/contracts/PoraMine.sol', import.meta.url);
+const CONTRACTS = new URL('../../../test/contracts/', import.meta.url);
 /** Who may ask for the work of a miner. */
 const WORKER = '0x000000000000000000000000000000000000000a';
 const BLOCKS_PER_EPOCH = 40n;
@@ -53,27 +54,59 @@ interface CompilerOutput {
 	readonly errors?: readonly { readonly severity: string; readonly formattedMessage: string }[];
 	readonly contracts?: Record<
 		string,
-		Record<string, { readonly evm: { readonly bytecode: { readonly object: string } } }>
+		Record<
+			string,
+			{
+				readonly evm: {
+					readonly bytecode: { readonly object: string };
+					readonly deployedBytecode: { readonly object: string };
+				};
+			}
+		>
 	>;
 }
 
-async function bytecode(): Promise<Hex> {
+interface Compiled {
+	/** What makes the contract, and what stands at its address then. */
+	readonly creation: Hex;
+	readonly deployed: Hex;
+}
+
+const compiled = new Map<string, Promise<Compiled>>();
+
+/** Once in a process. */
+function contractOf(name: string): Promise<Compiled> {
+	const known = compiled.get(name) ?? compile(name);
+	compiled.set(name, known);
+	return known;
+}
+
+async function compile(name: string): Promise<Compiled> {
 	const compiler = require('solc') as { compile(input: string): string };
+	const file = `${name}.sol`;
 	const input = {
 		language: 'Solidity',
-		sources: { 'PoraMine.sol': { content: await readFile(CONTRACT, 'utf8') } },
+		sources: { [file]: { content: await readFile(new URL(file, CONTRACTS), 'utf8') } },
 		settings: {
 			viaIR: true,
 			optimizer: { enabled: true },
-			outputSelection: { '*': { '*': ['evm.bytecode.object'] } },
+			outputSelection: { '*': { '*': ['evm.bytecode.object', 'evm.deployedBytecode.object'] } },
 		},
 	};
 	const { errors = [], contracts } = JSON.parse(compiler.compile(JSON.stringify(input))) as CompilerOutput;
 	const fatal = errors.find(({ severity }) => severity === 'error');
-	const code = contracts?.['PoraMine.sol']?.['PoraMine']?.evm.bytecode.object;
-	if (fatal || code === undefined) throw new Error(fatal?.formattedMessage ?? 'the contract was not compiled');
-	return `0x${code}`;
+	const evm = contracts?.[file]?.[name]?.evm;
+	if (fatal || !evm) throw new Error(fatal?.formattedMessage ?? 'the contract was not compiled');
+	return { creation: `0x${evm.bytecode.object}`, deployed: `0x${evm.deployedBytecode.object}` };
 }
+
+const REWARD_ABI = parseAbi([
+	'function initialize(address market, address mine, uint256 releaseSeconds, uint256 baseReward) payable',
+]);
+/** Wei for each answer. */
+export const BASE_REWARD = 1_000n;
+const BASE_POOL = 10n ** 9n;
+const RELEASE_SECONDS = 3600n;
 
 export interface Work {
 	readonly contextDigest: Uint8Array;
@@ -92,6 +125,7 @@ export interface SealOwner {
 
 export interface MineChain {
 	readonly chain: TestChain;
+	readonly mineAddress: Hex;
 	/** Registers a miner. */
 	newMinerId(): Promise<Uint8Array>;
 	/** First sectors of all submissions, in order. */
@@ -123,7 +157,9 @@ export async function startMineChain(difficulty: bigint): Promise<MineChain> {
 		if (receipt.status !== 'success') throw new Error(`transaction ${hash} was refused`);
 		return receipt;
 	};
-	const { contractAddress } = await mined(await wallet.deployContract({ abi: MINE_ABI, bytecode: await bytecode() }));
+	const { contractAddress } = await mined(
+		await wallet.deployContract({ abi: MINE_ABI, bytecode: (await contractOf('PoraMine')).creation }),
+	);
 	if (!contractAddress) throw new Error('the contract was not deployed');
 	const contract = { address: contractAddress, abi: MINE_ABI } as const;
 	const submit = { address: contractAddress, abi: SUBMIT_ABI, functionName: 'submit' } as const;
@@ -139,8 +175,14 @@ export async function startMineChain(difficulty: bigint): Promise<MineChain> {
 	await mined(
 		await wallet.writeContract({ ...contract, functionName: 'initialize', args: [flowAddress, REWARD, params] }),
 	);
+	// Where the market passes the fees on to.
+	await client.setCode({ address: REWARD, bytecode: (await contractOf('LinearReward')).deployed });
+	const reward = { address: REWARD, abi: REWARD_ABI, functionName: 'initialize' } as const;
+	const args = [zeroAddress, contractAddress, RELEASE_SECONDS, BASE_REWARD] as const;
+	await mined(await wallet.writeContract({ ...reward, args, value: BASE_POOL }));
 	return {
 		chain,
+		mineAddress: contractAddress,
 		async newMinerId() {
 			const hash = await wallet.writeContract({
 				...contract,

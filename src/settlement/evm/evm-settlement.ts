@@ -28,6 +28,7 @@ import type {
 import type { ChainBlock, ChainSubmission } from './chain-submission.js';
 import type { EvmGenesis } from './evm-entry.js';
 import { EvmFlow, type EvmTransition } from './evm-flow.js';
+import type { EvmMining } from './evm-mining.js';
 import type { Payer } from './payer.js';
 import type { Payment } from './payment-records.js';
 import type { Payments, ShownSubmission } from './payments.js';
@@ -74,10 +75,13 @@ export interface EvmSettlementOptions {
 	readonly payments: Payments;
 	/** Absent: this node does not pay. */
 	readonly payer?: Payer;
+	/** Absent: this node does not mine. */
+	readonly miningOf?: (parts: { readonly flowLength: () => bigint; readonly chainId: () => bigint }) => EvmMining;
 }
 
 export class EvmSettlement implements Settlement, JournalDriver {
 	readonly flowId = EVM_FLOW;
+	readonly mining: EvmMining | undefined;
 	readonly #options: EvmSettlementOptions;
 	readonly #flow: EvmFlow;
 	/** What was ordered before. */
@@ -97,6 +101,10 @@ export class EvmSettlement implements Settlement, JournalDriver {
 		this.#flow = new EvmFlow(EVM_FLOW, options.hashing);
 		this.history = options.historyOf(EVM_FLOW);
 		options.journal.register(this);
+		this.mining = options.miningOf?.({
+			flowLength: () => this.flow().lengthSectors,
+			chainId: () => this.identity().chainId,
+		});
 	}
 
 	/** Begins to follow the chain. Call it after the replay. Errors: CONFIG_INVALID when the directory follows another flow, or no endpoint answers a new one. */
@@ -270,7 +278,7 @@ export class EvmSettlement implements Settlement, JournalDriver {
 
 	async close(): Promise<void> {
 		const { follower, payer } = this.#options;
-		await Promise.all([follower.close(), payer?.close()]);
+		await Promise.all([this.mining?.close(), follower.close(), payer?.close()]);
 	}
 
 	take(entry: Uint8Array): readonly SettlementEvent[] {

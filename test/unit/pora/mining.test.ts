@@ -210,14 +210,14 @@ describe('mining', () => {
 	it('ends with an epoch in which answers are refused, and goes on with the next one', async () => {
 		const running = await start();
 		const { mining, control } = running;
-		mining.outcome = () => ({ kind: 'refused', reason: 'Inconsistent mining digest', gasSpent: 3n });
+		mining.outcome = () => ({ kind: 'refused', reason: 'Inconsistent merkle root', gasSpent: 3n });
 		running.beginEpoch();
 		await untilState(running, 'rejected');
 		const { totals, lastRefusal, reason } = control.status();
 		assert.ok(totals.refused >= 3 && totals.accepted === 0);
 		assert.equal(totals.gasSpent, 3n * BigInt(totals.refused));
-		assert.equal(lastRefusal?.reason, 'Inconsistent mining digest');
-		assert.match(reason, /Inconsistent mining digest/);
+		assert.equal(lastRefusal?.reason, 'Inconsistent merkle root');
+		assert.match(reason, /Inconsistent merkle root/);
 		mining.outcome = () => ({ kind: 'accepted', epochIndex: 0n, reward: 1n, gasSpent: 0n });
 		running.beginEpoch();
 		await untilState(running, 'mining');
