@@ -45,9 +45,9 @@ export class EvmMining implements MiningSettlement {
 				message: `the flow of the epoch has ${context.flowLength} sectors, this node knows ${flowLength()} of them yet`,
 			};
 		if (target > 0n) return { work: { context, poraTarget: target, subtaskDigest, maxShards } };
-		return (await contract.canSubmit())
-			? { none: 'noWindow', message: 'the turn of this miner in the epoch is over, or still to come' }
-			: { none: 'quota', message: `epoch ${context.epoch} has enough answers, and takes no more` };
+		return (await contract.isQuotaReached(context.epoch))
+			? { none: 'quota', message: `epoch ${context.epoch} has enough answers, and takes no more` }
+			: { none: 'noWindow', message: 'the turn of this miner in the epoch is over, or still to come' };
 	}
 
 	sealableLength(): Promise<bigint> {

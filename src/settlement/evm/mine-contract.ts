@@ -36,6 +36,7 @@ const MINE_ABI = parseAbi([
 	'function beneficiaries(bytes32 minerId) view returns (address)',
 	'function requestMinerId(address beneficiary, uint64 seed) returns (bytes32)',
 	'function canSubmit() view returns (bool)',
+	'function lastMinedEpoch() view returns (uint256)',
 	'event NewMinerId(bytes32 indexed minerId, address indexed beneficiary)',
 	'event NewSubmission(uint256 indexed epoch, bytes32 indexed minerId, uint256 epochIndex, uint256 recallPosition)',
 ]);
@@ -114,11 +115,15 @@ export class MineContract {
 		});
 	}
 
-	/** Whether the last epoch that was mined takes further answers. */
-	async canSubmit(): Promise<boolean> {
-		const data = encodeFunctionData({ abi: MINE_ABI, functionName: 'canSubmit' });
-		const answer = await this.#options.endpoints.view(this.#options.mineAddress, data);
-		return answer === undefined || BigInt(answer) !== 0n;
+	/** Whether an epoch has enough answers. */
+	async isQuotaReached(epoch: number): Promise<boolean> {
+		const { endpoints, mineAddress } = this.#options;
+		const canSubmit = encodeFunctionData({ abi: MINE_ABI, functionName: 'canSubmit' });
+		const lastMined = encodeFunctionData({ abi: MINE_ABI, functionName: 'lastMinedEpoch' });
+		const answers = await Promise.all([canSubmit, lastMined].map((data) => endpoints.view(mineAddress, data)));
+		const [takesMore, lastEpoch] = answers.map((answer) => answer && BigInt(answer));
+		// What it has counted is of the last epoch that was mined.
+		return takesMore === 0n && lastEpoch === BigInt(epoch);
 	}
 
 	/** The flow length of the newest context; 0 where it cannot be mined. */
