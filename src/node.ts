@@ -4,7 +4,6 @@
 import { parseShard, shardText } from './config/shard-position.js';
 import { pino, type Logger } from 'pino';
 import type { ReplayProgress } from './append-log/append-log.js';
-import type { Lane } from './append-log/types.js';
 import { about } from './config/refusal.js';
 import type { Config } from './config/schema.js';
 import { packageVersion } from './config/version.js';
@@ -18,24 +17,22 @@ import type { StorageIo } from './io/storage-io.js';
 import { LIMITS } from './limits.js';
 import { STORE_FORMAT, replaceFile } from './log-layer/checkpoint.js';
 import { HealingStore } from './log-layer/healing-store.js';
-import { openStore, type StoreOptions, type StoreObserver } from './log-layer/store.js';
+import { openStore, type StoreOptions } from './log-layer/store.js';
+import type { StoreObserver } from './log-layer/store-observer.js';
 import { logDirectory } from './log-layer/volumes.js';
 import { makeFirstDataDir, NODE_FILE } from './node/data-dir.js';
 import { settlementMaker } from './node/settlement.js';
 import type { FileModules } from './node/access.js';
 import { startListeners } from './node/listeners.js';
 import { startMining } from './node/mining.js';
-import { miningMeter } from './node/mining-metrics.js';
 import { startTrimming } from './node/memory-trim.js';
-import { healingObserver, scrubObserver } from './node/observers.js';
+import { healingObserver, laneMeters, scrubObserver } from './node/observers.js';
 import { checkStart } from './node/start-check.js';
 import { rebuildSummary, type RebuildSummary } from './node/rebuild-summary.js';
 import { refreshStoreMetrics } from './node/store-metrics.js';
 import { createMetrics, type Metrics } from './metrics/metrics.js';
 import { watchProcess } from './metrics/process-metrics.js';
 import * as addon from './native/addon.js';
-import { MINING_OFF } from './pora/mining-off.js';
-import type { MiningControl } from './pora/mining-status.js';
 import { HashPool, type HashPoolObserver } from './native/hash-pool.js';
 import { SlabRing } from './native/slab-ring.js';
 
@@ -103,8 +100,7 @@ export async function startNode(config: Config): Promise<RunningNode> {
 		const processWatch = watchProcess(site.metrics);
 		site.closers.push(() => processWatch.stop());
 		site.closers.push(startTrimming(systemClock));
-		const mining = miningOf(site, healing);
-		const refreshMining = miningMeter(site.metrics, mining);
+		const { mining, refreshMining } = startMining(site, healing);
 		const refreshMetrics = (): void => {
 			processWatch.refresh();
 			refresh();
@@ -160,14 +156,6 @@ export async function rebuildView(
 	} finally {
 		await closeSite(site);
 	}
-}
-
-/** Mining of a node whose configuration asks for it; it ends before its store does. */
-function miningOf(site: Site, healing: HealingStore): MiningControl {
-	if (site.config.mining.mode === 'off') return MINING_OFF;
-	const mining = startMining(site.config, healing, site);
-	site.closers.push(() => mining.close());
-	return mining;
 }
 
 interface StoreChoices {
@@ -300,19 +288,6 @@ function hashObserver(metrics: Metrics): HashPoolObserver {
 		ended: (_segments, runMs) => metrics.hashRunSeconds.observe(runMs / 1000),
 		workerLost: () => metrics.hashWorkersLost.inc(),
 	};
-}
-
-/** The metrics of each lane, looked up once: a group has six of them. */
-function laneMeters(metrics: Metrics) {
-	const metersOf = (lane: Lane) => ({
-		commits: metrics.logCommits.labels(lane),
-		records: metrics.logRecords.labels(lane),
-		bytes: metrics.logBytes.labels(lane),
-		groupRecords: metrics.logGroupRecords.labels(lane),
-		syncSeconds: metrics.logSyncSeconds.labels(lane),
-		unsyncedBytes: metrics.logUnsyncedBytes.labels(lane),
-	});
-	return { small: metersOf('small'), bulk: metersOf('bulk'), sealed: metersOf('sealed'), journal: metersOf('journal') };
 }
 
 function storeObserver(metrics: Metrics, log: Logger): Omit<StoreObserver, 'replayed' | 'checkpointed'> {

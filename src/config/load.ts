@@ -100,15 +100,20 @@ function withPaths(config: Config): Config {
 
 /** What is wrong between settings, each of which could be used by itself. */
 function objectionTo(config: Config): PerigeeError | undefined {
-	const { tls, dataDir, storage, chain } = config;
+	const { tls, dataDir, storage, chain, mining } = config;
 	if (chain.endpoints.length > 0 !== (chain.flowAddress !== ''))
 		return refusal(
 			['chain.endpoints', 'chain.flowAddress'],
 			'chain.endpoints and chain.flowAddress go together: set both to follow a chain, or none',
 		);
-	for (const key of ['flowAddress', 'rewardAddress'] as const)
+	for (const key of ['flowAddress', 'rewardAddress', 'mineAddress'] as const)
 		if (chain[key] !== '' && !/^0x[0-9a-f]{40}$/i.test(chain[key]))
 			return refusal([`chain.${key}`], `chain.${key}: "${chain[key]}" is no address: 0x and 40 hexadecimal digits`);
+	if (mining.mode === 'on' && chain.endpoints.length > 0 && chain.mineAddress === '')
+		return refusal(
+			['mining.mode', 'chain.mineAddress'],
+			'mining on a chain needs chain.mineAddress, the address of its mining contract (PoraMine)',
+		);
 	if ((tls.cert === '') !== (tls.key === ''))
 		return refusal(['tls.cert', 'tls.key'], 'tls.cert and tls.key go together: set both or none');
 	if (new Set([dataDir, ...storage.dataDirs]).size <= storage.dataDirs.length)
@@ -218,6 +223,7 @@ function checked(setting: Setting, value: unknown, place: string): SettingValue 
 		try {
 			if (setting.shape === 'public URL') checkPublicUrl(value);
 			else if (setting.shape === 'shard') parseShard(value);
+			else if (setting.shape === 'miner id') checkMinerId(value);
 			else if (setting.shape === 'host:port') parseListenAddress(value);
 			else parseListenPlace(value);
 		} catch (error) {
@@ -225,6 +231,11 @@ function checked(setting: Setting, value: unknown, place: string): SettingValue 
 		}
 	}
 	return value;
+}
+
+/** Errors: CONFIG_INVALID. */
+function checkMinerId(text: string): void {
+	if (!/^(?:0x[0-9a-f]{64})?$/i.test(text)) fail(`"${text}" is no miner id: 0x and 64 hexadecimal digits`);
 }
 
 /** Clients put paths behind it. Errors: CONFIG_INVALID. */

@@ -19,7 +19,8 @@ import { Purge } from './purge.js';
 import { decodeDeleted, RECORDS, type ObjectId } from './records.js';
 import { rowKeys } from './rows.js';
 import type { ShardSetting } from './shard-setting.js';
-import type { SettlementDriver, StoreObserver, StoreOptions } from './store.js';
+import type { SettlementDriver, StoreOptions } from './store.js';
+import type { StoreObserver } from './store-observer.js';
 import { View } from './view.js';
 
 /** View, journal and settlement with their common position in the log. */
@@ -94,7 +95,8 @@ export class StoreCore {
 		this.journal = new Journal({
 			write: (records) => this.#openLog().write('journal', records),
 			sink: async (items) => {
-				await this.view.change((turn) => applyJournalItems(turn, items, { ...this, edge: this.#edge }));
+				const { pending, live, changes } = this;
+				await this.view.change((turn) => applyJournalItems(turn, items, { edge: this.#edge, pending, live, changes }));
 				// A replay from before it would meet rows of what came later.
 				if (!items.some((item) => 'event' in item && item.event.kind === 'revertedTo')) return;
 				this.#hasReverted = true;

@@ -4,8 +4,8 @@
  * Promises: after `openStore` every acknowledged byte and name is there, whatever ended the last run. A view that cannot be trusted is
  * rebuilt from the log alone. A crash at any point of an open, checkpoint or close changes nothing of that.
  */
-import { AppendLog, findJournalDamage, type ReplayProgress } from '../append-log/append-log.js';
-import type { Lane, LogObserver, MissingFile } from '../append-log/types.js';
+import { AppendLog, findJournalDamage } from '../append-log/append-log.js';
+import type { Lane, MissingFile } from '../append-log/types.js';
 import { type KvEngine, ViewDamagedError } from '../db/kv-engine.js';
 import { PerigeeError } from '../errors.js';
 import type { Clock } from '../io/clock.js';
@@ -21,8 +21,8 @@ import type { FlowId, Lsn } from '../units.js';
 import { Ballast } from './ballast.js';
 import { dropCheckpoint, writeCheckpoint, type Checkpoint } from './checkpoint.js';
 import type { ContentChanges } from './content-changes.js';
-import type { Compaction, CompactionObserver } from './compaction.js';
-import type { DamageList, DamagedSegment, DamagedStretch } from './damage.js';
+import type { Compaction } from './compaction.js';
+import type { DamageList } from './damage.js';
 import { DiskSpace } from './disk-space.js';
 import type { LogFileStore } from './file-store.js';
 import { refuseUnfitDirectories } from './format-guard.js';
@@ -41,48 +41,18 @@ import {
 import { rowKeys } from './rows.js';
 import { MinerSetting } from './miner-setting.js';
 import type { SealedSegments } from './sealed-segments.js';
-import type { Scrub, ScrubObserver, ScrubSettings } from './scrub.js';
+import type { Scrub, ScrubSettings } from './scrub.js';
 import { StoreCore } from './store-core.js';
-import { type ShardChoice, type ShardObserver, ShardSetting } from './shard-setting.js';
+import type { StoreObserver } from './store-observer.js';
+import { type ShardChoice, ShardSetting } from './shard-setting.js';
 import { giveUp } from './store-identity.js';
 import { openServices, type StoreServices } from './store-services.js';
-import type { MissingVolume } from './volumes.js';
-import type { ViewObserver } from './view.js';
 import { discardView, trustedCheckpoint, viewDirectory } from './view-trust.js';
 
 /** The settlement's driver as the store opens it. */
 export interface SettlementDriver extends Settlement {
 	/** Called after the replay. */
 	start(): Promise<void>;
-}
-
-export interface StoreObserver extends ShardObserver {
-	readonly log: LogObserver;
-	readonly view: ViewObserver;
-	readonly scrub: ScrubObserver;
-	readonly compaction: CompactionObserver;
-	replayed(lane: Lane, records: number): void;
-	/** How far the replay at open has come. */
-	replaying?(progress: ReplayProgress): void;
-	rebuilding(reason: string): void;
-	checkpointed(seconds: number): void;
-	checkpointFailed(error: unknown): void;
-	/** A volume that this store has is not there. */
-	volumeMissing(volume: MissingVolume): void;
-	/** Log files that were there once are not there, at least these. */
-	filesMissing(files: readonly MissingFile[]): void;
-	/** A file about the store is missing beside log files, or cannot be read; it will be made anew, without what it alone knew. */
-	noteLost(name: string): void;
-	/** A volume took no file or no further bytes. */
-	volumeRefused(volume: number, error: unknown): void;
-	/** An object that nobody named was given up. */
-	expired(): void;
-	/** Expiry or the removal of rows failed; it is tried again. */
-	housekeepingFailed(error: unknown): void;
-	/** A damaged place that was not known. */
-	damageFound(damage: DamagedSegment | DamagedStretch): void;
-	/** The list of damage could not be written down; it is tried again. */
-	damageNotSaved(error: unknown): void;
 }
 
 export interface StoreOptions extends ShardChoice {

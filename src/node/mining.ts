@@ -6,8 +6,10 @@ import { systemRandomness } from '../io/randomness.js';
 import type { HealingStore } from '../log-layer/healing-store.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { Mining } from '../pora/mining.js';
-import type { MiningState } from '../pora/mining-status.js';
+import { MINING_OFF } from '../pora/mining-off.js';
+import type { MiningControl, MiningState } from '../pora/mining-status.js';
 import { bytesOfHex, hexOf } from '../units.js';
+import { miningMeter } from './mining-metrics.js';
 
 /** States that an operator should do something about. */
 const FAULTS: ReadonlySet<MiningState> = new Set([
@@ -21,11 +23,30 @@ const FAULTS: ReadonlySet<MiningState> = new Set([
 /** Refused answers are told one by one only so often. */
 const REFUSAL_LINE_MS = 60_000;
 
+/** What mining needs of a node. */
+export interface MiningSite {
+	readonly config: Config;
+	readonly log: Logger;
+	readonly metrics: Metrics;
+	/** In the order of building; closing goes backwards. */
+	readonly closers: (() => Promise<void> | void)[];
+}
+
+/** Mining of a node whose configuration asks for it, which ends before its store does; and what brings its metrics up to date. */
 export function startMining(
-	{ mining: config }: Config,
+	site: MiningSite,
 	healing: HealingStore,
-	{ log, metrics }: { readonly log: Logger; readonly metrics: Metrics },
-): Mining {
+): { readonly mining: MiningControl; readonly refreshMining: () => void } {
+	let mining: MiningControl = MINING_OFF;
+	if (site.config.mining.mode === 'on') {
+		const running = open(site, healing);
+		site.closers.push(() => running.close());
+		mining = running;
+	}
+	return { mining, refreshMining: miningMeter(site.metrics, mining) };
+}
+
+function open({ config: { mining: config }, log, metrics }: MiningSite, healing: HealingStore): Mining {
 	let toldMs = Number.NEGATIVE_INFINITY;
 	const { minerId, cpuPercent, pollMs, sealTranquility, sealZeros, threads, startSector } = config;
 	return new Mining({

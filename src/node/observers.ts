@@ -1,4 +1,5 @@
 /** What background work tells: metrics and lines of the log. */
+import type { Lane } from '../append-log/types.js';
 import type { Logger } from 'pino';
 import type { HealingObserver } from '../log-layer/healing-store.js';
 import type { ScrubObserver } from '../log-layer/scrub.js';
@@ -29,4 +30,17 @@ export function scrubObserver(metrics: Metrics, log: Logger): ScrubObserver {
 		failed: (error) => log.warn({ err: error }, 'the scrub stands still; it goes on by itself'),
 		notSaved: (error) => log.warn({ err: error }, 'the state of the scrub could not be read or written'),
 	};
+}
+
+/** The metrics of each lane, looked up once: a group has six of them. */
+export function laneMeters(metrics: Metrics) {
+	const metersOf = (lane: Lane) => ({
+		commits: metrics.logCommits.labels(lane),
+		records: metrics.logRecords.labels(lane),
+		bytes: metrics.logBytes.labels(lane),
+		groupRecords: metrics.logGroupRecords.labels(lane),
+		syncSeconds: metrics.logSyncSeconds.labels(lane),
+		unsyncedBytes: metrics.logUnsyncedBytes.labels(lane),
+	});
+	return { small: metersOf('small'), bulk: metersOf('bulk'), sealed: metersOf('sealed'), journal: metersOf('journal') };
 }

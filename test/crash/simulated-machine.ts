@@ -6,7 +6,8 @@ import type { BadRange, Lane, MissingFile } from '../../src/append-log/types.js'
 import { type KvEngine, ViewDamagedError } from '../../src/db/kv-engine.js';
 import type { StorageIo } from '../../src/io/storage-io.js';
 import { PerigeeError } from '../../src/errors.js';
-import { openStore, type Store, type StoreObserver } from '../../src/log-layer/store.js';
+import { openStore, type Store } from '../../src/log-layer/store.js';
+import type { StoreObserver } from '../../src/log-layer/store-observer.js';
 import * as addon from '../../src/native/addon.js';
 import type { HashInput, HashPool, HashTicket } from '../../src/native/hash-pool.js';
 import { SlabRing } from '../../src/native/slab-ring.js';

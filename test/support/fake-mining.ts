@@ -6,7 +6,7 @@ export interface FakeMining extends MiningControl {
 	readonly told: string[];
 }
 
-export const MINING_STATUS: MiningStatus = {
+const MINING_STATUS: MiningStatus = {
 	...MINING_OFF.status(),
 	state: 'mining',
 	reason: 'nonces are tried',

@@ -79,6 +79,30 @@ const LOG_SYNC: readonly OfficialKey[] = [
 	{ key: 'watch_loop_wait_time_ms', type: u64, setting: 'chain.pollMs', fallback: 500 },
 ];
 
+/** Mining itself is asked for with --mine (mining.mode). */
+const MINING: readonly OfficialKey[] = [
+	{ key: 'mine_contract_address', type: text, setting: 'chain.mineAddress', as: chainAddress },
+	{
+		key: 'miner_id',
+		type: text,
+		setting: 'mining.minerId',
+		as: (id) => (/^[0-9a-f]{64}$/i.test(id) ? `0x${id}` : id),
+	},
+	{
+		key: 'miner_cpu_percentage',
+		type: u64,
+		setting: 'mining.cpuPercent',
+		// More than all of it is all of it.
+		as: (percent) => Math.min(100, Number(percent)),
+	},
+	{
+		key: 'mine_context_query_seconds',
+		type: u64,
+		setting: 'mining.pollMs',
+		as: (seconds) => Number(seconds) * 1000,
+	},
+];
+
 /** A folder of its own: what another node keeps in the same place stays as it is. */
 const STORAGE: readonly OfficialKey[] = [
 	{ key: 'db_dir', type: text, setting: 'dataDir', fallback: 'db', as: (directory) => `${directory || '.'}/perigee` },
@@ -95,7 +119,9 @@ const RETRIES = 'an endpoint that fails is asked again after pauses of its own m
 const LEDGER = 'what the chain takes back is undone by the journal, which keeps all of it';
 const POOL = 'the bounds of uploads by segments are fixed (docs/rpc.md, "Uploads by segments")';
 const NO_PRUNING = 'this node drops what is to go at its own pace, and looks every minute';
-const NO_MINING = 'this node does not mine';
+const OWN_GAS = 'gas is estimated, and what it may cost stands in chain.maxGasPriceGwei';
+const KEY_APART =
+	'a key is read from a file of its own: name it in mining.keyFile (PERIGEE_MINING_KEY_FILE), and start with --mine';
 const NO_PEERS = 'this node takes no part in the network of peers';
 const NO_SYNC = 'files come by uploads alone, not from peers';
 const SCRAPED = 'metrics are always there to be fetched, at /metrics of the public listener';
@@ -144,16 +170,10 @@ export const OFFICIAL_KEYS: readonly OfficialKey[] = [
 		prune_batch_size: u64,
 		prune_batch_wait_time_ms: u64,
 	}),
-	...unused(NO_MINING, {
-		mine_contract_address: text,
-		miner_id: text,
-		miner_key: text,
-		miner_submission_gas: u64,
-		miner_submission_max_gas_price: u64,
-		miner_cpu_percentage: u64,
-		mine_iter_batch_size: u64,
-		mine_context_query_seconds: u64,
-	}),
+	...MINING,
+	...unused(OWN_GAS, { miner_submission_gas: u64, miner_submission_max_gas_price: u64 }),
+	...unused(KEY_APART, { miner_key: text }),
+	...unused('nonces are tried for a bounded time, whatever their number', { mine_iter_batch_size: u64 }),
 	...unused(LOGGING, { log_config_file: text, log_directory: text }),
 	...unused(NO_PEERS, {
 		network_dir: text,

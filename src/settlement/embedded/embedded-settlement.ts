@@ -27,6 +27,7 @@ import { type ChoiceDifference, differentChoices, flowAddressOf, type LedgerGene
 import type { MiningParams } from './mining/params.js';
 import type { LedgerHashing, Refusal } from './mining/rules.js';
 import type { LedgerTransaction } from './mining/transactions.js';
+import { idleBlocks, uploadOf, type Executed, type Taken, type Waiting, type WaitingTransaction } from './waiting.js';
 import { EmbeddedMining } from './embedded-mining.js';
 import { type BlockDraft, Ledger, maxEmptyBlocks, type TransactionResult, type Transition } from './ledger.js';
 import { submissionBytes } from './ledger-entry.js';
@@ -68,29 +69,6 @@ export interface EmbeddedFlow extends FlowState {
 	readonly context: EpochContext;
 	/** Of one sector, in the ledger's smallest unit. */
 	readonly pricePerSector: bigint;
-}
-
-interface Waiting {
-	readonly submission: Submission;
-	readonly upload: UploadName | undefined;
-	readonly resolve: (placed: PlacedSubmission) => void;
-	readonly reject: (error: unknown) => void;
-}
-
-interface Taken {
-	readonly waiting: Waiting;
-	readonly placed: PlacedSubmission;
-}
-
-interface WaitingTransaction {
-	readonly transaction: LedgerTransaction;
-	readonly resolve: (result: TransactionResult | Refusal) => void;
-	readonly reject: (error: unknown) => void;
-}
-
-interface Executed {
-	readonly waiting: WaitingTransaction;
-	readonly result: TransactionResult;
 }
 
 export class EmbeddedSettlement implements Settlement, JournalDriver {
@@ -416,15 +394,4 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 		const { chainId, flowAddress } = this.identity();
 		return { key: `flow/${OWN_FLOW}`, value: new ByteWriter(28).u64(chainId).raw(flowAddress).toBytes() };
 	}
-}
-
-/** Intervals that have passed since the last block, as far as one entry can hold them. */
-function idleBlocks(state: LedgerState, nowMs: number): number {
-	const passed = Math.floor((nowMs - state.blockTimeMs) / state.genesis.blockIntervalMs);
-	return Math.min(passed, maxEmptyBlocks(state.genesis));
-}
-
-function uploadOf(placed: PlacedSubmission, { name, contentType }: UploadName): UploadRecord {
-	const { flowId, txSeq, dataRoot, timeMs } = placed;
-	return { flowId, txSeq, root: dataRoot, timeMs, name, contentType };
 }

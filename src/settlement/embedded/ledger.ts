@@ -343,15 +343,15 @@ export class BlockDraft {
 	 * K(encoded transactions) behind the submissions'.
 	 */
 	#blockHash(number: number, submissions: Uint8Array, transactions: Uint8Array, flowRoot: Uint8Array): Uint8Array {
-		const { keccak256 } = this.#ledger.hashing;
+		const { hashing } = this.#ledger;
 		const header = new ByteWriter(1 + 8 + 8 + 4 * HASH_BYTES + 8)
 			.u8(transactions.length > 0 ? 3 : 1)
 			.u64(number)
 			.u64(this.#inputs.timeMs)
 			.fixed(this.#hashOfEmpty(number - 1), HASH_BYTES)
-			.raw(keccak256(submissions));
-		if (transactions.length > 0) header.raw(keccak256(transactions));
-		return keccak256(header.fixed(flowRoot, HASH_BYTES).u64(this.#flow.length).toBytes());
+			.raw(hashing.keccak256(submissions));
+		if (transactions.length > 0) header.raw(hashing.keccak256(transactions));
+		return hashing.keccak256(header.fixed(flowRoot, HASH_BYTES).u64(this.#flow.length).toBytes());
 	}
 
 	/** Epochs first: they see the flow without the submissions of this entry. */

@@ -40,6 +40,8 @@ test('every setting can be set by its environment variable', () => {
 		const addresses: Readonly<Record<string, string>> = {
 			'chain.flowAddress': `0x${'5a'.repeat(20)}`,
 			'chain.rewardAddress': `0x${'5b'.repeat(20)}`,
+			'chain.mineAddress': `0x${'5c'.repeat(20)}`,
+			'mining.minerId': `0x${'5d'.repeat(32)}`,
 			'api.publicUrl': 'https://node.example/storage',
 			'shard.position': '1/2',
 		};

@@ -61,6 +61,7 @@ describe('an official configuration', () => {
 			endpoints: ['http://127.0.0.1:18545'],
 			flowAddress: `0x${'5a'.repeat(20)}`,
 			rewardAddress: `0x${'ef'.repeat(20)}`,
+			mineAddress: `0x${'cd'.repeat(20)}`,
 			startBlock: 2_387_557,
 			confirmations: 1,
 			pollMs: 250,
