@@ -1,7 +1,7 @@
 /** What the sections of the configuration are written with. */
 import { Type } from './json-schema.js';
 
-export const LISTEN_ADDRESS = '^(?:\\[[0-9a-fA-F:.]+\\]|[^\\[\\]:/\\s]+):[0-9]{1,5}$';
+const LISTEN_ADDRESS = '^(?:\\[[0-9a-fA-F:.]+\\]|[^\\[\\]:/\\s]+):[0-9]{1,5}$';
 
 /** The same, or the path of a Unix socket. */
 export const LISTEN_PLACE = `^unix:.|${LISTEN_ADDRESS}`;
