@@ -7,7 +7,7 @@ import { delimiter, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { packageFolder } from '../../src/config/package-file.js';
-import { temporaryDirectory } from '../support/processes.js';
+import { freePort, temporaryDirectory } from '../support/processes.js';
 import { certPath, placePair } from '../support/tls-files.js';
 
 const RUN_CLI = fileURLToPath(new URL('../support/run-cli.js', import.meta.url));
@@ -131,6 +131,7 @@ test('the shell lines of the README work in their order', async (t) => {
 		directories = '',
 		chain = '',
 		official = '',
+		mining = '',
 		token = '',
 		serve = '',
 		others = '',
@@ -156,6 +157,13 @@ test('the shell lines of the README work in their order', async (t) => {
 	await node.end();
 
 	await onChain(t, { ...shell, env: { ...shell.env, ...free } }, chain, official);
+	const admin = { PERIGEE_ADMIN: `127.0.0.1:${await freePort()}` };
+	const mined = { ...shell, env: { ...shell.env, ...free, ...admin } };
+	const [mine = '', status = ''] = mining.split('\n');
+	const miner = await startNode(t, mined, mine.split('#')[0] ?? '');
+	assert.match(await run(mined, status), /^state: (?!off)\w+: /);
+	await miner.end();
+
 	await run(shell, token);
 	placePair('first', { cert: join(directory, 'cert.pem'), key: join(directory, 'key.pem') });
 	const [toml = ''] = blocksOf('toml');
