@@ -110,7 +110,7 @@ function questionOf(record: LogRecord, mayOlderHold: OlderFiles): Question {
 		case RECORDS.sealedFlowSegment:
 			return sealedQuestion(record);
 		case RECORDS.flowSegmentDropped:
-			return sealedDroppedQuestion(record, mayOlderHold);
+			return sealedDroppedQuestion(record);
 		case RECORDS.objectPolicy:
 			return ofObject(record, objectOfPart(record), isThere);
 		default:
@@ -213,8 +213,8 @@ function sealedQuestion(record: LogRecord): Question {
 	};
 }
 
-/** That a sealed copy is gone counts while an older file may hold it. */
-function sealedDroppedQuestion(record: LogRecord, mayOlderHold: OlderFiles): Question {
+/** That a sealed copy is gone counts until there is another one: its row stands for it. */
+function sealedDroppedQuestion(record: LogRecord): Question {
 	return {
 		record,
 		objectId: NO_OBJECT,
@@ -222,7 +222,7 @@ function sealedDroppedQuestion(record: LogRecord, mayOlderHold: OlderFiles): Que
 		fate([row]) {
 			const known = row && decodeSealedRow(row);
 			const isLast = known !== undefined && 'droppedBy' in known && known.droppedBy === record.origin;
-			return isLast && mayOlderHold(0n, record.origin) ? 'live' : 'dead';
+			return isLast ? 'live' : 'dead';
 		},
 	};
 }

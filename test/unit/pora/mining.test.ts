@@ -1,6 +1,6 @@
 /** Mining on a real store, with real threads: its answers, why it mines or does not, and what it does about copies that are wrong. */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { afterEach, describe, it } from 'node:test';
 import { systemClock } from '../../../src/io/clock.js';
 import { systemRandomness } from '../../../src/io/randomness.js';
 import { HealingStore } from '../../../src/log-layer/healing-store.js';
@@ -35,6 +35,12 @@ interface Running {
 	beginEpoch(): MiningWork;
 	stop(): Promise<void>;
 }
+
+/** What a failed test has left running. */
+const running = new Set<() => Promise<void>>();
+afterEach(async () => {
+	for (const stop of running) await stop();
+});
 
 async function start(
 	options: TestStoreOptions = {},
@@ -83,6 +89,12 @@ async function start(
 		mining.now = { work };
 		return work;
 	};
+	const stop = async (): Promise<void> => {
+		if (!running.delete(stop)) return;
+		await control.close();
+		await healing.close();
+	};
+	running.add(stop);
 	return {
 		store,
 		mining,
@@ -90,10 +102,7 @@ async function start(
 		standings,
 		reasons,
 		beginEpoch,
-		async stop() {
-			await control.close();
-			await healing.close();
-		},
+		stop,
 	};
 }
 
