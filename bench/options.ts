@@ -31,6 +31,8 @@ export interface BenchSizes {
 	readonly rpcFiles: number;
 	/** Sealed flow segments of the file that is mined. */
 	readonly mineSegments: number;
+	/** Stored and mined while others upload: a multiple of 1 MiB. */
+	readonly mineLoadBytes: number;
 }
 
 export const FULL_SIZES: BenchSizes = {
@@ -53,6 +55,7 @@ export const FULL_SIZES: BenchSizes = {
 	chainSubmissions: 60_000,
 	rpcFiles: 48,
 	mineSegments: 2 ** 15,
+	mineLoadBytes: 512 * MIB,
 };
 
 const QUICK: BenchSizes = {
@@ -75,6 +78,7 @@ const QUICK: BenchSizes = {
 	chainSubmissions: 6000,
 	rpcFiles: 16,
 	mineSegments: 2 ** 10,
+	mineLoadBytes: 64 * MIB,
 };
 
 export interface BenchOptions {

@@ -14,6 +14,7 @@ import { grpcRows } from './rows/grpc.js';
 import { tusRows } from './rows/tus.js';
 import { chainRow } from './rows/chain.js';
 import { rpcRows } from './rows/rpc.js';
+import { mineLoadRow } from './rows/mine-load.js';
 import { mineDiskRow } from './rows/mining.js';
 import { ledgerRow } from './rows/ledger.js';
 import { processRows } from './rows/process.js';
@@ -23,6 +24,7 @@ import { scaleRows } from './rows/scale.js';
 const ROWS: readonly Row[] = [
 	...kernelRows,
 	mineDiskRow,
+	mineLoadRow,
 	...fileRows,
 	...tusRows,
 	...grpcRows,

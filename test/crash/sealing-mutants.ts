@@ -1,10 +1,12 @@
-/** Rules of sealed copies and of mining from them, each taken out of a copy of the compiled code (mutant-site.ts): the test that guards it must fail there. */
+/** Rules of sealed copies, of mining from them and of its settlements, each taken out of a copy of the compiled code (mutant-site.ts): the test that guards it must fail there. */
 import type { Mutant } from './mutant-site.js';
 
 const SEALED_ROWS = 'unit/log-layer/sealed-rows.test.js';
 const SEALING = 'unit/pora/sealing.test.js';
 const SEAL_MAP = 'unit/pora/seal-map.test.js';
 const MINING = 'unit/pora/mining.test.js';
+const LEDGER = 'unit/settlement/embedded/embedded-mining.test.js';
+const CHAIN = 'unit/settlement/evm/mining.test.js';
 
 export const SEALING_MUTANTS: readonly Mutant[] = [
 	{
@@ -78,5 +80,53 @@ export const SEALING_MUTANTS: readonly Mutant[] = [
 		replace: 'if (true)',
 		test: MINING,
 		guard: 'sends nothing of copies that are wrong',
+	},
+	{
+		rule: 'an answer is paid for once',
+		file: 'settlement/embedded/mining/rules.js',
+		find: 'if (state.outputs.some((known) => Buffer.compare(known, output) === 0))',
+		replace: 'if (false)',
+		test: LEDGER,
+		guard: 'takes an answer, pays for it',
+	},
+	{
+		rule: 'an answer comes in the window of its miner',
+		file: 'settlement/embedded/mining/rules.js',
+		find: 'if (tick > start + state.params.mineBlocks)',
+		replace: 'if (false)',
+		test: LEDGER,
+		guard: 'has a window for each miner',
+	},
+	{
+		rule: 'an epoch takes twice as many answers as it is meant to bring',
+		file: 'settlement/embedded/mining/rules.js',
+		find: 'return answers >= 2 * params.targetSubmissions;',
+		replace: 'return false;',
+		test: LEDGER,
+		guard: 'has a window for each miner',
+	},
+	{
+		rule: 'no context is handed out that is not durable',
+		file: 'settlement/embedded/embedded-mining.js',
+		find: 'if (hasNews(state(), nowMs()))',
+		replace: 'if (false)',
+		test: LEDGER,
+		guard: 'hands out nothing that a crash could take back',
+	},
+	{
+		rule: 'an answer whose gas costs too much is not sent',
+		file: 'settlement/evm/mine-sender.js',
+		find: 'if (needed > bound)',
+		replace: 'if (false)',
+		test: CHAIN,
+		guard: 'sends nothing that costs more than is allowed',
+	},
+	{
+		rule: 'an epoch has enough answers by its own count alone',
+		file: 'settlement/evm/mine-contract.js',
+		find: 'takesMore === 0n && lastEpoch === BigInt(epoch)',
+		replace: 'takesMore === 0n',
+		test: CHAIN,
+		guard: 'has answers accepted and paid for until the epoch has enough',
 	},
 ];
