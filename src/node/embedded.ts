@@ -33,15 +33,15 @@ export function makeEmbedded(
 			committed: (_submissions, blocks) => metrics.ledgerBlocks.inc(blocks),
 			idleFailed: (error) =>
 				log.warn({ err: error }, 'idle time could not be written to the ledger; it is tried again'),
-			choicesDiffer(differences) {
-				for (const { choice, chosen, inForce } of differences) {
-					const setting = `embedded.${choice}`;
-					log.warn(
-						{ setting, configured: String(chosen), inForce: String(inForce) },
-						`${setting} is ${chosen} in the configuration, but the ledger of this data directory began with ${inForce} and keeps it; set it to ${inForce}, or begin a new data directory`,
-					);
-				}
-			},
+			choicesDiffer: (differences) => tellKept(log, differences),
+			miningDiffers: (differences) =>
+				tellKept(
+					log,
+					differences.map((each) => ({
+						...each,
+						choice: each.choice === 'difficulty' ? 'mineDifficulty' : each.choice,
+					})),
+				),
 		},
 		genesis: createGenesis(choices, systemClock, systemRandomness),
 		...(config.mining.mode === 'on' && {
@@ -57,4 +57,22 @@ export function makeEmbedded(
 			},
 		}),
 	});
+}
+
+/** A ledger never changes what it has begun with; whoever chooses something else should know. */
+function tellKept(
+	log: Logger,
+	differences: readonly {
+		readonly choice: string;
+		readonly chosen: bigint | number;
+		readonly inForce: bigint | number;
+	}[],
+): void {
+	for (const { choice, chosen, inForce } of differences) {
+		const setting = `embedded.${choice}`;
+		log.warn(
+			{ setting, configured: String(chosen), inForce: String(inForce) },
+			`${setting} is ${chosen} in the configuration, but the ledger of this data directory began with ${inForce} and keeps it; set it to ${inForce}, or begin a new data directory`,
+		);
+	}
 }

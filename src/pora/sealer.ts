@@ -63,6 +63,8 @@ export class Sealer {
 	#end = 0n;
 	/** To be looked at again. */
 	#dirty: FlowSegmentRange[] = [];
+	/** Looked at just now. */
+	#working: FlowSegmentRange = { first: 0n, end: 0n };
 	#wake: () => void = () => undefined;
 	#cancelTimer: () => void = () => undefined;
 
@@ -72,7 +74,8 @@ export class Sealer {
 
 	/** Flow segments of this shard that are still to be looked at. */
 	get backlog(): number {
-		const open = this.#dirty.reduce((sum, { first, end }) => sum + (end - first), this.#end - this.#cursor);
+		const ranges = [...this.#dirty, this.#working, { first: this.#cursor, end: this.#end }];
+		const open = ranges.reduce((sum, { first, end }) => sum + (end - first), 0n);
 		return Number(open) / this.#parts.shard.count;
 	}
 
@@ -102,11 +105,19 @@ export class Sealer {
 
 	/** Puts the copies that are there into the map, then seals until the signal. Never rejects but with the signal's reason. */
 	async run(signal: AbortSignal): Promise<void> {
+		// Before that nobody knows what there may be.
+		while (this.#end === 0n) {
+			await this.#sleep(signal, LIMITS.sealIdleMs);
+			signal.throwIfAborted();
+		}
 		await this.#untilDone(signal, () => this.#load());
 		for (;;) {
 			const range = this.#next();
-			if (range) await this.#untilDone(signal, () => this.#seal(range));
-			else await this.#sleep(signal, LIMITS.sealIdleMs);
+			if (range) {
+				this.#working = range;
+				await this.#untilDone(signal, () => this.#seal(range));
+				this.#working = { first: 0n, end: 0n };
+			} else await this.#sleep(signal, LIMITS.sealIdleMs);
 			signal.throwIfAborted();
 		}
 	}

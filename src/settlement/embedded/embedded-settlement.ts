@@ -24,7 +24,7 @@ import type {
 	UploadName,
 } from '../settlement.js';
 import { type ChoiceDifference, differentChoices, flowAddressOf, type LedgerGenesis } from './genesis.js';
-import type { MiningParams } from './mining/params.js';
+import { differentMining, type MiningDifference, type MiningParams } from './mining/params.js';
 import type { LedgerHashing, Refusal } from './mining/rules.js';
 import type { LedgerTransaction } from './mining/transactions.js';
 import { idleBlocks, uploadOf, type Executed, type Taken, type Waiting, type WaitingTransaction } from './waiting.js';
@@ -49,6 +49,8 @@ export interface LedgerObserver {
 	idleFailed(error: unknown): void;
 	/** The ledger began with other parameters than those of the options, and keeps its own. */
 	choicesDiffer?(differences: readonly ChoiceDifference[]): void;
+	/** The same of mining. */
+	miningDiffers?(differences: readonly MiningDifference[]): void;
 }
 
 export interface EmbeddedSettlementOptions {
@@ -215,7 +217,12 @@ export class EmbeddedSettlement implements Settlement, JournalDriver {
 	async #beginMining(): Promise<void> {
 		const { mining, observer } = this.#options;
 		const state = this.#durable();
-		if (!mining || state.mining) return;
+		if (!mining) return;
+		if (state.mining) {
+			const different = differentMining(mining.params, state.mining.params);
+			if (different.length > 0) observer?.miningDiffers?.(different);
+			return;
+		}
 		const nowMs = this.#nowMs(state);
 		const emptyBlocks = idleBlocks(state, nowMs);
 		const draft = this.#ledger.draft(state, emptyBlocks, nowMs);

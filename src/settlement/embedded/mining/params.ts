@@ -29,6 +29,23 @@ export type MiningChoices = Pick<
 	'difficulty' | 'mineBlocks' | 'targetSubmissions' | 'maxShards' | 'baseReward'
 >;
 
+const CHOICES = ['difficulty', 'mineBlocks', 'targetSubmissions', 'maxShards', 'baseReward'] as const;
+
+/** What is chosen now and what the ledger is mined by, where they differ. */
+export interface MiningDifference {
+	readonly choice: keyof MiningChoices;
+	readonly chosen: bigint | number;
+	readonly inForce: bigint | number;
+}
+
+export function differentMining(chosen: MiningChoices, inForce: MiningChoices): readonly MiningDifference[] {
+	return CHOICES.filter((choice) => chosen[choice] !== inForce[choice]).map((choice) => ({
+		choice,
+		chosen: chosen[choice],
+		inForce: inForce[choice],
+	}));
+}
+
 const ADJUST_RATIO = 20;
 /** Twelve months of 31 days, as the contracts count. */
 const RELEASE_SECONDS = 372 * 86_400;

@@ -288,6 +288,26 @@ describe('mining on an embedded ledger', () => {
 		assert.ok((next?.end ?? 0n) >= owner.end + BigInt(SEGMENT_SECTORS));
 		assert.deepEqual(await node.mining.sealOwner(15n), owner);
 		await node.close();
+		// Other parameters than those it is mined by are told, and count for nothing.
+		const told: string[] = [];
+		const journal = new Journal({ write: lane.write, sink: new RecordingSink().take });
+		const params = { ...PARAMS, difficulty: 7n, maxShards: 2 };
+		const other = new EmbeddedSettlement({
+			journal,
+			clock,
+			hashing,
+			genesis,
+			mining: { params, randomness: new SeededRandomness(3) },
+			observer: {
+				committed: () => undefined,
+				idleFailed: () => undefined,
+				miningDiffers: (differences) => told.push(...differences.map(({ choice, inForce }) => `${choice} ${inForce}`)),
+			},
+		});
+		await lane.replay(journal.consume);
+		await other.start();
+		assert.deepEqual(told, ['difficulty 300', 'maxShards 4']);
+		await other.close();
 		// Without mining the same journal is read all the same.
 		const after = await open(lane, clock, false);
 		assert.equal(after.stateHash(), node.stateHash());
