@@ -24,7 +24,7 @@ import { makeFirstDataDir, NODE_FILE } from './node/data-dir.js';
 import { settlementMaker } from './node/settlement.js';
 import type { FileModules } from './node/access.js';
 import { startListeners } from './node/listeners.js';
-import { startMining } from './node/mining.js';
+import { startMining } from './node/start-mining.js';
 import { startTrimming } from './node/memory-trim.js';
 import { healingObserver, laneMeters, scrubObserver } from './node/observers.js';
 import { checkStart } from './node/start-check.js';
@@ -100,7 +100,7 @@ export async function startNode(config: Config): Promise<RunningNode> {
 		const processWatch = watchProcess(site.metrics);
 		site.closers.push(() => processWatch.stop());
 		site.closers.push(startTrimming(systemClock));
-		const { mining, refreshMining } = startMining(site, healing);
+		const { mining, refreshMining } = await startMining(site, healing);
 		const refreshMetrics = (): void => {
 			processWatch.refresh();
 			refresh();

@@ -1,15 +1,11 @@
 /** Mining of a node: its parameters from the configuration, what it does to the log. */
-import type { Logger } from 'pino';
-import type { Config } from '../config/schema.js';
 import { systemClock } from '../io/clock.js';
 import { systemRandomness } from '../io/randomness.js';
 import type { HealingStore } from '../log-layer/healing-store.js';
-import type { Metrics } from '../metrics/metrics.js';
 import { Mining } from '../pora/mining.js';
-import { MINING_OFF } from '../pora/mining-off.js';
-import type { MiningControl, MiningState } from '../pora/mining-status.js';
+import type { MiningState } from '../pora/mining-status.js';
 import { bytesOfHex, hexOf } from '../units.js';
-import { miningMeter } from './mining-metrics.js';
+import type { MiningSite } from './start-mining.js';
 
 /** States that an operator should do something about. */
 const FAULTS: ReadonlySet<MiningState> = new Set([
@@ -23,30 +19,7 @@ const FAULTS: ReadonlySet<MiningState> = new Set([
 /** Refused answers are told one by one only so often. */
 const REFUSAL_LINE_MS = 60_000;
 
-/** What mining needs of a node. */
-export interface MiningSite {
-	readonly config: Config;
-	readonly log: Logger;
-	readonly metrics: Metrics;
-	/** In the order of building; closing goes backwards. */
-	readonly closers: (() => Promise<void> | void)[];
-}
-
-/** Mining of a node whose configuration asks for it, which ends before its store does; and what brings its metrics up to date. */
-export function startMining(
-	site: MiningSite,
-	healing: HealingStore,
-): { readonly mining: MiningControl; readonly refreshMining: () => void } {
-	let mining: MiningControl = MINING_OFF;
-	if (site.config.mining.mode === 'on') {
-		const running = open(site, healing);
-		site.closers.push(() => running.close());
-		mining = running;
-	}
-	return { mining, refreshMining: miningMeter(site.metrics, mining) };
-}
-
-function open({ config: { mining: config }, log, metrics }: MiningSite, healing: HealingStore): Mining {
+export function openMining({ config: { mining: config }, log, metrics }: MiningSite, healing: HealingStore): Mining {
 	let toldMs = Number.NEGATIVE_INFINITY;
 	const { minerId, cpuPercent, pollMs, sealTranquility, sealZeros, threads, startSector } = config;
 	return new Mining({
