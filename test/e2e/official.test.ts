@@ -108,7 +108,6 @@ auto_sync_enabled = true
 		assert.deepEqual(
 			idle.map((line) => /^(\S+): (\S+): (?:accepted|not known)/.exec(line)?.slice(1)),
 			[
-				['config.toml:6', 'mine_contract_address'],
 				['--miner-key', 'miner_key'],
 				['config.toml:10', 'log_config_file'],
 				['config.toml:2', 'network_libp2p_port'],

@@ -49,7 +49,7 @@ test('settings of a ledger that began with others have no effect, and the log sa
 		PERIGEE_EMBEDDED_BLOCKS_PER_EPOCH: '10',
 	});
 	assert.match(node.logged(), /embedded\.pricePerSector is 7 in the configuration, but the ledger .* began with 0/);
-	assert.match(node.logged(), /embedded\.blocksPerEpoch is 10 in the configuration, but the ledger .* began with 200/);
+	assert.match(node.logged(), /embedded\.blocksPerEpoch is 10 in the configuration, but the ledger .* began with 60/);
 	assert.equal(await node.end('SIGTERM'), 0);
 });
 
